@@ -1,0 +1,55 @@
+# `make help` lists what there is. CI runs `make test`, which is also the README's.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+TOOL     = $(GO) tool -modfile=.ci/tools/go.mod
+SCALE   ?= 1
+
+.PHONY: build run test deps unit race lint fuzz e2e bench torture mutants size check help
+
+build: ## build bin/gatehouse (the default)
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
+
+run: build ## build and run the gateway: embedded store in ./data, no configuration
+	./bin/gatehouse serve
+
+test: deps lint race e2e ## install what the tests need, then everything that CI asks for
+
+deps: ## install the stock clients and servers that the tests use (apt, root)
+	.ci/deps
+
+unit: ## go test ./...: fast, nothing to install
+	$(GO) test ./...
+
+race: ## all tests with the race detector, shuffled
+	$(GO) test -race -shuffle=on -timeout 15m $$($(GO) list ./... | grep -v /cmd/)
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+
+fuzz: ## each fuzz target for 30 s
+	.ci/fuzz 30s
+
+e2e: ## scripts with stock clients (sftp, scp, lftp, curl, rclone, cadaver, davfs2, litmus) against the binary
+	$(GO) test -count=1 -timeout 20m ./cmd/...
+
+bench: ## the benchmarks of all packages
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+torture: ## kill -9 under load, 50 rounds
+	GATEHOUSE_TORTURE=50 $(GO) test -count=1 -timeout 60m -run 'Kill' -v ./storage/... ./cmd/...
+
+mutants: ## take each guard, link, lock and quota check out in turn: a test must fail
+	$(GO) run .ci/mutants.go
+
+size: ## files over 400 lines and packages over 2,000: a prompt to think
+	@git ls-files '*.go' | grep -v _test.go | xargs wc -l | awk '$$2!="total" && $$1>400 {print $$1, $$2}' | sort -rn
+	@for d in $$($(GO) list -f '{{.Dir}}' ./...); do n=$$(cat $$(ls $$d/*.go | grep -v _test.go) 2>/dev/null </dev/null | wc -l); [ $$n -gt 2000 ] && echo "$$n $$d"; done; true
+
+check: lint unit ## what to run before a commit
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

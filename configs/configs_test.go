@@ -1,0 +1,160 @@
+package configs_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/configs"
+)
+
+func TestTheExampleIsTheDefaults(t *testing.T) {
+	got, err := configs.Load(configs.Sources{File: "gatehouse.example.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := configs.Load(configs.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range want.Values() {
+		have := got.Values()[i]
+		if v.Key != have.Key || !same(v.Value, have.Value) {
+			t.Errorf("example has %s: %v, the default is %v", have.Key, have.Value, v.Value)
+		}
+		if have.Origin != "file" {
+			t.Errorf("%s does not stand in the example", v.Key)
+		}
+	}
+}
+
+// same treats an empty list and none alike.
+func same(a, b any) bool {
+	if v := reflect.ValueOf(a); v.Kind() == reflect.Slice && v.Len() == 0 {
+		return reflect.ValueOf(b).Len() == 0
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "gatehouse.yaml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestLoadLaysOneSourceOverTheOther(t *testing.T) {
+	secret := write(t, "  redis://secret@host \n")
+	l, err := configs.Load(configs.Sources{
+		File: write(t, `
+data: /srv/gatehouse
+listen: {sftp: ":22", ftp: ""}
+shutdown_grace: 5s
+mounts:
+  - {path: /, dir: DATA/tree}
+  - {path: /media, dir: /srv/media, uid: 1000}
+ftp: {public_address: [{from: 10.0.0.0/8, address: 10.1.1.1}, {address: ftp.example.org}]}
+`),
+		Environ: []string{"GATEHOUSE_LISTEN_FTP=:21", "GATEHOUSE_LISTEN_SFTP=:23", "GATEHOUSE_STATE_URL_FILE=" + secret,
+			"GATEHOUSE_TLS_ACME_DOMAINS=a.example, b.example", "GATEHOUSE_SERVICE_HOST=1.2.3.4", "GATEHOUSE_ADMIN_PASSWORD=x", "HOME=/root"},
+		Flags: map[string]string{"listen.sftp": ":24"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Listen.SFTP != ":24" || l.Origin["listen.sftp"] != "flag" {
+		t.Errorf("listen.sftp is %q from %s, want :24 from flag", l.Listen.SFTP, l.Origin["listen.sftp"])
+	}
+	if l.Listen.FTP != ":21" || l.Origin["listen.ftp"] != "environment" {
+		t.Errorf("listen.ftp is %q from %s, want :21 from environment", l.Listen.FTP, l.Origin["listen.ftp"])
+	}
+	if l.State.URL != "redis://secret@host" {
+		t.Errorf("state.url is %q", l.State.URL)
+	}
+	if want := []string{"a.example", "b.example"}; !reflect.DeepEqual(l.TLS.ACME.Domains, want) {
+		t.Errorf("domains are %q, want %q", l.TLS.ACME.Domains, want)
+	}
+	if l.ShutdownGrace != 5*time.Second || l.Mounts[0].Dir != "/srv/gatehouse/tree" || l.Mounts[1].UID != 1000 || l.Mounts[1].FileMode != "0640" {
+		t.Errorf("got %+v", l.Config)
+	}
+	if len(l.FTP.PublicAddress) != 2 || l.FTP.PublicAddress[0].From != "10.0.0.0/8" {
+		t.Errorf("public address is %+v", l.FTP.PublicAddress)
+	}
+	if len(l.Warnings) != 1 || !strings.Contains(l.Warnings[0], "GATEHOUSE_SERVICE_HOST") {
+		t.Errorf("warnings are %q", l.Warnings)
+	}
+	for _, v := range l.Values() {
+		if v.Key == "state.url" && v.Value != "(redacted)" {
+			t.Errorf("the secret shows as %v", v.Value)
+		}
+	}
+}
+
+func TestEveryProblemIsListedByItsKey(t *testing.T) {
+	_, err := configs.Load(configs.Sources{File: write(t, `
+data: ""
+listen: {sftp: nonsense, ftp: ":2121", https: ":2121", htps: ":1", http: 5}
+ftp: {passive_ports: "5-4", tls: maybe, active: perhaps}
+tls: {certificate: a.pem, acme: {directory: "http://x"}}
+state: {kind: redis9}
+mounts: [{path: /a/../b, dir: ""}, {path: /x, dir: /x, fsync: often, file_mode: "4755"}, {path: /y, dri: /y}]
+trusted_proxies: [banana]
+log: loud
+site_url: files.example.org
+shutdown_grace: soon
+`)})
+	var problems configs.Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("got %v, want Problems", err)
+	}
+	for _, key := range []string{
+		"data", "listen.sftp", "listen.https", "listen.htps", "ftp.passive_ports", "ftp.tls", "ftp.active",
+		"tls.certificate", "tls.acme.directory", "state.kind", "mounts", "trusted_proxies", "log", "site_url", "shutdown_grace",
+	} {
+		if !strings.Contains(err.Error(), "  "+key+": ") {
+			t.Errorf("no problem for %s in:\n%v", key, err)
+		}
+	}
+}
+
+func TestMountProblemsNameTheEntry(t *testing.T) {
+	_, err := configs.Load(configs.Sources{File: write(t, `mounts: [{path: /a/../b, dir: ""}, {path: /x, dir: /x, fsync: often, file_mode: "4755"}]`)})
+	for _, key := range []string{"mounts: none is at /", "mounts[0].path", "mounts[0].dir", "mounts[1].fsync", "mounts[1].file_mode"} {
+		if err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("no problem for %s in:\n%v", key, err)
+		}
+	}
+}
+
+func TestBrokenFilesAreErrors(t *testing.T) {
+	for name, text := range map[string]string{
+		"no YAML": "a: [", "twice the same key": "data: a\ndata: b\n", "a list": "- a\n",
+	} {
+		if _, err := configs.Load(configs.Sources{File: write(t, text)}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := configs.Load(configs.Sources{File: "/does/not/exist.yaml"}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing file gives %v", err)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add("data: x\nlisten: {sftp: ':1'}\nmounts: [{path: /, dir: a}]\n")
+	f.Add("ftp: {public_address: [{from: 10.0.0.0/8, address: a}]}")
+	f.Fuzz(func(t *testing.T, text string) {
+		name := filepath.Join(t.TempDir(), "f.yaml")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Skip()
+		}
+		if l, err := configs.Load(configs.Sources{File: name}); err == nil && l.Data == "" {
+			t.Error("an empty data folder passed")
+		}
+	})
+}
