@@ -1,0 +1,146 @@
+package policy
+
+import (
+	"slices"
+
+	"gatehouse/policy/path"
+)
+
+// needs tells which rights an operation asks for; one of them is enough.
+func (op Operation) needs() Permissions {
+	switch op {
+	case OpStat:
+		return Full
+	case OpList:
+		return List
+	case OpRead:
+		return Read
+	case OpCreate:
+		return Create
+	case OpWrite:
+		return Write
+	case OpDelete:
+		return Delete
+	case OpShare:
+		return Share
+	}
+	return 0
+}
+
+// denied is what no grant allows. The texts are made once: a listing asks for
+// every entry of a folder.
+func (op Operation) denied() Decision {
+	switch op {
+	case OpStat:
+		return Decision{Rule: RuleNoGrant, Because: "no grant speaks of the path"}
+	case OpList:
+		return Decision{Rule: RuleNoGrant, Because: "no grant gives list on the path"}
+	case OpRead:
+		return Decision{Rule: RuleNoGrant, Because: "no grant gives read on the path"}
+	case OpCreate:
+		return Decision{Rule: RuleNoGrant, Because: "no grant gives create on the path"}
+	case OpWrite:
+		return Decision{Rule: RuleNoGrant, Because: "no grant gives write on the path"}
+	case OpDelete:
+		return Decision{Rule: RuleNoGrant, Because: "no grant gives delete on the path"}
+	case OpShare:
+		return Decision{Rule: RuleNoGrant, Because: "no grant gives share on the path"}
+	}
+	return Decision{Rule: RuleNoGrant, Because: "no such operation"}
+}
+
+// Decide reports whether e permits op on t. Grants add up and nothing denies,
+// so the order of grants never matters; what no grant allows is denied. The
+// decision names the grant that decided. Rule RuleShell says that t is visible
+// only because it is a folder on the way to a granted path.
+func (e Effective) Decide(op Operation, t Target) Decision {
+	grants, needs := e.get().grants, op.needs()
+	for i := range grants {
+		if g := &grants[i]; g.gives&needs != 0 && g.covers(t) {
+			return Decision{Allowed: true, Rule: g.Rule, Because: g.because}
+		}
+	}
+	if op != OpStat || !t.Folder {
+		return op.denied()
+	}
+	for i := range grants {
+		if g := &grants[i]; g.gives != 0 && t.Path.Contains(g.Path) {
+			return Decision{Allowed: true, Rule: RuleShell, Because: g.shell}
+		}
+	}
+	return op.denied()
+}
+
+// DecideTree reports whether e permits op on p and on everything that is or
+// could be below it.
+func (e Effective) DecideTree(op Operation, p path.Path) Decision {
+	grants, needs := e.get().grants, op.needs()
+	for i := range grants {
+		if g := &grants[i]; g.gives&needs != 0 && g.coversTree(p) {
+			return Decision{Allowed: true, Rule: g.Rule, Because: g.because}
+		}
+	}
+	return op.denied()
+}
+
+// Permissions returns the rights that e gives on t.
+func (e Effective) Permissions(t Target) Permissions {
+	var p Permissions
+	grants := e.get().grants
+	for i := range grants {
+		if grants[i].covers(t) {
+			p |= grants[i].gives
+		}
+	}
+	return p
+}
+
+// TreePermissions returns the rights that e gives on p and on all below it.
+func (e Effective) TreePermissions(p path.Path) Permissions {
+	var all Permissions
+	grants := e.get().grants
+	for i := range grants {
+		if grants[i].coversTree(p) {
+			all |= grants[i].gives
+		}
+	}
+	return all
+}
+
+// reachable returns the rights that e gives on p or on anything below it.
+func (e Effective) reachable(p path.Path) Permissions {
+	var any Permissions
+	grants := e.get().grants
+	for i := range grants {
+		if grants[i].touchesTree(p) {
+			any |= grants[i].gives
+		}
+	}
+	return any
+}
+
+// Leads returns the names in the folder p that are granted paths or lead to
+// one, sorted: what an empty shell shows.
+func (e Effective) Leads(p path.Path) []string {
+	var names []string
+	for _, g := range e.get().grants {
+		rel, ok := p.Rel(g.Path)
+		if !ok || rel.IsRoot() || g.gives == 0 {
+			continue
+		}
+		for name := range rel.Names() {
+			names = append(names, name)
+			break
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// MayMakeLinks decides whether clients may make symbolic links.
+func (e Effective) MayMakeLinks() Decision {
+	if e.get().site.Symlinks == Allow {
+		return Decision{Allowed: true, Rule: RuleSymlinks, Because: "site symlinks is allow"}
+	}
+	return Decision{Rule: RuleSymlinks, Because: "site symlinks is deny"}
+}

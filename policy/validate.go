@@ -1,0 +1,157 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+	"unicode"
+
+	"gatehouse/policy/path"
+)
+
+// A Problem is a field that cannot stand, by its name in JSON, and why.
+type Problem struct{ Field, Why string }
+
+func (p Problem) Error() string { return p.Field + ": " + p.Why }
+
+// problems gathers what is wrong.
+type problems []Problem
+
+func (p *problems) add(field, format string, args ...any) {
+	*p = append(*p, Problem{field, fmt.Sprintf(format, args...)})
+}
+
+func (p *problems) word(field, got string, want ...string) {
+	for _, w := range want {
+		if got == w {
+			return
+		}
+	}
+	p.add(field, "%q is none of %q", got, want)
+}
+
+func (p *problems) notNegative(field string, v int) {
+	if v < 0 {
+		p.add(field, "%d is negative", v)
+	}
+}
+
+// Problems returns everything that cannot stand in a site policy. Whether a
+// time zone exists is for those to ask who can look.
+func (s Site) Problems() []Problem {
+	var p problems
+	p.doors("doors", s.Doors)
+	p.prefixes("allowed_ips", s.AllowedIPs)
+	p.word("plain_ftp", string(s.PlainFTP), string(Allow), string(Deny))
+	p.word("symlinks", string(s.Symlinks), string(Allow), string(Deny))
+	p.word("names", s.Names, NamesAny, NamesPortable)
+	p.word("uploads", string(s.Uploads), string(InPlace), string(Atomic))
+	p.word("second_factor", s.SecondFactor, SecondFactorOptional, SecondFactorRequired)
+	p.word("lockout.scope", s.Lockout.Scope, LockoutPasswords, LockoutAll)
+	p.word("audit.on_failure", s.Audit.OnFailure, AuditRefuse, AuditContinue)
+	p.failures("lockout", s.Lockout.Failures, s.Lockout.Period)
+	p.failures("ban", s.Ban.Failures, s.Ban.Period)
+	p.notNegative("password.min_length", s.Password.MinLength)
+	p.notNegative("password.max_age_days", s.Password.MaxAgeDays)
+	p.notNegative("disable_inactive_after_days", s.Inactive)
+	p.notNegative("audit.keep_days", s.Audit.KeepDays)
+	p.notNegative("max_sessions", s.MaxSessions)
+	return p
+}
+
+func (p *problems) failures(key string, n int, period string) {
+	p.notNegative(key+".failures", n)
+	d, err := time.ParseDuration(period)
+	if err != nil {
+		p.add(key+".period", "%q is no duration such as 15m", period)
+		return
+	}
+	if d < 0 || d == 0 && n > 0 {
+		p.add(key+".period", "%q is no time to wait", period)
+	}
+}
+
+func (p *problems) doors(field string, doors []Door) {
+	for _, d := range doors {
+		if !oneOf(d, Doors()...) {
+			p.add(field, "%q is none of %q", d, Doors())
+		}
+	}
+}
+
+func (p *problems) prefixes(field string, list []netip.Prefix) {
+	for _, x := range list {
+		if !x.IsValid() {
+			p.add(field, "holds what is no network")
+		}
+	}
+}
+
+func (p *problems) grants(field string, grants []Grant) {
+	at := map[string]path.Path{}
+	for _, g := range grants {
+		if err := g.Validate(); err != nil {
+			p.add(field, "%s: %s", g.Path, err)
+		}
+		other, taken := at[g.At]
+		if g.At != "" && taken && other != g.Path {
+			p.add(field, "%s: the name %q is already that of %s", g.Path, g.At, other)
+		}
+		at[g.At] = g.Path
+	}
+}
+
+// Validate reports why a grant cannot stand.
+func (g Grant) Validate() error {
+	if g.Permissions == 0 {
+		return fmt.Errorf("it gives no permission")
+	}
+	if g.Permissions&^Full != 0 {
+		return fmt.Errorf("it gives what is no permission")
+	}
+	if g.At == "" {
+		return nil
+	}
+	if err := path.ValidName(g.At); err != nil {
+		return fmt.Errorf("at %q: %w", g.At, err)
+	}
+	for _, r := range g.At {
+		if unicode.IsControl(r) || r == unicode.ReplacementChar {
+			return fmt.Errorf("at %q: the name holds what not every door can show", g.At)
+		}
+	}
+	return nil
+}
+
+// Problems returns everything of an account that policy could not use.
+func (a Account) Problems() []Problem {
+	var p problems
+	if !oneOf(a.Role, RoleAdmin, RoleAuditor, RoleUser, RoleGuest) {
+		p.add("role", "%q is none of admin, auditor, user, guest", a.Role)
+	}
+	if a.Role == RoleAdmin && a.Status.Disabled {
+		p.add("status", "an admin is not disabled: take the role away first")
+	}
+	if a.Expires != nil && a.Expires.Instant.IsZero() {
+		p.add("expires", "it is not resolved to an instant")
+	}
+	for d := range a.Roots {
+		if !d.IsFile() {
+			p.add("roots", "%q is none of sftp, ftp, webdav", d)
+		}
+	}
+	p.doors("protocols", a.Protocols)
+	p.prefixes("allowed_ips", a.AllowedIPs)
+	p.word("plain_ftp", string(a.PlainFTP), "", string(Inherit), string(Allow), string(Deny))
+	p.word("uploads", string(a.Uploads), "", string(InPlace), string(Atomic))
+	p.grants("grants", a.Grants)
+	return p
+}
+
+// Problems returns everything of a group that policy could not use.
+func (g Group) Problems() []Problem {
+	var p problems
+	p.doors("protocols", g.Protocols)
+	p.grants("grants", g.Grants)
+	return p
+}
