@@ -1,0 +1,98 @@
+package counter
+
+import (
+	"maps"
+	"math"
+
+	"gatehouse/storage/state"
+)
+
+// A Lease is a counter of things used up and given back.
+type Lease struct {
+	Limit int64            `json:"limit"`
+	Used  int64            `json:"used"`
+	Held  map[string]int64 `json:"held,omitempty"`
+}
+
+func (l *Lease) do(op state.Lease) state.CounterValue {
+	l.commit(op)
+	l.release(op)
+	if op.SetLimit != nil {
+		l.Limit = max(*op.SetLimit, -1)
+	}
+	if op.SetUsed != nil {
+		l.Used = max(*op.SetUsed, 0)
+	}
+	granted := l.grant(op)
+	return state.CounterValue{
+		Limit: l.Limit, Used: l.Used, Leased: l.leased(),
+		Held: l.Held[op.Holder], Granted: granted, Holders: maps.Clone(l.Held),
+	}
+}
+
+func (l *Lease) release(op state.Lease) {
+	if op.ReleaseAll {
+		l.hold(op.Holder, 0)
+		return
+	}
+	l.hold(op.Holder, l.Held[op.Holder]-op.Release)
+}
+
+// commit books used even where the lease does not cover it: the things are
+// there, and a counter that denied them would grant too much.
+func (l *Lease) commit(op state.Lease) {
+	if op.Commit < 0 {
+		l.Used = max(sum(l.Used, op.Commit), 0)
+		return
+	}
+	l.Used = sum(l.Used, op.Commit)
+	l.hold(op.Holder, l.Held[op.Holder]-op.Commit)
+}
+
+func (l *Lease) grant(op state.Lease) int64 {
+	if op.Want == 0 {
+		return 0
+	}
+	limit := l.Limit
+	if limit < 0 {
+		limit = math.MaxInt64
+	}
+	taken := sum(l.Used, l.leased())
+	granted := min(op.Want, max(limit-taken, 0))
+	if granted < op.Min {
+		return 0
+	}
+	l.hold(op.Holder, l.Held[op.Holder]+granted)
+	return granted
+}
+
+func (l *Lease) hold(holder string, amount int64) {
+	if amount <= 0 {
+		delete(l.Held, holder)
+		return
+	}
+	if l.Held == nil {
+		l.Held = make(map[string]int64)
+	}
+	l.Held[holder] = amount
+}
+
+func (l *Lease) leased() int64 {
+	var all int64
+	for _, n := range l.Held {
+		all = sum(all, n)
+	}
+	return all
+}
+
+// sum adds without passing the ends of the range.
+func sum(a, b int64) int64 {
+	c := a + b
+	if a > 0 && b > 0 && c < 0 {
+		return math.MaxInt64
+	}
+	if a < 0 && b < 0 && c >= 0 {
+		return math.MinInt64
+	}
+	return c
+}

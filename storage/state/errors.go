@@ -1,0 +1,30 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors. A ConflictError answers errors.Is(err, ErrConflict).
+var (
+	ErrNotFound = errors.New("state: not found")
+	ErrConflict = errors.New("state: the record has changed")
+	ErrUnknown  = errors.New("state: the outcome is not known")
+	ErrNotEmpty = errors.New("state: the store is not empty")
+	ErrNewer    = errors.New("state: written by a newer version of the program")
+	ErrClosed   = errors.New("state: closed")
+	ErrInvalid  = errors.New("state: invalid argument")
+)
+
+// A ConflictError carries the revision that a check found, 0 where there is no record.
+type ConflictError struct {
+	Name     string
+	Revision uint64
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("state: %q has revision %d", e.Name, e.Revision)
+}
+
+// Is makes a ConflictError an ErrConflict.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
