@@ -1,0 +1,75 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"gatehouse/storage/state"
+)
+
+const (
+	// maxText is the longest text of an event; a longer one, which only a
+	// hostile client sends, is cut.
+	maxText = 8 << 10
+	// maxSize is the longest event, with Before and After.
+	maxSize = 1 << 20
+)
+
+// stored is an event as it is written: text that is not UTF-8, such as a name on
+// disk may be, goes beside it, since JSON would change it.
+type stored struct {
+	Event
+	Raw map[string][]byte `json:"raw,omitempty"`
+}
+
+// texts are the fields that hold what a client or a disk says.
+func (e *Event) texts() map[string]*string {
+	return map[string]*string{
+		"account": &e.Account, "actor": &e.Actor, "credential": &e.Credential, "reason": &e.Reason,
+		"session": &e.Session, "path": &e.Path, "target": &e.Target,
+	}
+}
+
+// encode never fails: an event whose Before and After cannot be written or are
+// too long goes without them.
+func encode(e Event) ([]byte, error) {
+	s := stored{Event: e}
+	s.Position = 0
+	for name, text := range s.texts() {
+		if len(*text) > maxText {
+			*text = (*text)[:maxText]
+		}
+		if !utf8.ValidString(*text) {
+			if s.Raw == nil {
+				s.Raw = make(map[string][]byte)
+			}
+			s.Raw[name] = []byte(*text)
+			*text = strings.ToValidUTF8(*text, "\uFFFD")
+		}
+	}
+	b, err := json.Marshal(s)
+	if err == nil && len(b) <= maxSize {
+		return b, nil
+	}
+	s.Before, s.After = nil, nil
+	if b, err = json.Marshal(s); err != nil {
+		return nil, fmt.Errorf("encode an event: %w", err)
+	}
+	return b, nil
+}
+
+func decode(entry state.Entry) (Event, error) {
+	var s stored
+	if err := json.Unmarshal(entry.Value, &s); err != nil {
+		return Event{}, fmt.Errorf("decode the event at %d: %w", entry.Position, err)
+	}
+	for name, text := range s.texts() {
+		if raw, ok := s.Raw[name]; ok {
+			*text = string(raw)
+		}
+	}
+	s.Position = entry.Position
+	return s.Event, nil
+}

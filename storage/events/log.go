@@ -1,0 +1,212 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"gatehouse/storage/state"
+)
+
+// Stream is the name of the events in the state.
+const Stream = "events"
+
+const (
+	// noteDelay is how long a noted event waits for others.
+	noteDelay = 200 * time.Millisecond
+	// mostPending is when Note begins to wait; it gives up after notePatience.
+	mostPending  = 10_000
+	notePatience = 2 * time.Second
+	// mostAtOnce is the most that is appended at once.
+	mostAtOnce = 500
+)
+
+// ErrClosed says that the log takes no more events.
+var ErrClosed = errors.New("the event log is closed")
+
+// A Log appends events to a stream of the state and reads them back. What one
+// goroutine gives to Record and Note is kept in that order.
+type Log struct {
+	store state.Store
+	node  string
+	some  chan struct{} // there is something to be written
+	now   chan struct{} // and it should not wait
+	done  chan struct{} // closed when the writer has ended
+
+	mu      sync.Mutex // guards what follows
+	pending []*entry
+	taken   int           // entries that are being appended
+	room    chan struct{} // closed when entries have left
+	grown   chan struct{} // closed when the stream has become longer
+	closing bool
+	stop    context.Context // ends when the writer should give up
+	lost    int64
+	err     error
+}
+
+// An entry is an event on its way; done is nil for one that was noted.
+type entry struct {
+	value  []byte
+	done   chan error
+	losses int64 // how many lost events it tells of
+}
+
+// New opens the log of a node. Its one goroutine ends with Close.
+func New(ctx context.Context, s state.Store, node string) (*Log, error) {
+	if _, err := s.ReadBack(ctx, Stream, 0, 1); err != nil {
+		return nil, fmt.Errorf("read the events: %w", err)
+	}
+	l := &Log{
+		store: s, node: node,
+		some: make(chan struct{}, 1), now: make(chan struct{}, 1), done: make(chan struct{}),
+		room: make(chan struct{}), grown: make(chan struct{}),
+	}
+	w := &writer{log: l}
+	go func() {
+		defer close(l.done)
+		w.run(context.WithoutCancel(ctx))
+	}()
+	return l, nil
+}
+
+// Record makes an event durable before it returns: logins and changes. An error
+// says that it may be missing; state.ErrUnknown, that this is not known.
+func (l *Log) Record(ctx context.Context, e Event) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	value, err := encode(l.complete(e))
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	if !l.add(&entry{value: value, done: done}) {
+		return ErrClosed
+	}
+	signal(l.now)
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("record an event: %w: %w", state.ErrUnknown, ctx.Err())
+	}
+}
+
+// Note takes an event that is durable within a second: file operations. It
+// does not wait for the store; it blocks only where far too many are pending,
+// and gives the event up, counted in Lost, where that lasts.
+func (l *Log) Note(e Event) {
+	value, err := encode(l.complete(e))
+	if err != nil || !l.wait() || !l.add(&entry{value: value}) {
+		l.lose(1)
+	}
+}
+
+// Err is what the store answered when it last refused events, nil since it
+// takes them again.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// Lost is how many noted events were given up and are not yet in the log as an
+// event of their own.
+func (l *Log) Lost() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
+// Trim drops events that are older than a time.
+func (l *Log) Trim(ctx context.Context, before time.Time) error {
+	first, err := l.positionAt(ctx, before)
+	if err != nil {
+		return fmt.Errorf("trim the events: %w", err)
+	}
+	if first <= 1 {
+		return nil
+	}
+	if err := l.store.Trim(ctx, Stream, first-1); err != nil {
+		return fmt.Errorf("trim the events: %w", err)
+	}
+	return nil
+}
+
+// Close writes what is pending, for as long as ctx lasts, and ends the log.
+func (l *Log) Close(ctx context.Context) error {
+	l.mu.Lock()
+	if l.closing {
+		l.mu.Unlock()
+		return ErrClosed
+	}
+	l.closing, l.stop = true, ctx
+	l.mu.Unlock()
+	signal(l.now)
+	<-l.done
+	if n := l.Lost(); n > 0 {
+		return fmt.Errorf("%d events are lost: %w", n, errors.Join(l.Err(), ctx.Err()))
+	}
+	return nil
+}
+
+func (l *Log) complete(e Event) Event {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	e.Time = e.Time.Round(0).UTC()
+	if e.Node == "" {
+		e.Node = l.node
+	}
+	return e
+}
+
+func (l *Log) add(e *entry) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return false
+	}
+	l.pending = append(l.pending, e)
+	signal(l.some)
+	if len(l.pending) >= mostAtOnce {
+		signal(l.now)
+	}
+	return true
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns when there is room for an event, false when there was none in time.
+func (l *Log) wait() bool {
+	var late <-chan time.Time
+	for {
+		l.mu.Lock()
+		full, room := len(l.pending)+l.taken >= mostPending && !l.closing, l.room
+		l.mu.Unlock()
+		if !full {
+			return true
+		}
+		if late == nil {
+			late = time.After(notePatience)
+		}
+		select {
+		case <-room:
+		case <-late:
+			return false
+		}
+	}
+}
+
+func (l *Log) lose(n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost += n
+}

@@ -1,0 +1,145 @@
+package events
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/storage/state"
+)
+
+// Query selects events; zero fields select all. Newest first, unless Oldest.
+type Query struct {
+	Account, Session, Reference string
+	Kind                        Kind // a whole kind, or a prefix that ends in "."
+	Since, Until                time.Time
+	Oldest                      bool
+	After                       uint64 // a cursor: the position of the last one seen
+	Limit                       int    // default 100, at most 1000
+}
+
+const (
+	// pieceSize is how many entries are read at once.
+	pieceSize = 500
+	// mostRead is how many entries one List looks at.
+	mostRead = 100_000
+	// late is how much later than its event an entry may be: the store was away.
+	late = time.Hour
+)
+
+// List returns what q selects, and the cursor for the next page, 0 at the end.
+// A page may be short, even empty, with more after it: a search looks at a
+// bounded number of events at a time.
+func (l *Log) List(ctx context.Context, q Query) (found []Event, next uint64, err error) {
+	q.Limit = limit(q.Limit)
+	at, err := l.start(ctx, q)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list the events: %w", err)
+	}
+	for looked := 0; looked < mostRead; looked += pieceSize {
+		piece, err := l.read(ctx, q, at)
+		if err != nil {
+			return nil, 0, fmt.Errorf("list the events: %w", err)
+		}
+		for _, entry := range piece {
+			if q.past(entry.Time) {
+				return found, 0, nil
+			}
+			e, err := decode(entry)
+			if err != nil {
+				return nil, 0, err
+			}
+			at = entry.Position
+			if !q.selects(e) {
+				continue
+			}
+			if found = append(found, e); len(found) == q.Limit {
+				return found, at, nil
+			}
+		}
+		if len(piece) < pieceSize {
+			return found, 0, nil
+		}
+	}
+	return found, at, nil
+}
+
+func limit(asked int) int {
+	if asked <= 0 {
+		return 100
+	}
+	return min(asked, 1000)
+}
+
+// start is the position after which the reading begins: the cursor, or where
+// the time asked for begins.
+func (l *Log) start(ctx context.Context, q Query) (uint64, error) {
+	switch {
+	case q.After > 0:
+		return q.After, nil
+	case q.Oldest && !q.Since.IsZero():
+		first, err := l.positionAt(ctx, q.Since)
+		return max(first, 1) - 1, err
+	case !q.Oldest && !q.Until.IsZero():
+		return l.positionAt(ctx, q.Until.Add(late))
+	}
+	return 0, nil
+}
+
+func (l *Log) read(ctx context.Context, q Query, at uint64) ([]state.Entry, error) {
+	if q.Oldest {
+		return l.store.Read(ctx, Stream, at, pieceSize)
+	}
+	return l.store.ReadBack(ctx, Stream, at, pieceSize)
+}
+
+// past reports that neither an entry of this time nor any further one is selected.
+func (q Query) past(t time.Time) bool {
+	if q.Oldest {
+		return !q.Until.IsZero() && t.After(q.Until.Add(late))
+	}
+	return !q.Since.IsZero() && t.Before(q.Since)
+}
+
+func (q Query) selects(e Event) bool {
+	switch {
+	case q.Account != "" && q.Account != e.Account,
+		q.Session != "" && q.Session != e.Session,
+		q.Reference != "" && q.Reference != e.Reference,
+		!q.Since.IsZero() && e.Time.Before(q.Since),
+		!q.Until.IsZero() && e.Time.After(q.Until):
+		return false
+	}
+	if strings.HasSuffix(string(q.Kind), ".") {
+		return strings.HasPrefix(string(e.Kind), string(q.Kind))
+	}
+	return q.Kind == "" || q.Kind == e.Kind
+}
+
+// positionAt returns the first position whose entry was appended at a time or
+// later, the one after the last where there is none, 0 for an empty stream.
+func (l *Log) positionAt(ctx context.Context, t time.Time) (uint64, error) {
+	first, err := l.store.Read(ctx, Stream, 0, 1)
+	if err != nil || len(first) == 0 {
+		return 0, err
+	}
+	last, err := l.store.ReadBack(ctx, Stream, 0, 1)
+	if err != nil || len(last) == 0 {
+		return 0, err
+	}
+	low, high := first[0].Position, last[0].Position+1
+	for low < high {
+		middle := low + (high-low)/2
+		entries, err := l.store.Read(ctx, Stream, middle-1, 1)
+		if err != nil {
+			return 0, err
+		}
+		if len(entries) == 0 || !entries[0].Time.Before(t) {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	return low, nil
+}
