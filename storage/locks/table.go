@@ -1,0 +1,221 @@
+package locks
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/policy/path"
+	"gatehouse/storage/state"
+)
+
+// A Table is the locks of one installation. Safe for concurrent use.
+type Table struct {
+	store   state.Store
+	scopeOf func(path.Path) string
+	now     func() time.Time
+
+	mu     sync.Mutex // guards what follows
+	scopes map[string]*scope
+}
+
+// New opens the table over the state. mount names the mount that holds a path;
+// what it returns is made a scope of the state of the table's own.
+func New(s state.Store, mount func(path.Path) string) *Table {
+	return &Table{store: s, scopeOf: mount, now: time.Now, scopes: make(map[string]*scope)}
+}
+
+// Lock makes a lock; *LockedError where one stands in the way, ErrTooMany where
+// the account holds too many.
+func (t *Table) Lock(ctx context.Context, r Request) (Lock, error) {
+	if len(r.Owner) > MaxOwner {
+		return Lock{}, ErrOwner
+	}
+	if len(r.Path.String()) > path.MaxLength {
+		return Lock{}, path.ErrTooLong
+	}
+	l := &Lock{
+		Token: newToken(), Path: r.Path, Deep: r.Deep, Shared: r.Shared,
+		AccountID: r.AccountID, Account: r.Account, Door: r.Door, Owner: r.Owner, Timeout: life(r.Timeout),
+	}
+	err := t.scope(r.Path).change(ctx, func(now *snapshot) (*change, error) {
+		if m := now.conflict(l); m != nil {
+			return nil, &LockedError{*m}
+		}
+		if now.count(r.AccountID) >= MaxPerAccount {
+			return nil, ErrTooMany
+		}
+		return &change{put: l}, nil
+	})
+	if err != nil {
+		return Lock{}, err
+	}
+	return *l, nil
+}
+
+// Refresh starts a lock's life anew. The lock must cover p and be the account's.
+func (t *Table) Refresh(ctx context.Context, p path.Path, accountID, token string, timeout time.Duration) (Lock, error) {
+	var refreshed *Lock
+	err := t.scope(p).change(ctx, func(now *snapshot) (*change, error) {
+		l := now.find(token)
+		if l == nil || !l.covers(p) || l.AccountID != accountID {
+			return nil, ErrNoLock
+		}
+		again := *l
+		again.Timeout = life(timeout)
+		refreshed = &again
+		return &change{put: refreshed}, nil
+	})
+	if err != nil {
+		return Lock{}, err
+	}
+	return *refreshed, nil
+}
+
+// Unlock releases a lock; ErrNoLock where there is none on or above p, or it is
+// another account's.
+func (t *Table) Unlock(ctx context.Context, p path.Path, accountID, token string) error {
+	return t.scope(p).change(ctx, func(now *snapshot) (*change, error) {
+		l := now.find(token)
+		if l == nil || !l.covers(p) || l.AccountID != accountID {
+			return nil, ErrNoLock
+		}
+		return &change{drop: []string{token}}, nil
+	})
+}
+
+// Break releases a lock whoever holds it, for administrators.
+func (t *Table) Break(ctx context.Context, token string) (Lock, error) {
+	scopes, err := t.all(ctx)
+	if err != nil {
+		return Lock{}, err
+	}
+	for _, s := range scopes {
+		var broken *Lock
+		err := s.change(ctx, func(now *snapshot) (*change, error) {
+			broken = now.find(token)
+			if broken == nil {
+				return nil, nil
+			}
+			return &change{drop: []string{token}}, nil
+		})
+		if err != nil {
+			return Lock{}, err
+		}
+		if broken != nil {
+			return *broken, nil
+		}
+	}
+	return Lock{}, ErrNoLock
+}
+
+// Covering returns the locks that hold on p: on itself, or deep above it.
+func (t *Table) Covering(ctx context.Context, p path.Path) ([]Lock, error) {
+	now, err := t.scope(p).present(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return values(now.covering(p)), nil
+}
+
+// List returns the locks on p and below it, on every mount, by path.
+func (t *Table) List(ctx context.Context, p path.Path) ([]Lock, error) {
+	scopes, err := t.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []*Lock
+	for _, s := range scopes {
+		now, err := s.present(ctx)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, now.within(p)...)
+	}
+	return values(newSnapshot(0, found).locks), nil
+}
+
+// Check returns nil or a *LockedError for a change by an account that submits
+// these tokens: each lock in the way must be among them and be the account's.
+// Of shared locks on the same place one is enough (RFC 4918 6.2).
+func (t *Table) Check(ctx context.Context, accountID string, tokens []string, touch Touch) error {
+	if err := t.check(ctx, accountID, tokens, touch); err != nil {
+		return err
+	}
+	// The folder that holds a mount point is in the scope above.
+	if dir := touch.Path.Dir(); touch.Member && t.scopeOf(dir) != t.scopeOf(touch.Path) {
+		return t.check(ctx, accountID, tokens, Touch{Path: dir})
+	}
+	return nil
+}
+
+func (t *Table) check(ctx context.Context, accountID string, tokens []string, touch Touch) error {
+	now, err := t.scope(touch.Path).present(ctx)
+	if err != nil {
+		return err
+	}
+	if l := now.obstacle(holder{accountID, tokens}, touch); l != nil {
+		return &LockedError{*l}
+	}
+	return nil
+}
+
+// Moved drops the locks on and below a path that was moved away or removed:
+// locks stay with the URL, not with the file, and go with it (RFC 4918 6.1, 7.6).
+func (t *Table) Moved(ctx context.Context, p path.Path) error {
+	return t.scope(p).change(ctx, func(now *snapshot) (*change, error) {
+		gone := now.within(p)
+		if len(gone) == 0 {
+			return nil, nil
+		}
+		c := &change{}
+		for _, l := range gone {
+			c.drop = append(c.drop, l.Token)
+		}
+		return c, nil
+	})
+}
+
+func (t *Table) scope(p path.Path) *scope { return t.named(scopePrefix + t.scopeOf(p)) }
+
+func (t *Table) named(name string) *scope {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.scopes[name]
+	if s == nil {
+		s = &scope{store: t.store, name: name, now: t.now}
+		t.scopes[name] = s
+	}
+	return s
+}
+
+// all returns every scope that ever held a lock.
+func (t *Table) all(ctx context.Context) ([]*scope, error) {
+	var found []*scope
+	for after := strings.TrimSuffix(scopePrefix, ":"); ; {
+		names, err := t.store.Scopes(ctx, after, 0)
+		if err != nil {
+			return nil, fmt.Errorf("look for locks: %w", err)
+		}
+		for _, name := range names {
+			after = name
+			if strings.HasPrefix(name, scopePrefix) {
+				found = append(found, t.named(name))
+			}
+		}
+		if len(names) == 0 || after > scopePrefix && !strings.HasPrefix(after, scopePrefix) {
+			return found, nil
+		}
+	}
+}
+
+// values copies locks for a caller.
+func values(locks []*Lock) []Lock {
+	list := make([]Lock, 0, len(locks))
+	for _, l := range locks {
+		list = append(list, *l)
+	}
+	return list
+}
