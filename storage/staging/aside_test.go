@@ -1,0 +1,137 @@
+package staging_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"gatehouse/storage/backend"
+)
+
+func TestPutAside(t *testing.T) {
+	for name, target := range map[string]string{"file": "/d/x", "tree": "/d"} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, plain)
+			s.put("/d/x", "old")
+			s.put("/y", "y")
+			restore, _, err := s.area.PutAside(t.Context(), at(target))
+			s.must(err)
+			s.holds(map[string]string{"/y": "y"})
+			s.must(restore())
+			s.holds(map[string]string{"/d/x": "old", "/y": "y"})
+			s.nothingStaged()
+
+			_, drop, err := s.area.PutAside(t.Context(), at(target))
+			s.must(err)
+			s.must(drop())
+			s.must(drop())
+			s.holds(map[string]string{"/y": "y"})
+			s.nothingStaged()
+		})
+	}
+}
+
+func TestPutAsideWhatIsNotThere(t *testing.T) {
+	s := newSite(t, plain)
+	for target, want := range map[string]error{
+		"/none": fs.ErrNotExist, "/far": backend.ErrBusy, "/": backend.ErrBusy, "/.gatehouse": fs.ErrNotExist,
+	} {
+		if _, _, err := s.area.PutAside(t.Context(), at(target)); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", target, err, want)
+		}
+	}
+	s.nothingStaged()
+}
+
+func TestRestoreWhereSomethingCame(t *testing.T) {
+	s := newSite(t, plain)
+	s.put("/x", "old")
+	restore, drop, err := s.area.PutAside(t.Context(), at("/x"))
+	s.must(err)
+	s.put("/x", "new")
+	if err := restore(); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("restore: got %v, want fs.ErrExist", err)
+	}
+	s.holds(map[string]string{"/x": "new"})
+	s.must(os.Remove(s.dir + "/x"))
+	s.must(restore())
+	s.holds(map[string]string{"/x": "old"})
+	if err := restore(); err == nil {
+		t.Error("restored twice")
+	}
+	s.must(drop())
+	s.holds(map[string]string{"/x": "old"})
+	s.nothingStaged()
+}
+
+// The gateway is killed between putting aside and what was to come after: the
+// user's old data must be found where it was.
+func TestAsideComesBackAfterCrash(t *testing.T) {
+	s := newSite(t, plain)
+	s.put("/d/x", "old")
+	s.put("/e/x", "old")
+	s.put("/f/sub/x", "old")
+	s.put("/file", "old")
+	for _, p := range []string{"/d", "/e", "/f/sub", "/file"} {
+		_, _, err := s.area.PutAside(t.Context(), at(p))
+		s.must(err)
+	}
+	s.put("/e/y", "new")                      // the operation was complete, but for the end
+	s.must(os.Rename(s.dir+"/f", s.dir+"/g")) // the folder it stood in is called otherwise by now
+	s.start("2", 10)
+	s.holds(map[string]string{"/d/x": "old", "/e/y": "new", "/f/sub/x": "old", "/file": "old"})
+	s.nothingStaged()
+}
+
+// What cannot come back, because a link or a file stands where its folder was,
+// is kept until it can.
+func TestAsideIsKeptWhereItCannotComeBack(t *testing.T) {
+	s := newSite(t, plain)
+	outside := t.TempDir()
+	s.put("/d/x", "old")
+	_, _, err := s.area.PutAside(t.Context(), at("/d/x"))
+	s.must(err)
+	s.must(os.Remove(s.dir + "/d"))
+	s.must(os.Symlink(outside, s.dir+"/d"))
+	if left := s.restart("2").Left(); len(left) != 1 {
+		t.Errorf("left: %v, want one error", left)
+	}
+	if entries, _ := os.ReadDir(outside); len(entries) != 0 {
+		t.Errorf("through a link came %v", entries)
+	}
+	s.must(os.Remove(s.dir + "/d"))
+	s.start("3", 10)
+	s.holds(map[string]string{"/d/x": "old"})
+	s.nothingStaged()
+}
+
+// A tree that is as deep as paths go has longer paths where it lies aside.
+func TestDropDeepTree(t *testing.T) {
+	s := newSite(t, plain)
+	s.put("/deep/x", "")
+	dir, err := unix.Open(s.dir+"/deep", unix.O_PATH, 0)
+	s.must(err)
+	name := strings.Repeat("n", 200)
+	for range 40 { // 8,000 bytes: deeper than any path can say
+		s.must(unix.Mkdirat(dir, name, 0o700))
+		next, err := unix.Openat(dir, name, unix.O_PATH, 0)
+		s.must(err)
+		s.must(unix.Close(dir))
+		dir = next
+	}
+	s.must(unix.Mkfifoat(dir, "fifo", 0o600))
+	s.must(unix.Close(dir))
+	_, drop, err := s.area.PutAside(t.Context(), at("/deep"))
+	s.must(err)
+	s.must(drop())
+	s.holds(map[string]string{})
+	entries, err := os.ReadDir(s.dir + "/.gatehouse/staging/node-a-1")
+	s.must(err)
+	if len(entries) != 0 {
+		t.Errorf("left behind: %v", entries)
+	}
+}
