@@ -1,0 +1,298 @@
+package accounts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/state"
+)
+
+// Local is the authentication of accounts whose credentials are kept here.
+const Local = "local"
+
+// scheme returns the parameters of the account's password hash, without salt
+// and hash; "" where there is none.
+func (a *Account) scheme() string {
+	if a.Password == nil {
+		return ""
+	}
+	parts := strings.Split(a.Password.Hash, "$")
+	if len(parts) < 4 {
+		return "other"
+	}
+	return strings.Join(parts[1:len(parts)-2], "$")
+}
+
+// Account returns the account of this name; ErrNotFound. It is one cached read.
+func (s *Store) Account(_ context.Context, name string) (Account, error) {
+	e, err := s.find(name)
+	if err != nil {
+		return Account{}, err
+	}
+	return e.account.clone(), nil
+}
+
+// ByID returns the account with this id.
+func (s *Store) ByID(_ context.Context, id string) (Account, error) {
+	e, ok := s.index.byID(id)
+	if !ok {
+		return Account{}, ErrNotFound
+	}
+	return e.account.clone(), nil
+}
+
+// PasswordSchemes returns the parameters of the password hashes there are.
+func (s *Store) PasswordSchemes() []string { return s.index.allSchemes() }
+
+// All returns the ids of all accounts, in no order.
+func (s *Store) All() []string {
+	entries := s.index.all()
+	ids := make([]string, len(entries))
+	for i, e := range entries {
+		ids[i] = e.account.ID
+	}
+	return ids
+}
+
+func (s *Store) find(name string) (*entry, error) {
+	folded, err := Canonical(name)
+	if err != nil {
+		// What cannot be a name is nobody's.
+		return nil, ErrNotFound
+	}
+	e, ok := s.index.byName(folded)
+	if !ok {
+		return nil, ErrNotFound
+	}
+	return e, nil
+}
+
+// Prepare fills in what Create would, and validates, without writing anything.
+func (s *Store) Prepare(_ context.Context, a Account) (Account, error) {
+	folded, err := Canonical(a.Name)
+	if err != nil {
+		return Account{}, err
+	}
+	if _, taken := s.index.byName(folded); taken {
+		return Account{}, ErrExists
+	}
+	a = a.clone()
+	if a.ID == "" {
+		a.ID = newID()
+	}
+	if a.Created.IsZero() {
+		a.Created = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	if a.Authentication == "" {
+		a.Authentication = Local
+	}
+	if a.Role == "" {
+		a.Role = policy.RoleUser
+	}
+	if a.Home.IsRoot() {
+		if a.Home, err = path.MustParse("/home").Join(folded); err != nil {
+			return Account{}, &InvalidError{Field: "username", Why: "cannot be the name of a home"}
+		}
+	}
+	if err := s.validate(&a, nil); err != nil {
+		return Account{}, err
+	}
+	return a, nil
+}
+
+// Create makes an account. ID, Created and Authentication are filled in, and Home
+// where it is the root path.
+func (s *Store) Create(ctx context.Context, a Account) (Account, error) {
+	var made Account
+	err := retry(func() (err error) {
+		if made, err = s.Prepare(ctx, a); err != nil {
+			return err
+		}
+		return s.insert(ctx, &made)
+	})
+	return made, err
+}
+
+func (s *Store) insert(ctx context.Context, a *Account) error {
+	folded, err := Canonical(a.Name)
+	if err != nil {
+		return err
+	}
+	record, err := put(accountPrefix+a.ID, a)
+	if err != nil {
+		return err
+	}
+	name, err := put(namePrefix+folded, a.ID)
+	if err != nil {
+		return err
+	}
+	b := state.Batch{
+		Checks:  []state.Check{{Name: accountPrefix + a.ID}, {Name: namePrefix + folded}},
+		Puts:    []state.Put{record, name},
+		Deletes: []string{makingPrefix + folded},
+	}
+	b.Checks = append(b.Checks, s.groupChecks(a.Groups, nil)...)
+	a.Revision, err = s.apply(ctx, b)
+	var conflict *state.ConflictError
+	if errors.As(err, &conflict) && conflict.Name == namePrefix+folded {
+		return ErrExists
+	}
+	return again(err)
+}
+
+// groupChecks demands of groups that an account joins that they still are there.
+func (s *Store) groupChecks(now, before []string) []state.Check {
+	var checks []state.Check
+	for _, id := range without(now, before) {
+		if g, ok := s.index.groupByID(id); ok {
+			checks = append(checks, state.Check{Name: groupPrefix + id, Revision: g.Revision})
+		}
+	}
+	return checks
+}
+
+// Update changes an account through change, which may be called more than once.
+// revision 0 takes the present one, any other must match (state.ErrConflict).
+// It refuses with ErrLastAdmin to leave no admin able to log in, unless the
+// change is forced (the local socket). A change of nothing writes nothing.
+func (s *Store) Update(ctx context.Context, name string, revision uint64, change func(*Account) error, o Option) (Account, error) {
+	var next Account
+	err := retry(func() error {
+		e, err := s.find(name)
+		if err != nil {
+			return err
+		}
+		if err := matches(accountPrefix+e.account.ID, e.account.Revision, revision); err != nil {
+			return err
+		}
+		next = e.account.clone()
+		if err := change(&next); err != nil {
+			return err
+		}
+		return s.replace(ctx, e.account, &next, o)
+	})
+	if err != nil {
+		return Account{}, err
+	}
+	return next.clone(), nil
+}
+
+// replace writes next in the place of cur.
+func (s *Store) replace(ctx context.Context, cur, next *Account, o Option) error {
+	if err := s.validate(next, cur); err != nil {
+		return err
+	}
+	record, err := put(accountPrefix+cur.ID, next)
+	if err != nil {
+		return err
+	}
+	if same, err := encode(cur); err != nil || bytes.Equal(same, record.Value) {
+		next.Revision = cur.Revision
+		return err
+	}
+	b := state.Batch{
+		Checks: []state.Check{{Name: accountPrefix + cur.ID, Revision: cur.Revision}},
+		Puts:   []state.Put{record},
+	}
+	b.Checks = append(b.Checks, s.groupChecks(next.Groups, cur.Groups)...)
+	if err := s.guardAccount(ctx, &b, cur, next, o); err != nil {
+		return err
+	}
+	next.Revision, err = s.apply(ctx, b)
+	return again(err)
+}
+
+// Delete removes an account's record at once, and leaves a note of it (Leaving)
+// for who deals with its home.
+func (s *Store) Delete(ctx context.Context, name string, revision uint64, o Option) (Account, error) {
+	return s.remove(ctx, name, revision, nil, o)
+}
+
+func (s *Store) remove(ctx context.Context, name string, revision uint64, note func(Account) *Leaving, o Option) (Account, error) {
+	var gone Account
+	err := retry(func() error {
+		e, err := s.find(name)
+		if err != nil {
+			return err
+		}
+		if err := matches(accountPrefix+e.account.ID, e.account.Revision, revision); err != nil {
+			return err
+		}
+		gone = e.account.clone()
+		b := state.Batch{
+			Checks:  []state.Check{{Name: accountPrefix + gone.ID, Revision: gone.Revision}},
+			Deletes: []string{accountPrefix + gone.ID, namePrefix + e.folded},
+		}
+		if note != nil {
+			p, err := put(leavingPrefix+gone.ID, note(gone))
+			if err != nil {
+				return err
+			}
+			b.Puts = append(b.Puts, p)
+		}
+		if err := s.guardAccount(ctx, &b, e.account, nil, o); err != nil {
+			return err
+		}
+		_, err = s.apply(ctx, b)
+		return again(err)
+	})
+	if err != nil {
+		return Account{}, err
+	}
+	// The activity is worth nothing without its account, and is also left out
+	// where it cannot be removed now.
+	s.dropActivity(ctx, gone.ID)
+	return gone, nil
+}
+
+// Disable ends an account's access at once; settings stay. An admin is refused:
+// it is demoted first.
+func (s *Store) Disable(ctx context.Context, name, by, why string, o Option) (Account, error) {
+	return s.Update(ctx, name, 0, func(a *Account) error {
+		if a.Status.Disabled {
+			return nil
+		}
+		a.Status = policy.Status{Disabled: true, By: by, At: time.Now().UTC().Truncate(time.Second), Why: why}
+		return nil
+	}, o)
+}
+
+// Enable lets a disabled account in again.
+func (s *Store) Enable(ctx context.Context, name, by string, o Option) (Account, error) {
+	return s.Update(ctx, name, 0, func(a *Account) error {
+		if !a.Status.Disabled {
+			return nil
+		}
+		a.Status = policy.Status{By: by, At: time.Now().UTC().Truncate(time.Second)}
+		return nil
+	}, o)
+}
+
+// matches refuses a change that was made against another revision.
+func matches(name string, present, wanted uint64) error {
+	if wanted == 0 || wanted == present {
+		return nil
+	}
+	return fmt.Errorf("change %s: %w", name, &state.ConflictError{Name: name, Revision: present})
+}
+
+// without returns the elements of list that are not in other.
+func without(list, other []string) []string {
+	known := make(map[string]bool, len(other))
+	for _, v := range other {
+		known[v] = true
+	}
+	var rest []string
+	for _, v := range list {
+		if !known[v] {
+			rest = append(rest, v)
+		}
+	}
+	return rest
+}

@@ -1,0 +1,212 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/storage/state"
+)
+
+// uses holds every account's activity in memory, and which of it is not written yet.
+type uses struct {
+	mu    sync.Mutex // guards what follows
+	all   map[string]*Activity
+	dirty map[string]bool
+}
+
+// Activity returns what changes often, as this node knows it.
+func (s *Store) Activity(_ context.Context, id string) (Activity, error) {
+	return s.uses.get(id), nil
+}
+
+// Touch notes a login or use of a credential in memory; it is written within a
+// minute, or at Close.
+func (s *Store) Touch(id, credential string, at time.Time, address string, door policy.Door) {
+	s.uses.mu.Lock()
+	defer s.uses.mu.Unlock()
+	a, ok := s.uses.all[id]
+	if !ok {
+		a = &Activity{}
+		s.uses.all[id] = a
+	}
+	used := Activity{LastLogin: at.UTC(), LastAddress: address, LastDoor: door}
+	if credential != "" {
+		used.LastUsed = map[string]Use{credential: {At: at.UTC(), Address: address, Door: door}}
+	}
+	a.merge(used)
+	s.uses.dirty[id] = true
+}
+
+// merge keeps the later of each.
+func (a *Activity) merge(other Activity) {
+	if other.LastLogin.After(a.LastLogin) {
+		a.LastLogin, a.LastAddress, a.LastDoor = other.LastLogin, other.LastAddress, other.LastDoor
+	}
+	for id, use := range other.LastUsed {
+		if a.LastUsed == nil {
+			a.LastUsed = make(map[string]Use)
+		}
+		if use.At.After(a.LastUsed[id].At) {
+			a.LastUsed[id] = use
+		}
+	}
+}
+
+// forget drops the uses of credentials that the account has no more.
+func (a *Activity) forget(account *Account) {
+	maps.DeleteFunc(a.LastUsed, func(id string, _ Use) bool {
+		if account.Password != nil && account.Password.ID == id {
+			return false
+		}
+		for _, k := range account.Keys {
+			if k.ID == id {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Flush writes the activity that is only in memory.
+func (s *Store) Flush(ctx context.Context) error {
+	var all []error
+	for _, id := range s.uses.take() {
+		if err := s.writeActivity(ctx, id); err != nil {
+			s.uses.mark(id)
+			all = append(all, err)
+		}
+	}
+	return errors.Join(all...)
+}
+
+// flushEvery flushes until ctx ends. What cannot be written now is tried again.
+func (s *Store) flushEvery(ctx context.Context, period time.Duration) {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_ = s.Flush(ctx)
+		}
+	}
+}
+
+// writeActivity joins an account's activity with what other nodes wrote.
+func (s *Store) writeActivity(ctx context.Context, id string) error {
+	e, ok := s.index.byID(id)
+	if !ok {
+		s.uses.drop(id)
+		return nil
+	}
+	return retry(func() error {
+		r, err := s.state.Get(ctx, activityScope, id)
+		if err != nil && !errors.Is(err, state.ErrNotFound) {
+			return err
+		}
+		a := s.uses.get(id)
+		if r.Revision != 0 {
+			var stored Activity
+			if err := decode(r, &stored); err != nil {
+				return err
+			}
+			a.merge(stored)
+		}
+		a.forget(e.account)
+		p, err := put(id, a)
+		if err != nil {
+			return err
+		}
+		s.uses.merge(id, a)
+		_, err = s.state.Apply(ctx, state.Batch{
+			Scope: activityScope, ID: state.NewOperationID(),
+			Checks: []state.Check{{Name: id, Revision: r.Revision}}, Puts: []state.Put{p},
+		})
+		return again(err)
+	})
+}
+
+func (s *Store) loadActivity(ctx context.Context) error {
+	s.uses.all, s.uses.dirty = make(map[string]*Activity), make(map[string]bool)
+	for after, more := "", true; more; {
+		page, err := s.state.List(ctx, activityScope, "", after, 500)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records {
+			a := new(Activity)
+			if err := decode(r, a); err != nil {
+				return err
+			}
+			s.uses.all[r.Name] = a
+			after = r.Name
+		}
+		more = page.More && len(page.Records) > 0
+	}
+	return nil
+}
+
+// dropActivity removes what a deleted account leaves behind.
+func (s *Store) dropActivity(ctx context.Context, id string) {
+	s.uses.drop(id)
+	_, _ = s.state.Apply(ctx, state.Batch{Scope: activityScope, ID: state.NewOperationID(), Deletes: []string{id}})
+}
+
+func (u *uses) get(id string) Activity {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	a, ok := u.all[id]
+	if !ok {
+		return Activity{}
+	}
+	c := *a
+	c.LastUsed = maps.Clone(a.LastUsed)
+	return c
+}
+
+func (u *uses) merge(id string, other Activity) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if a, ok := u.all[id]; ok {
+		a.merge(other)
+	}
+}
+
+func (u *uses) lastLogin(id string) time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if a, ok := u.all[id]; ok {
+		return a.LastLogin
+	}
+	return time.Time{}
+}
+
+// take returns what is not written yet, and takes it as written.
+func (u *uses) take() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	ids := make([]string, 0, len(u.dirty))
+	for id := range u.dirty {
+		ids = append(ids, id)
+	}
+	clear(u.dirty)
+	return ids
+}
+
+func (u *uses) mark(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.dirty[id] = true
+}
+
+func (u *uses) drop(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.all, id)
+	delete(u.dirty, id)
+}
