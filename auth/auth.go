@@ -1,0 +1,140 @@
+// Package auth finds out who is there: passwords, public keys and, later,
+// certificates, app passwords, tokens and codes; and keeps the failures that
+// lockouts and bans are made of. What an account may do is policy's.
+package auth
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/state"
+)
+
+// An Attempt is somebody at a door. Printed or logged, it leaves the password out.
+type Attempt struct {
+	Account   string // as the client sent it
+	Door      policy.Door
+	Address   netip.Addr
+	Transport policy.Transport
+	// Client is what the client says of itself (SSH version, User-Agent).
+	Client string
+	// One of these is the proof. Key is set only once the handshake proved it.
+	Password string `json:"-"`
+	Key      ssh.PublicKey
+}
+
+// LogValue leaves the password out.
+func (a Attempt) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("account", a.Account), slog.String("door", string(a.Door)),
+		slog.String("address", a.Address.String()), slog.String("transport", string(a.Transport)))
+}
+
+// Format leaves the password out, whatever the verb.
+func (a Attempt) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "attempt of %q at %s from %s (%s)", a.Account, a.Door, a.Address, a.Transport)
+}
+
+// A RefusedError is a refused login. The client hears Error, one constant text
+// per door, and Reference; the event has the decision.
+type RefusedError struct {
+	Reference string
+	Decision  policy.Decision
+}
+
+func (e *RefusedError) Error() string { return "login refused (reference " + e.Reference + ")" }
+
+// ErrBusy says that too many passwords wait to be verified: nothing was decided,
+// and the client may try again.
+var ErrBusy = errors.New("too many logins at once")
+
+// Config is what an Authenticator is made of. Zero values take the defaults.
+type Config struct {
+	Accounts *accounts.Store
+	State    state.Store
+	Log      *slog.Logger
+	// Key makes what is kept of failures worthless without it; the same on every
+	// node. Empty takes a random one, so that a restart forgets which secret failed.
+	Key []byte
+	// Trusted are proxies, which are never banned.
+	Trusted []netip.Prefix
+	// Params are those of new hashes; default 19 MiB, 2 passes, 1 thread.
+	Params Params
+	// Slots is how many passwords are hashed at once; default one per processor.
+	Slots int
+	// Wait is how long an attempt waits for a slot; default 10 seconds.
+	Wait time.Duration
+	// Hash computes argon2id; tests count with it.
+	Hash func(password, salt []byte, p Params) []byte
+}
+
+// An Authenticator proves credentials. Safe for concurrent use.
+type Authenticator struct {
+	accounts *accounts.Store
+	log      *slog.Logger
+	hasher   hasher
+	failures failures
+	proofs   *proofs
+	slots    *slots
+	// dummy is verified where there is no password: a hash that nothing matches.
+	dummy string
+	// base is how long a hash of the present parameters takes.
+	base atomic.Int64
+}
+
+// New makes an authenticator. It computes one hash, to know what one costs.
+func New(c Config) (*Authenticator, error) {
+	if c.Accounts == nil || c.State == nil {
+		return nil, errors.New("an authenticator needs accounts and state")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if len(c.Key) == 0 {
+		c.Key = random(32)
+	}
+	if c.Params == (Params{}) {
+		c.Params = DefaultParams()
+	}
+	if err := c.Params.validate(); err != nil {
+		return nil, err
+	}
+	if c.Slots <= 0 {
+		c.Slots = runtime.GOMAXPROCS(0)
+	}
+	if c.Wait <= 0 {
+		c.Wait = 10 * time.Second
+	}
+	if c.Hash == nil {
+		c.Hash = argon2id
+	}
+	z := &Authenticator{
+		accounts: c.Accounts,
+		log:      c.Log,
+		hasher:   hasher{params: c.Params, compute: c.Hash},
+		failures: failures{state: c.State, key: c.Key, trusted: c.Trusted},
+		proofs:   newProofs(maxProofs, proofLife),
+		slots:    newSlots(c.Slots, c.Wait),
+	}
+	z.dummy = c.Params.encode(random(saltSize), random(hashSize))
+	began := time.Now()
+	argon2id([]byte("the cost of a hash"), make([]byte, saltSize), c.Params)
+	z.base.Store(int64(time.Since(began)))
+	return z, nil
+}
+
+// random returns n random bytes.
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: it ends the program where the system has no randomness
+	return b
+}
