@@ -101,7 +101,6 @@ type InvalidError struct{ Field, Why string }
 
 func (e *InvalidError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Why) }
 
-
 // Option bends a rule for the local socket.
 type Option int
 

@@ -62,6 +62,8 @@ func unfit(name string) string {
 		return "is reserved"
 	case strings.HasPrefix(name, " ") || strings.HasSuffix(name, " "):
 		return "begins or ends with a space"
+	case strings.Contains(name, "  "):
+		return "holds two spaces in a row"
 	case strings.ContainsAny(name, "/\\\x00"):
 		return "holds a slash, a backslash or NUL"
 	case strings.ContainsFunc(name, invisible):

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -85,13 +86,18 @@ func openFiles(paths []string, formats []format) (dbs []*bbolt.DB, err error) {
 }
 
 func openFile(path string) (*bbolt.DB, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+	o := bbolt.Options{
 		Timeout:         lockPatience,
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: addressSpace(),
 		NoStatistics:    true,
-	})
+	}
+	db, err := bbolt.Open(path, 0o600, &o)
+	if errors.Is(err, syscall.ENOMEM) { // address space is limited here
+		o.InitialMmapSize = 0
+		db, err = bbolt.Open(path, 0o600, &o)
+	}
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, ErrInUse
 	}

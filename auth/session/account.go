@@ -1,0 +1,140 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+)
+
+// CreateAccount makes an account with its home and the quota on it. A password
+// is optional. Where the home is there already it is accounts.ErrHome, unless it
+// is to be adopted. Where it is cut short, the same call again goes on.
+func (m *Manager) CreateAccount(ctx context.Context, a accounts.Account, password string, mustChange, adoptHome bool) (accounts.Account, error) {
+	a, err := m.accounts.Prepare(ctx, a)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	if password != "" {
+		if a.Password, err = m.auth.NewPassword(ctx, a, password); err != nil {
+			return accounts.Account{}, err
+		}
+		a.Password.MustChange = mustChange
+	}
+	effective, err := m.accounts.Effective(ctx, a)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	if err := m.makeHome(ctx, a, adoptHome); err != nil {
+		return accounts.Account{}, err
+	}
+	if err := m.setQuota(ctx, a.Home, effective.HomeQuota()); err != nil {
+		return accounts.Account{}, err
+	}
+	return m.accounts.Create(ctx, a)
+}
+
+// ChangeAccount is accounts.Update, with what a change asks for around it: a new
+// home is made where it is missing, and the quota follows.
+func (m *Manager) ChangeAccount(ctx context.Context, name string, revision uint64, change func(*accounts.Account) error, o accounts.Option) (accounts.Account, error) {
+	before, err := m.accounts.Account(ctx, name)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	planned, err := m.accounts.Account(ctx, name)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	if err := change(&planned); err != nil {
+		return accounts.Account{}, err
+	}
+	if planned.Home != before.Home && !planned.Home.IsRoot() {
+		if there, err := m.homeThere(ctx, planned.Home); err != nil {
+			return accounts.Account{}, err
+		} else if !there {
+			if err := m.mkdirHome(ctx, planned); err != nil {
+				return accounts.Account{}, err
+			}
+		}
+	}
+	had, err := m.accounts.Effective(ctx, before)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	now, err := m.accounts.Update(ctx, name, revision, change, o)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	return now, m.moveQuota(ctx, before, had, now)
+}
+
+// moveQuota brings the ledger in line with a changed account.
+func (m *Manager) moveQuota(ctx context.Context, before accounts.Account, had policy.Effective, now accounts.Account) error {
+	has, err := m.accounts.Effective(ctx, now)
+	if err != nil {
+		return err
+	}
+	was, is := had.HomeQuota(), has.HomeQuota()
+	moved := before.Home != now.Home
+	if moved && (was.Bytes != nil || was.Files != nil) {
+		if err := m.setQuota(ctx, before.Home, policy.Quota{}); err != nil {
+			return err
+		}
+	}
+	if !moved && sameFigure(was.Bytes, is.Bytes) && sameFigure(was.Files, is.Files) {
+		return nil
+	}
+	return m.setQuota(ctx, now.Home, is)
+}
+
+func sameFigure(a, b *int64) bool { return orUnlimited(a) == orUnlimited(b) }
+
+// SetPassword gives an account a new password. Sessions that the old one proved
+// are cut.
+func (m *Manager) SetPassword(ctx context.Context, name, password string, mustChange bool) (accounts.Account, error) {
+	a, err := m.accounts.Account(ctx, name)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	made, err := m.auth.NewPassword(ctx, a, password)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	made.MustChange = mustChange
+	changed, err := m.accounts.Update(ctx, name, 0, func(a *accounts.Account) error {
+		a.Password = made
+		return nil
+	}, accounts.Guarded)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	m.cutStale(changed.ID)
+	return changed, m.auth.Unlock(ctx, changed.ID)
+}
+
+// DeleteAccount deletes an account at once and for good. files says what becomes
+// of its home: keep or delete. What of that cannot be done now is done later,
+// also after a restart; the account is gone all the same.
+func (m *Manager) DeleteAccount(ctx context.Context, name string, revision uint64, files string, o accounts.Option) error {
+	left, err := m.accounts.Remove(ctx, name, revision, accounts.Files(files), o)
+	if err != nil {
+		return err
+	}
+	m.cutStale(left.ID)
+	if err := m.finish(ctx, left); err != nil {
+		if errors.Is(err, context.Canceled) {
+			return fmt.Errorf("the account is deleted, its home will be: %w", err)
+		}
+		m.log.Warn("the home of a deleted account is still there", "account", left.Name, "error", err)
+	}
+	return nil
+}
+
+// cutStale judges an account's sessions now, before the change comes around.
+func (m *Manager) cutStale(id string) {
+	for _, s := range m.table.all(id) {
+		m.judge(s)
+	}
+}

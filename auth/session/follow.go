@@ -1,0 +1,71 @@
+package session
+
+import (
+	"errors"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+)
+
+// rejudge is the longest time after which a session with a moment to come is
+// judged anew: clocks of machines are set.
+const rejudge = 10 * time.Minute
+
+// follow keeps the open sessions true to the present policy.
+func (m *Manager) follow(changes <-chan accounts.Change) {
+	for c := range changes {
+		account := ""
+		if c.Kind == accounts.KindAccount {
+			account = c.ID
+		}
+		for _, s := range m.table.all(account) {
+			m.judge(s)
+		}
+	}
+}
+
+// judge asks the present policy about an open session: it is cut, or each of its
+// open handles is judged.
+func (m *Manager) judge(s *Session) {
+	s.judging.Lock()
+	defer s.judging.Unlock()
+	if s.ctx.Err() != nil {
+		return
+	}
+	account, effective, err := m.accounts.LookByID(s.ctx, s.accountID)
+	if err != nil {
+		m.end(s, gone(err))
+		return
+	}
+	d := effective.Stay(s.attempt(account, effective))
+	if !d.Allowed {
+		m.end(s, d)
+		return
+	}
+	s.standing.Store(&standing{role: account.Role, mustChange: d.ChangesPassword()})
+	s.fs.SetPolicy(effective)
+	s.wake(d.Until)
+}
+
+// gone is the decision on an account that cannot be read any more.
+func gone(err error) policy.Decision {
+	if errors.Is(err, accounts.ErrNotFound) {
+		return policy.Decision{Rule: policy.RuleStatus, Because: "the account was deleted"}
+	}
+	return policy.Decision{Rule: policy.RuleStatus, Because: "the account cannot be read"}
+}
+
+// wake has the session judged again at the moment that changes the decision.
+func (s *Session) wake(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.moment != nil {
+		s.moment.Stop()
+	}
+	if at.IsZero() || s.ended {
+		return
+	}
+	wait := min(max(time.Until(at), 0), rejudge)
+	s.moment = time.AfterFunc(wait, func() { s.manager.judge(s) })
+}

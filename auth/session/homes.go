@@ -1,0 +1,303 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/policy/guard"
+	"gatehouse/policy/path"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/quota"
+)
+
+// kept is where the homes of deleted accounts go that are kept.
+const kept = ".kept"
+
+// actor names the gateway in events of its own work.
+const actor = "gatehouse"
+
+// homes orders the work on homes on this node, and knows which quotas it set.
+type homes struct {
+	work sync.Mutex
+	mu   sync.Mutex // guards set
+	set  map[string]bool
+}
+
+// makeHome makes an account's home. One that is there already is refused unless
+// it is adopted, or a try to make this very account left it.
+func (m *Manager) makeHome(ctx context.Context, a accounts.Account, adopt bool) error {
+	if err := m.finishBelow(ctx, a.Home); err != nil {
+		return err
+	}
+	former, err := m.accounts.Making(ctx, a.Name)
+	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
+		return fmt.Errorf("look for a try that was cut short: %w", err)
+	}
+	mine := err == nil && former.Home == a.Home
+	there, err := m.homeThere(ctx, a.Home)
+	if err != nil {
+		return err
+	}
+	if there && !adopt && !(mine && m.isEmpty(ctx, a.Home)) {
+		return fmt.Errorf("%s: %w", a.Home, accounts.ErrHome)
+	}
+	if err := m.accounts.Begin(ctx, a.Name, accounts.Making{Home: a.Home}); err != nil {
+		return err
+	}
+	if there {
+		return nil
+	}
+	return m.mkdirHome(ctx, a)
+}
+
+// homeThere reports whether a home is there; what is no folder is refused.
+func (m *Manager) homeThere(ctx context.Context, home path.Path) (bool, error) {
+	info, err := m.System(actor).Lstat(ctx, home)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look at the home: %w", err)
+	case !info.IsDir():
+		return false, &accounts.InvalidError{Field: "home", Why: "is there and is not a folder"}
+	}
+	return true, nil
+}
+
+// isEmpty reports whether a folder can be read and holds nothing.
+func (m *Manager) isEmpty(ctx context.Context, folder path.Path) bool {
+	d, err := m.System(actor).List(ctx, folder)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	list, err := d.Next(1)
+	return len(list) == 0 && err != nil
+}
+
+// mkdirHome makes the folders down to the home; the home is the account's own.
+func (m *Manager) mkdirHome(ctx context.Context, a accounts.Account) error {
+	if err := m.mkdirs(ctx, a.Home.Dir()); err != nil {
+		return err
+	}
+	site, err := m.accounts.Site(ctx)
+	if err != nil {
+		return err
+	}
+	own := m.tree.FS(guard.Config{
+		Effective: policy.System(site.Site), Door: policy.API, Report: m.report, UID: a.UID, GID: a.GID,
+	})
+	defer own.Close(context.Canceled)
+	if err := own.Mkdir(ctx, a.Home, 0); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make the home: %w", err)
+	}
+	return nil
+}
+
+// mkdirs makes a folder and those above it, as far as they are missing.
+func (m *Manager) mkdirs(ctx context.Context, folder path.Path) error {
+	if folder.IsRoot() {
+		return nil
+	}
+	system := m.System(actor)
+	_, err := system.Stat(ctx, folder)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look for %s: %w", folder, err)
+	}
+	if err := m.mkdirs(ctx, folder.Dir()); err != nil {
+		return err
+	}
+	if err := system.Mkdir(ctx, folder, 0); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make %s: %w", folder, err)
+	}
+	return nil
+}
+
+// finishBelow sees to homes of deleted accounts that stand where a new one is
+// to be.
+func (m *Manager) finishBelow(ctx context.Context, home path.Path) error {
+	list, err := m.accounts.Leavings(ctx)
+	if err != nil {
+		return fmt.Errorf("look for homes of deleted accounts: %w", err)
+	}
+	for _, l := range list {
+		if l.Home.Contains(home) || home.Contains(l.Home) {
+			if err := m.finish(ctx, l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// finish does with a deleted account's home what was asked for. It can be cut
+// short at any point and begun again.
+func (m *Manager) finish(ctx context.Context, l accounts.Leaving) error {
+	m.homes.work.Lock()
+	defer m.homes.work.Unlock()
+	if !l.Home.IsRoot() {
+		if err := m.clear(ctx, l); err != nil {
+			return fmt.Errorf("see to the home of %s, which is deleted: %w", l.Name, err)
+		}
+	}
+	return m.accounts.Left(ctx, l.ID)
+}
+
+func (m *Manager) clear(ctx context.Context, l accounts.Leaving) error {
+	if m.quotas != nil {
+		if err := m.quotas.Drop(ctx, l.Home); err != nil {
+			return err
+		}
+	}
+	there, err := m.homeThere(ctx, l.Home)
+	if err != nil || !there {
+		return err
+	}
+	if l.Files == accounts.DeleteFiles {
+		return m.System(actor).RemoveAll(ctx, l.Home)
+	}
+	return m.keep(ctx, l)
+}
+
+// keep moves a home to /.kept/NAME-ID; on another mount to the same below the
+// first folder on the way to the home that is on the home's own.
+func (m *Manager) keep(ctx context.Context, l accounts.Leaving) error {
+	var above []path.Path
+	for p := range l.Home.Dir().Above() {
+		above = append([]path.Path{p}, above...)
+	}
+	var err error
+	for _, top := range above {
+		if err = m.moveTo(ctx, top, l); !errors.Is(err, ErrCrossMount) {
+			return err
+		}
+	}
+	return err
+}
+
+func (m *Manager) moveTo(ctx context.Context, top path.Path, l accounts.Leaving) error {
+	folder, err := top.Join(kept)
+	if err != nil {
+		return err
+	}
+	target, err := folder.Join(l.Name + "-" + l.ID)
+	if err != nil {
+		return err
+	}
+	if err := m.mkdirs(ctx, folder); err != nil {
+		return err
+	}
+	return m.System(actor).Rename(ctx, l.Home, target, KeepTarget)
+}
+
+// keepHomes keeps the quotas on homes as accounts and groups say, and goes on
+// with the homes of deleted accounts, until the changes end.
+func (m *Manager) keepHomes(changes <-chan accounts.Change) {
+	m.finishAll()
+	m.setQuotas("")
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case c, ok := <-changes:
+			if !ok {
+				return
+			}
+			m.quotasChanged(c)
+		case <-tick.C:
+			m.finishAll()
+		}
+	}
+}
+
+func (m *Manager) finishAll() {
+	list, err := m.accounts.Leavings(m.ctx)
+	if err != nil {
+		m.log.Warn("homes of deleted accounts could not be looked for", "error", err)
+		return
+	}
+	for _, l := range list {
+		if err := m.finish(m.ctx, l); err != nil {
+			m.log.Warn("the home of a deleted account is still there", "account", l.Name, "error", err)
+		}
+	}
+}
+
+func (m *Manager) quotasChanged(c accounts.Change) {
+	switch c.Kind {
+	case accounts.KindAccount:
+		m.setQuotas(c.ID)
+	case accounts.KindGroup, accounts.KindAll:
+		m.setQuotas("")
+	}
+}
+
+// setQuotas puts the quota of an account, "" for everybody, on its home. Where
+// it has none, only one that was put there for it is taken away: others may
+// have put a quota on the folder.
+func (m *Manager) setQuotas(id string) {
+	ids := []string{id}
+	if id == "" {
+		ids = m.accounts.All()
+	}
+	for _, id := range ids {
+		account, effective, err := m.accounts.LookByID(m.ctx, id)
+		if err != nil || !m.homes.wants(id, effective.HomeQuota()) {
+			continue
+		}
+		if err := m.setQuota(m.ctx, account.Home, effective.HomeQuota()); err != nil {
+			m.log.Warn("the quota on a home could not be set", "account", account.Name, "error", err)
+		}
+	}
+}
+
+// wants reports whether a quota is to be set, and notes that it was.
+func (h *homes) wants(id string, q policy.Quota) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	some := q.Bytes != nil || q.Files != nil
+	had := h.set[id]
+	if h.set == nil {
+		h.set = make(map[string]bool)
+	}
+	if some {
+		h.set[id] = true
+	} else {
+		delete(h.set, id)
+	}
+	return some || had
+}
+
+// setQuota puts a quota on a folder, where it is another than the present one.
+func (m *Manager) setQuota(ctx context.Context, home path.Path, q policy.Quota) error {
+	if m.quotas == nil {
+		return nil
+	}
+	limit := quota.Limit{Folder: home, Amount: quota.Amount{Bytes: orUnlimited(q.Bytes), Files: orUnlimited(q.Files)}}
+	now, ok, err := m.quotas.Get(ctx, home)
+	if err != nil {
+		return fmt.Errorf("read the quota on %s: %w", home, err)
+	}
+	if ok && now.Amount == limit.Amount || !ok && limit.Bytes < 0 && limit.Files < 0 {
+		return nil
+	}
+	if err := m.quotas.Set(ctx, limit); err != nil {
+		return fmt.Errorf("set the quota on %s: %w", home, err)
+	}
+	return nil
+}
+
+func orUnlimited(n *int64) int64 {
+	if n == nil {
+		return -1
+	}
+	return *n
+}

@@ -1,0 +1,197 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/policy"
+	"gatehouse/policy/guard"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/events"
+)
+
+// Login admits an attempt or returns an *auth.RefusedError (any other error
+// says that nothing could be decided: the store is away, auth.ErrBusy,
+// ErrShuttingDown). It costs one hash whatever the outcome, but for what rules
+// 1 and 2 end. The login is in the log before it returns.
+func (m *Manager) Login(ctx context.Context, a auth.Attempt) (*Session, error) {
+	began := time.Now()
+	if m.table.isClosed() {
+		return nil, ErrShuttingDown
+	}
+	proof, err := m.auth.Prove(ctx, a, auth.Once)
+	if err != nil {
+		return nil, fmt.Errorf("prove a login: %w", err)
+	}
+	s := m.newSession(a, proof, newSessionID())
+	d, err := m.table.enter(s, judged(proof))
+	if err != nil || !d.Allowed {
+		s.discard()
+		if err != nil {
+			return nil, err
+		}
+		return nil, m.refuse(ctx, began, a, proof, d)
+	}
+	if err := m.welcome(ctx, s, proof, began); err != nil {
+		return nil, err
+	}
+	if cut, ok := errors.AsType[*CutError](context.Cause(s.ctx)); ok {
+		return nil, m.refuse(ctx, began, a, proof, cut.Decision)
+	}
+	return s, nil
+}
+
+// judged makes the final judgement of a proof, with the counts of the moment.
+func judged(p auth.Proof) func(policy.Sessions) policy.Decision {
+	return func(counts policy.Sessions) policy.Decision {
+		t := p.Attempt
+		t.Sessions = counts
+		d := p.Effective.Admit(t)
+		if d.Allowed && !t.Credential.Proved {
+			// The local socket's attempts are no logins.
+			return policy.Decision{Rule: policy.RuleCredential, Because: "the credential was not proved"}
+		}
+		return d
+	}
+}
+
+// newSession makes what becomes a session once it is admitted.
+func (m *Manager) newSession(a auth.Attempt, p auth.Proof, id string) *Session {
+	now := time.Now()
+	s := &Session{
+		manager: m, id: id, accountID: p.Account.ID, account: p.Account.Name,
+		door: a.Door, client: printable(a.Client), credential: p.Attempt.Credential, since: now,
+		address: p.Attempt.Address, transport: a.Transport, admitted: make(chan struct{}),
+	}
+	s.active.Store(now.UnixNano())
+	s.standing.Store(&standing{role: p.Account.Role})
+	s.ctx, s.cancel = context.WithCancelCause(m.ctx)
+	s.log = m.log.With("session", id, "account", s.account, "door", string(s.door), "address", s.address.String())
+	s.fs = m.tree.FS(guard.Config{
+		Effective: p.Effective, Door: a.Door, Report: s.report, UID: p.Account.UID, GID: p.Account.GID,
+	})
+	return s
+}
+
+// discard lets go of a session that was not admitted.
+func (s *Session) discard() {
+	s.cancel(context.Canceled)
+	s.fs.Close(context.Canceled)
+}
+
+// welcome puts an admitted login into the log, and judges it once more: what
+// has changed since the account was read would otherwise pass unseen.
+func (m *Manager) welcome(ctx context.Context, s *Session, p auth.Proof, began time.Time) error {
+	e := s.sign(events.Event{Kind: events.Login, Outcome: events.OK, Took: time.Since(began)})
+	s.failed = m.record(ctx, p.Effective.Site(), e)
+	close(s.admitted)
+	if s.failed != nil {
+		m.end(s, policy.Decision{Rule: ruleEnded, Because: "the login could not be put into the log"})
+		return s.failed
+	}
+	m.accounts.Touch(s.accountID, s.credential.ID, s.since, s.address.String(), s.door)
+	m.judge(s)
+	s.log.Info("session opened", "credential", nameOf(s.credential), "client", s.client)
+	return nil
+}
+
+// record makes an event durable, as far as the site insists on it.
+func (m *Manager) record(ctx context.Context, site policy.Site, e events.Event) error {
+	err := m.events.Record(ctx, e)
+	if err == nil {
+		return nil
+	}
+	if site.Audit.OnFailure == policy.AuditContinue && ctx.Err() == nil {
+		m.log.Error("an event was not recorded", "kind", string(e.Kind), "error", err)
+		return nil
+	}
+	return fmt.Errorf("record a login: %w", err)
+}
+
+// refuse puts a refusal into the log, waits as long as every refusal takes, and
+// returns it.
+func (m *Manager) refuse(ctx context.Context, began time.Time, a auth.Attempt, p auth.Proof, d policy.Decision) error {
+	reference, err := m.reference(ctx, began, a, p, d)
+	if err != nil {
+		return err
+	}
+	m.auth.Settle(ctx, began)
+	return &auth.RefusedError{Reference: reference, Decision: d}
+}
+
+// reference records a refusal. What costs nobody any work, a closed door and a
+// banned address, is recorded once in a while only: a flood must not fill the log.
+func (m *Manager) reference(ctx context.Context, began time.Time, a auth.Attempt, p auth.Proof, d policy.Decision) (string, error) {
+	var key refusalKey
+	if m.auth.Ends(d) {
+		key = refusalKey{address: p.Attempt.Address, door: a.Door, account: a.Account, rule: d.Rule}
+		if d.Rule == policy.RuleBan {
+			key.account, key.door = "", ""
+		}
+		if known, ok := m.refused.get(key); ok {
+			return known, nil
+		}
+	}
+	reference := newReference()
+	e := events.Event{
+		Time: time.Now(), Kind: events.Refused, Outcome: events.Denied, Rule: string(d.Rule), Reference: reference,
+		Reason: d.Because, Account: attemptedName(a, p), AccountID: p.Account.ID, Credential: nameOf(p.Attempt.Credential),
+		Door: string(a.Door), Address: p.Attempt.Address, Node: m.node, Took: time.Since(began),
+	}
+	if err := m.record(ctx, p.Effective.Site(), e); err != nil {
+		return "", err
+	}
+	if m.auth.Ends(d) {
+		m.refused.put(key, reference)
+	}
+	m.alarm(ctx, p, e)
+	m.log.Info("login refused", "account", e.Account, "door", e.Door, "address", e.Address.String(), "rule", e.Rule, "reference", reference)
+	return reference, nil
+}
+
+// alarm puts a lockout or a ban that a failure has started into the log.
+func (m *Manager) alarm(ctx context.Context, p auth.Proof, refusal events.Event) {
+	started := map[events.Kind]bool{KindLockout: p.LockStarted, KindBan: p.BanStarted}
+	for kind, yes := range started {
+		if !yes {
+			continue
+		}
+		e := refusal
+		e.Kind, e.Outcome, e.Rule, e.Reason, e.Took = kind, events.OK, "", "too many failures", 0
+		if err := m.events.Record(ctx, e); err != nil {
+			m.log.Error("an event was not recorded", "kind", string(kind), "error", err)
+		}
+	}
+}
+
+// Kinds of events that failures lead to.
+const (
+	KindLockout events.Kind = "account.lockout"
+	KindBan     events.Kind = "address.ban"
+)
+
+// attemptedName is the account's name or, where there is none, what the client
+// sent: within bounds, and without what a log should not hold.
+func attemptedName(a auth.Attempt, p auth.Proof) string {
+	if p.Account.Name != "" {
+		return p.Account.Name
+	}
+	return printable(a.Account)
+}
+
+// OffersKey reports whether an offered public key would be taken for the
+// account, so that SSH can answer the query. It admits nobody.
+func (m *Manager) OffersKey(ctx context.Context, a auth.Attempt) bool { return m.auth.OffersKey(ctx, a) }
+
+// AllowsPlainFTP reports whether USER may go on without TLS.
+func (m *Manager) AllowsPlainFTP(ctx context.Context, account string, _ netip.Addr) bool {
+	_, effective, err := m.accounts.Look(ctx, account)
+	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
+		return false
+	}
+	return effective.PlainFTP().Allowed
+}

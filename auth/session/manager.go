@@ -1,0 +1,261 @@
+package session
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/policy"
+	"gatehouse/policy/guard"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/events"
+	"gatehouse/storage/quota"
+	"gatehouse/storage/state"
+)
+
+// Rules that end a session beside those of policy.
+const (
+	ruleEnded    policy.Rule = "ended"    // by an administrator
+	ruleShutdown policy.Rule = "shutdown" // of the gateway
+)
+
+// ErrShuttingDown is what an attempt hears while the gateway stops.
+var ErrShuttingDown = errors.New("the gateway is shutting down")
+
+// Config is what a Manager is made of.
+type Config struct {
+	Accounts *accounts.Store
+	Auth     *auth.Authenticator
+	Tree     *guard.Tree
+	Quotas   *quota.Ledger // nil: homes have no quotas
+	Events   *events.Log
+	State    state.Store
+	Log      *slog.Logger
+	Node     string
+	// Key makes the ids of sessions of requests, the same on every node. Empty
+	// takes a random one.
+	Key []byte
+	// Idle ends a door's sessions of requests after their last one; default 5 minutes.
+	Idle time.Duration
+}
+
+// A Manager admits and keeps sessions. Safe for concurrent use.
+type Manager struct {
+	accounts *accounts.Store
+	auth     *auth.Authenticator
+	tree     *guard.Tree
+	quotas   *quota.Ledger
+	events   *events.Log
+	log      *slog.Logger
+	node     string
+	key      []byte
+	idle     time.Duration
+
+	table   *table
+	refused *refusals
+	homes   homes
+	ctx     context.Context // ends with New's, or with Shutdown
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// New makes a manager that follows the accounts' changes until Shutdown, or
+// until ctx ends, which also cuts every session: let it outlive Shutdown. It goes
+// on in the background with the homes of deleted accounts that a former run did
+// not come to.
+func New(ctx context.Context, c Config) *Manager {
+	if c.Idle <= 0 {
+		c.Idle = 5 * time.Minute
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if len(c.Key) == 0 {
+		c.Key = []byte(rand.Text())
+	}
+	ctx, stop := context.WithCancel(ctx)
+	m := &Manager{
+		accounts: c.Accounts, auth: c.Auth, tree: c.Tree, quotas: c.Quotas, events: c.Events,
+		log: c.Log, node: c.Node, key: c.Key, idle: c.Idle,
+		table: newTable(), refused: newRefusals(), ctx: ctx, stop: stop,
+	}
+	changes := m.accounts.Changes(ctx)
+	m.running.Go(func() { m.follow(changes) })
+	homes := m.accounts.Changes(ctx)
+	m.running.Go(func() { m.keepHomes(homes) })
+	return m
+}
+
+// List describes the open sessions, the oldest first.
+func (m *Manager) List() []Description {
+	all := m.table.all("")
+	list := make([]Description, len(all))
+	for i, s := range all {
+		list[i] = s.describe()
+	}
+	return list
+}
+
+// End ends a session; false where there is none with this id.
+func (m *Manager) End(id, why string) bool {
+	s, ok := m.table.get(id)
+	if !ok {
+		return false
+	}
+	return m.end(s, policy.Decision{Rule: ruleEnded, Because: why})
+}
+
+// Situation tells what stands against an account and an address now, for explain.
+func (m *Manager) Situation(ctx context.Context, a accounts.Account, from netip.Addr) (banned, locked bool, counts policy.Sessions, err error) {
+	if banned, err = m.auth.Banned(ctx, from); err != nil {
+		return false, false, counts, err
+	}
+	until, err := m.auth.Locked(ctx, a.ID)
+	return banned, !until.IsZero(), m.table.count(a.ID, policy.PlainAddress(from)), err
+}
+
+// Unlock ends an account's lockout before its time.
+func (m *Manager) Unlock(ctx context.Context, name string) error {
+	a, err := m.accounts.Account(ctx, name)
+	if err != nil {
+		return err
+	}
+	return m.auth.Unlock(ctx, a.ID)
+}
+
+// Shutdown admits nobody any more; sessions end when they close or ctx ends.
+// Those that were cut for it are an error.
+func (m *Manager) Shutdown(ctx context.Context) error {
+	empty := m.table.close()
+	for _, s := range m.table.all("") {
+		m.endUnused(s, 0)
+	}
+	var cut int
+	select {
+	case <-empty:
+	case <-ctx.Done():
+		cut = m.cutAll(empty)
+	}
+	m.stop()
+	m.running.Wait()
+	if cut > 0 {
+		return fmt.Errorf("%d sessions were cut: %w", cut, context.Cause(ctx))
+	}
+	return nil
+}
+
+// cutAll cuts every session, and waits a moment for their ends to be in the log.
+func (m *Manager) cutAll(empty <-chan struct{}) int {
+	cut := 0
+	for _, s := range m.table.all("") {
+		if m.end(s, policy.Decision{Rule: ruleShutdown, Because: "the gateway stops"}) {
+			cut++
+		}
+	}
+	late := time.NewTimer(2 * time.Second)
+	defer late.Stop()
+	select {
+	case <-empty:
+	case <-late.C:
+	}
+	return cut
+}
+
+// end ends a session; the zero decision is the client's own wish. It never
+// blocks on the network, the disk or the store. False where it had ended.
+func (m *Manager) end(s *Session, d policy.Decision) bool {
+	if !m.table.leave(s) {
+		return false
+	}
+	m.left(s, d)
+	return true
+}
+
+// endUnused ends a session of requests that has had none for so long.
+func (m *Manager) endUnused(s *Session, idle time.Duration) {
+	if m.table.leaveUnused(s, idle) {
+		m.left(s, policy.Decision{})
+	}
+}
+
+// left does what follows a session's leaving the table.
+func (m *Manager) left(s *Session, d policy.Decision) {
+	s.silence()
+	cause := error(context.Canceled)
+	e := events.Event{Time: time.Now(), Kind: events.Logout, Outcome: events.OK}
+	if d.Rule != "" {
+		cause = &CutError{Decision: d}
+		e.Kind, e.Outcome, e.Rule, e.Reason = events.Cut, events.WasCut, string(d.Rule), d.Because
+	}
+	s.cancel(cause)
+	s.fs.Close(cause)
+	e.Took = time.Since(s.since)
+	s.log.Info("session closed", "rule", e.Rule)
+	// The log may wait for the store; who ends a session does not.
+	go func() {
+		defer m.table.gone()
+		m.events.Note(s.sign(e))
+	}()
+}
+
+// silence stops the session's timers.
+func (s *Session) silence() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	for _, t := range []*time.Timer{s.moment, s.idle} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// System is the administration's own way to the tree.
+func (m *Manager) System(actor string) *FS { return m.tree.System(actor, m.report) }
+
+func (m *Manager) report(e events.Event) {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	e.Node = m.node
+	m.events.Note(e)
+}
+
+// requestID is the id of a session of requests: the same for the same account,
+// credential, address and transport, on every node and after a restart.
+func (m *Manager) requestID(parts ...string) string {
+	mac := hmac.New(sha256.New, m.key)
+	for _, p := range parts {
+		fmt.Fprintf(mac, "%d:%s", len(p), p)
+	}
+	return shortID(mac.Sum(nil))
+}
+
+// shortID writes 80 bits in letters and digits that nobody takes for one another.
+func shortID(b []byte) string {
+	const letters = "0123456789abcdefghjkmnpqrstvwxyz"
+	var id strings.Builder
+	for bits, have, i := uint(0), 0, 0; id.Len() < 16; {
+		if have < 5 {
+			bits, have, i = bits<<8|uint(b[i]), have+8, i+1
+		}
+		have -= 5
+		id.WriteByte(letters[bits>>have&31])
+	}
+	return id.String()
+}
+
+func newSessionID() string {
+	b := make([]byte, 10)
+	rand.Read(b) // never fails
+	return shortID(b)
+}

@@ -1,0 +1,256 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/crypto/ssh"
+
+	"gatehouse/auth"
+	"gatehouse/policy"
+	"gatehouse/policy/guard"
+	"gatehouse/policy/path"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/backend/local"
+	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
+	"gatehouse/storage/mount"
+	"gatehouse/storage/quota"
+	"gatehouse/storage/staging"
+	"gatehouse/storage/state"
+	"gatehouse/storage/state/memory"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A world is a whole site on one node, over a memory store that can be told to
+// fail. It can be made and ended within a bubble of synctest.
+type world struct {
+	*Manager
+	t      *testing.T
+	dir    string
+	memory state.Store
+	store  *flaky
+	quotas *quota.Ledger
+	auth   *auth.Authenticator
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	return restart(t, memory.New(), t.TempDir(), "1")
+}
+
+// restart makes a world over what a former one left.
+func restart(t *testing.T, st state.Store, dir, epoch string) *world {
+	t.Helper()
+	w := &world{t: t, dir: dir, memory: st, store: &flaky{Store: st, left: -1}}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	store, err := accounts.Open(ctx, w.store)
+	w.must(err)
+	log, err := events.New(ctx, w.store, "node")
+	w.must(err)
+	disk, err := local.Open(dir, local.Options{})
+	w.must(err)
+	mounts, err := mount.New(mount.Mount{Backend: disk, Sync: mount.SyncNone})
+	w.must(err)
+	area, err := staging.New(ctx, mounts, "node", epoch, 100)
+	w.must(err)
+	var tree *guard.Tree
+	w.quotas, err = quota.New(ctx, st, "node", epoch, func(ctx context.Context, p path.Path) (quota.Amount, error) {
+		return tree.Walk(ctx, p)
+	})
+	w.must(err)
+	table := locks.New(st, func(path.Path) string { return "/" })
+	tree = guard.NewTree(guard.TreeConfig{Mounts: mounts, Staging: area, Quotas: w.quotas, Locks: table})
+	w.auth, err = auth.New(auth.Config{
+		Accounts: store, State: w.store, Params: auth.Params{Memory: 64, Time: 1, Threads: 1},
+	})
+	w.must(err)
+	w.Manager = New(ctx, Config{
+		Accounts: store, Auth: w.auth, Tree: tree, Quotas: w.quotas, Events: log, State: w.store, Node: "node",
+		Key: []byte("the same on every node"),
+	})
+	t.Cleanup(func() { w.close(log, mounts) })
+	return w
+}
+
+// close ends a world, whatever is still open.
+func (w *world) close(log *events.Log, mounts *mount.Table) {
+	w.store.heal()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, s := range w.table.all("") {
+		s.Close()
+	}
+	for _, end := range []func(context.Context) error{w.Shutdown, w.accounts.Close, log.Close, w.quotas.Close} {
+		if err := end(ctx); err != nil {
+			w.t.Errorf("end the world: %v", err)
+		}
+	}
+	if err := mounts.Close(); err != nil {
+		w.t.Errorf("end the world: %v", err)
+	}
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// add makes an account with the password "correct horse".
+func (w *world) add(name string, change func(*accounts.Account)) accounts.Account {
+	w.t.Helper()
+	a := accounts.Account{Account: policy.Account{Name: name}}
+	if change != nil {
+		change(&a)
+	}
+	made, err := w.CreateAccount(w.t.Context(), a, "correct horse", false, false)
+	w.must(err)
+	return made
+}
+
+func (w *world) change(name string, change func(*accounts.Account)) {
+	w.t.Helper()
+	_, err := w.accounts.Update(w.t.Context(), name, 0, func(a *accounts.Account) error {
+		change(a)
+		return nil
+	}, accounts.Guarded)
+	w.must(err)
+}
+
+func (w *world) changeSite(change func(*accounts.Site)) {
+	w.t.Helper()
+	_, err := w.accounts.UpdateSite(w.t.Context(), 0, func(s *accounts.Site) error {
+		change(s)
+		return nil
+	}, accounts.Guarded)
+	w.must(err)
+}
+
+func (w *world) login(a auth.Attempt) *Session {
+	w.t.Helper()
+	s, err := w.Login(w.t.Context(), a)
+	w.must(err)
+	return s
+}
+
+// refusedBy logs in and returns the rule that refuses.
+func (w *world) refusedBy(a auth.Attempt) policy.Rule {
+	w.t.Helper()
+	s, err := w.Login(w.t.Context(), a)
+	if err == nil {
+		s.Close()
+		return ""
+	}
+	refused, ok := errors.AsType[*auth.RefusedError](err)
+	if !ok {
+		w.t.Fatalf("got %v, want a refusal", err)
+	}
+	return refused.Decision.Rule
+}
+
+// events returns what is in the log of a kind, the oldest first.
+func (w *world) eventsOf(kind events.Kind) []events.Event {
+	w.t.Helper()
+	list, _, err := w.events.List(w.t.Context(), events.Query{Kind: kind, Oldest: true, Limit: 1000})
+	w.must(err)
+	return list
+}
+
+var client = netip.MustParseAddr("198.51.100.7")
+
+func sftp(name string) auth.Attempt {
+	return auth.Attempt{
+		Account: name, Password: "correct horse", Door: policy.SFTP, Transport: policy.SSH,
+		Address: client, Client: "SSH-2.0-Test",
+	}
+}
+
+func webdav(name string) auth.Attempt {
+	return auth.Attempt{Account: name, Password: "correct horse", Door: policy.WebDAV, Transport: policy.TLS, Address: client}
+}
+
+// newKey returns a key and its line for an account; the same seed is the same key.
+func newKey(t *testing.T, seed byte) (ssh.PublicKey, accounts.Key) {
+	t.Helper()
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
+	public, err := ssh.NewPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := accounts.ParseKey(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return public, k
+}
+
+// waitCut waits at most the second that live policy has, and returns the rule
+// that cut the session.
+func waitCut(t *testing.T, s *Session) policy.Rule {
+	t.Helper()
+	select {
+	case <-s.Context().Done():
+	case <-time.After(time.Second):
+		t.Fatal("the session is open a second after the change")
+	}
+	cut, ok := errors.AsType[*CutError](context.Cause(s.Context()))
+	if !ok {
+		t.Fatalf("got cause %v, want a cut", context.Cause(s.Context()))
+	}
+	return cut.Decision.Rule
+}
+
+// flaky is a store that fails after so many changes; negative never.
+type flaky struct {
+	state.Store
+	mu   sync.Mutex
+	left int
+}
+
+var errAway = errors.New("the store is away")
+
+func (f *flaky) failAfter(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left = n
+}
+
+func (f *flaky) heal() { f.failAfter(-1) }
+
+func (f *flaky) spend() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.left == 0 {
+		return errAway
+	}
+	if f.left > 0 {
+		f.left--
+	}
+	return nil
+}
+
+func (f *flaky) Apply(ctx context.Context, b state.Batch) (state.Result, error) {
+	if err := f.spend(); err != nil {
+		return state.Result{}, err
+	}
+	return f.Store.Apply(ctx, b)
+}
+
+func (f *flaky) Append(ctx context.Context, stream string, op state.OperationID, entries ...[]byte) (uint64, error) {
+	if err := f.spend(); err != nil {
+		return 0, err
+	}
+	return f.Store.Append(ctx, stream, op, entries...)
+}

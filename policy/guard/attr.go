@@ -1,0 +1,92 @@
+package guard
+
+import (
+	"context"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
+)
+
+// SetAttr changes size, modes or times. A client's modes keep the owner's
+// rights and lose setuid, setgid and sticky; owners are ignored.
+func (f *FS) SetAttr(ctx context.Context, p path.Path, a backend.Attr) error {
+	c, err := f.call("setattr", events.SetAttr, p)
+	if err != nil {
+		return err
+	}
+	return c.end(f.s.reach(ctx, &c.at, follow, func(r *rules) error { return f.setAttr(ctx, r, &c.at, a) }))
+}
+
+func (f *FS) setAttr(ctx context.Context, r *rules, p *place, a backend.Attr) error {
+	info, err := f.s.describe(ctx, r, p, follow)
+	if err != nil {
+		return err
+	}
+	if err := f.mayChange(r, p, info, a); err != nil {
+		return err
+	}
+	if err := f.unlocked(ctx, locks.Touch{Path: p.real}); err != nil {
+		return err
+	}
+	t := f.s.tree
+	release, err := t.names.hold(ctx, span{path: p.real})
+	if err != nil {
+		return err
+	}
+	defer release()
+	if a.Size != nil {
+		if info.IsDir() {
+			return backend.ErrIsDir
+		}
+		if r.largest > 0 && *a.Size > r.largest {
+			return tooLarge(r.largest)
+		}
+		if err := t.truncate(ctx, p.real, *a.Size); err != nil {
+			return err
+		}
+		a.Size = nil
+	}
+	if a = clientAttr(a, info.IsDir()); a == (backend.Attr{}) {
+		return nil
+	}
+	return t.store.SetAttr(ctx, p.real, a)
+}
+
+// mayChange lets who may only create still set times and modes of what the
+// session made itself, since clients do.
+func (f *FS) mayChange(r *rules, p *place, info backend.Info, a backend.Attr) error {
+	err := r.judge(p, policy.OpWrite, info.IsDir())
+	if err == nil || a.Size != nil || !f.s.made.has(p.real, info.ID) {
+		return err
+	}
+	if r.judge(p, policy.OpCreate, info.IsDir()) != nil {
+		return err
+	}
+	return nil
+}
+
+// truncate sets the size of a file that nobody need have open.
+func (t *Tree) truncate(ctx context.Context, p path.Path, size int64) (err error) {
+	file, err := t.store.Open(ctx, p, backend.How{Write: true})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := file.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	book := t.files.use(info.ID, p)
+	defer book.close(ctx, file)
+	if err := book.learn(ctx, file); err != nil {
+		return err
+	}
+	return book.truncate(ctx, file, size)
+}

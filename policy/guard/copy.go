@@ -1,0 +1,387 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+
+	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
+	"gatehouse/storage/quota"
+	"gatehouse/storage/staging"
+)
+
+// Copy copies a file with its properties, or a tree. It reserves first; a
+// failing copy leaves no half and the target as it was.
+func (f *FS) Copy(ctx context.Context, from, to path.Path, how CopyHow) error {
+	c, err := f.callBoth("copy", events.Copy, from, to)
+	if err != nil {
+		return err
+	}
+	d := &duplicate{
+		move:    move{fs: f, from: &c.at, to: c.to, how: how.Replace},
+		shallow: how.Shallow,
+	}
+	err = f.s.reachBoth(ctx, &c.at, c.to, follow, func(r *rules) error { return d.copy(ctx, r) })
+	c.bytes = d.built.Bytes
+	return c.end(err)
+}
+
+// A duplicate is a copy on its way: built out of sight, then put in place.
+type duplicate struct {
+	move
+	shallow bool
+	judged  *rules
+	book    *pending
+	built   quota.Amount // what is built so far
+	gives   quota.Amount // what the target will give back
+}
+
+func (d *duplicate) copy(ctx context.Context, r *rules) error {
+	d.judged, d.built = r, quota.Amount{}
+	if err := d.prepare(ctx, r, follow, r.policy.DecideCopy); err != nil {
+		return err
+	}
+	t := d.fs.s.tree
+	if err := d.fs.unlocked(ctx, locks.Touch{Path: d.to.real, Tree: true, Member: !d.exists}); err != nil {
+		return err
+	}
+	d.book = &pending{files: &t.files, path: d.to.real}
+	defer d.book.close(ctx, nil)
+	if err := d.reserve(ctx); err != nil {
+		return err
+	}
+	if d.source.IsDir() {
+		return d.copyTree(ctx)
+	}
+	return d.copyFile(ctx)
+}
+
+// reserve takes room for all of the copy, before the first byte.
+func (d *duplicate) reserve(ctx context.Context) error {
+	t := d.fs.s.tree
+	needs := quota.Amount{Bytes: d.source.Size, Files: 1}
+	if d.source.IsDir() {
+		needs = quota.Amount{}
+	}
+	if d.source.IsDir() && !d.shallow {
+		c, err := t.count(ctx, d.from.real, t.files.find)
+		if err != nil {
+			return err
+		}
+		needs = c.total()
+	}
+	d.gives = quota.Amount{}
+	if d.exists {
+		c, err := t.count(ctx, d.to.real, t.files.find)
+		if err != nil {
+			return err
+		}
+		d.gives = c.alone
+	}
+	return d.book.hold(ctx, minus(needs, d.gives))
+}
+
+// grow takes what the next piece adds, where more came than was reserved.
+func (d *duplicate) grow(ctx context.Context, by quota.Amount) error {
+	if err := d.still(ctx); err != nil {
+		return err
+	}
+	d.built = plus(d.built, by)
+	return d.book.hold(ctx, minus(d.built, d.gives))
+}
+
+// still judges anew where the policy has changed since.
+func (d *duplicate) still(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d.fs.s.closed.Load() {
+		return fs.ErrClosed
+	}
+	r := d.fs.s.rules.Load()
+	if r == d.judged {
+		return nil
+	}
+	d.judged = r
+	return d.judge(r, r.policy.DecideCopy)
+}
+
+func (d *duplicate) copyFile(ctx context.Context) error {
+	t := d.fs.s.tree
+	from, err := t.store.Open(ctx, d.from.real, backend.How{Read: true})
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if info, err := from.Stat(); err != nil || info.ID != d.source.ID {
+		return errors.Join(err, errSwapped)
+	}
+	staged, err := t.staging.Create(ctx, d.to.real, d.fs.s.newFile(Open{}))
+	if err != nil {
+		return err
+	}
+	defer staged.Discard()
+	if err := d.fill(ctx, staged.File, from); err != nil {
+		return err
+	}
+	return d.place(ctx, staged.Commit)
+}
+
+// fill copies content and properties.
+func (d *duplicate) fill(ctx context.Context, to, from backend.File) error {
+	if err := d.grow(ctx, quota.Amount{Files: 1}); err != nil {
+		return err
+	}
+	if err := d.content(ctx, to, from); err != nil {
+		return err
+	}
+	props, err := from.Properties()
+	if err == nil && len(props) > 0 {
+		err = to.SetProperties(props)
+	}
+	if errors.Is(err, backend.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
+// content copies in bounded pieces, within the kernel where it can.
+func (d *duplicate) content(ctx context.Context, to, from backend.File) error {
+	info, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	for off := int64(0); off < info.Size; {
+		piece := min(info.Size-off, maxPiece)
+		if err := d.grow(ctx, quota.Amount{Bytes: piece}); err != nil {
+			return err
+		}
+		n, err := copyPiece(to, from, off, piece)
+		if err != nil {
+			return err
+		}
+		off += n
+		if n < piece {
+			d.built.Bytes -= piece - n
+			return nil // it was cut off meanwhile
+		}
+	}
+	return nil
+}
+
+func copyPiece(to, from backend.File, off, n int64) (int64, error) {
+	out, in := to.OS(), from.OS()
+	if out == nil || in == nil {
+		return pump(to, from, off, n)
+	}
+	if _, err := in.Seek(off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	if _, err := out.Seek(off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	done, err := out.ReadFrom(&io.LimitedReader{R: in, N: n})
+	return done, spaceError(err)
+}
+
+func pump(to, from backend.File, off, n int64) (int64, error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	var done int64
+	for done < n {
+		got, rerr := from.ReadAt((*buf)[:min(n-done, bufferSize)], off+done)
+		wrote, err := to.WriteAt((*buf)[:got], off+done)
+		done += int64(wrote)
+		if err != nil {
+			return done, err
+		}
+		if rerr == io.EOF {
+			return done, nil
+		}
+		if rerr != nil {
+			return done, rerr
+		}
+	}
+	return done, nil
+}
+
+func (d *duplicate) copyTree(ctx context.Context) error {
+	t := d.fs.s.tree
+	folder, err := t.staging.Folder(ctx, d.to.real)
+	if err != nil {
+		return err
+	}
+	defer folder.Discard()
+	m, _ := t.mounts.Of(d.to.real)
+	b := &builder{duplicate: d, to: folder.Backend, at: folder.Path, durable: m.Durable()}
+	if err := b.folder(ctx, d.from.real, path.Root); err != nil {
+		return err
+	}
+	if !d.shallow {
+		err = t.walk(ctx, d.from.real, func(p path.Path, info backend.Info) error { return b.member(ctx, p, info) })
+		if err != nil {
+			return err
+		}
+	}
+	return d.place(ctx, func(ctx context.Context, _ bool) error { return folder.Commit(ctx) })
+}
+
+// A builder makes the copy of a tree, in a store that nobody else sees.
+type builder struct {
+	*duplicate
+	to      backend.Backend
+	at      path.Path
+	durable bool
+}
+
+// member copies one thing of the tree. Links are copied only by who may make
+// them, and special files are not.
+func (b *builder) member(ctx context.Context, p path.Path, info backend.Info) error {
+	rel, ok := b.from.real.Rel(p)
+	if !ok || rel.IsRoot() {
+		return nil
+	}
+	if len(b.move.to.real.Append(rel).String()) > path.MaxLength {
+		return path.ErrTooLong
+	}
+	switch {
+	case info.IsDir():
+		if err := b.grow(ctx, quota.Amount{}); err != nil {
+			return err
+		}
+		if err := b.to.Mkdir(ctx, b.at.Append(rel)); err != nil {
+			return err
+		}
+		return b.folder(ctx, p, rel)
+	case info.IsLink():
+		return b.link(ctx, p, rel)
+	case info.IsRegular():
+		return b.file(ctx, p, rel)
+	}
+	return nil
+}
+
+// folder gives a folder that was made its owner and properties.
+func (b *builder) folder(ctx context.Context, p, rel path.Path) error {
+	config := b.fs.s.config
+	if config.UID != nil || config.GID != nil {
+		if err := b.to.SetAttr(ctx, b.at.Append(rel), backend.Attr{UID: config.UID, GID: config.GID}); err != nil {
+			return err
+		}
+	}
+	props, err := b.fs.s.tree.store.Properties(ctx, p)
+	if err == nil && len(props) > 0 {
+		err = b.to.SetProperties(ctx, b.at.Append(rel), props)
+	}
+	if errors.Is(err, backend.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
+func (b *builder) link(ctx context.Context, p, rel path.Path) error {
+	if !b.judged.policy.MayMakeLinks().Allowed {
+		return nil
+	}
+	target, err := b.fs.s.tree.store.Readlink(ctx, p)
+	if err != nil {
+		return err
+	}
+	return b.to.Symlink(ctx, target, b.at.Append(rel))
+}
+
+func (b *builder) file(ctx context.Context, p, rel path.Path) (err error) {
+	from, err := b.fs.s.tree.store.Open(ctx, p, backend.How{Read: true})
+	if vanished(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := b.to.Open(ctx, b.at.Append(rel), b.fs.s.newFile(Open{}))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := to.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := b.fill(ctx, to, from); err != nil {
+		return err
+	}
+	if !b.durable {
+		return nil
+	}
+	return to.Sync()
+}
+
+// place judges anew, and puts what was built in the place of what is there.
+func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, replace bool) error) error {
+	t, to := d.fs.s.tree, d.to.real
+	release, err := t.names.hold(ctx, span{to, true})
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := d.judge(d.fs.s.rules.Load(), d.fs.s.rules.Load().policy.DecideCopy); err != nil {
+		return err
+	}
+	if err := d.fs.unlocked(ctx, locks.Touch{Path: to, Tree: true, Member: !d.exists}); err != nil {
+		return err
+	}
+	if err := d.unchanged(ctx); err != nil {
+		return err
+	}
+	var alone []fileAt
+	if d.exists && d.target.IsRegular() {
+		alone = append(alone, fileAt{d.target.ID, to})
+	}
+	still, err := t.freeze(ctx, []path.Path{to}, alone...)
+	if err != nil {
+		return err
+	}
+	defer still.thaw()
+	replaced := &census{}
+	if d.exists {
+		if replaced, err = t.count(ctx, to, still.find); err != nil {
+			return err
+		}
+	}
+	grow := minus(d.built, replaced.alone)
+	if err := d.book.hold(ctx, grow); err != nil {
+		return err
+	}
+	err = d.put(ctx, commit)
+	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
+		return err
+	}
+	d.book.commit(grow)
+	t.release(ctx, to, positive(minus(quota.Amount{}, grow)))
+	still.lose(replaced)
+	if d.exists && d.target.IsDir() {
+		err = errors.Join(err, t.quotas.Drop(context.WithoutCancel(ctx), to))
+	}
+	return err
+}
+
+func (d *duplicate) put(ctx context.Context, commit func(ctx context.Context, replace bool) error) error {
+	if !d.exists || !d.target.IsDir() && !d.source.IsDir() {
+		return commit(ctx, d.exists)
+	}
+	restore, drop, err := d.fs.s.tree.staging.PutAside(ctx, d.to.real)
+	if err != nil {
+		return err
+	}
+	err = commit(ctx, false)
+	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
+		return errors.Join(err, restore())
+	}
+	_ = drop() // what is left of it is out of sight, and goes at the next start
+	return err
+}

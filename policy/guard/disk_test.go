@@ -1,0 +1,9 @@
+package guard_test
+
+import (
+	"os"
+	"syscall"
+)
+
+// linked reports a file with several names.
+func linked(i os.FileInfo) bool { return i.Sys().(*syscall.Stat_t).Nlink > 1 }

@@ -1,0 +1,342 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"gatehouse/policy"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
+)
+
+// A File is an open file, guarded: each piece is judged, reserved and counted.
+// ReadAt and WriteAt may be called concurrently.
+type File struct {
+	fs     *FS
+	c      *call
+	how    Open
+	needs  []policy.Operation // judged again whenever the policy changes
+	ctx    context.Context    // lives as long as the handle
+	cancel context.CancelCauseFunc
+
+	file   backend.File
+	book   book    // nil where the file is only read
+	upload *upload // nil where it is written in place
+	sync   bool    // made durable at the end
+
+	use      sync.RWMutex // read-locked by each piece, locked to close
+	closed   bool
+	position sync.Mutex // of the kernel's file
+	in, out  atomic.Int64
+	created  atomic.Bool
+	touched  atomic.Bool  // something was changed
+	modeSet  atomic.Bool  // the client chose the permission bits itself
+	broken   atomic.Value // the first error that lost data, in a fault
+	aborted  atomic.Value // why, in a fault
+	final    *backend.Info
+}
+
+// fault puts errors of all types into one atomic value.
+type fault struct{ err error }
+
+// Errors of handles used the wrong way round.
+var (
+	errNotRead  = &UnsupportedError{Text: "the file is open for writing only"}
+	errNotWrite = &UnsupportedError{Text: "the file is open for reading only"}
+)
+
+// Context ends, with the decision as its cause, when the handle is cut. Front
+// ends break what waits on the network then (context.AfterFunc). It does not
+// end at Close, nor with the context that Open was called with.
+func (f *File) Context() context.Context { return f.ctx }
+
+// Created reports whether opening or closing made a file that was not there.
+func (f *File) Created() bool { return f.created.Load() }
+
+func (f *File) allowed(r *rules) error {
+	for _, op := range f.needs {
+		if err := r.judge(&f.c.at, op, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *File) cut(cause error) { f.cancel(cutBy(cause)) }
+
+// enter begins a piece of work on the handle; f.use.RUnlock ends it.
+func (f *File) enter(op policy.Operation) error {
+	f.use.RLock()
+	err := f.usable(op)
+	if err != nil {
+		f.use.RUnlock()
+		return f.c.wrap(err)
+	}
+	return nil
+}
+
+func (f *File) usable(op policy.Operation) error {
+	switch {
+	case f.closed:
+		return fs.ErrClosed
+	case f.ctx.Err() != nil:
+		return context.Cause(f.ctx)
+	case op == policy.OpRead && !f.how.Read:
+		return errNotRead
+	case op == policy.OpWrite && !f.how.Write:
+		return errNotWrite
+	}
+	return nil
+}
+
+// ReadAt is io.ReaderAt's.
+func (f *File) ReadAt(b []byte, off int64) (int, error) {
+	if err := f.enter(policy.OpRead); err != nil {
+		return 0, err
+	}
+	defer f.use.RUnlock()
+	if off < 0 {
+		return 0, f.c.wrap(fs.ErrInvalid)
+	}
+	n, err := f.file.ReadAt(b, off)
+	f.out.Add(int64(n))
+	if err == io.EOF {
+		return n, io.EOF
+	}
+	return n, f.c.wrap(err)
+}
+
+// WriteAt is io.WriterAt's. It writes what there is room for.
+func (f *File) WriteAt(b []byte, off int64) (int, error) {
+	if err := f.enter(policy.OpWrite); err != nil {
+		return 0, err
+	}
+	defer f.use.RUnlock()
+	n, err := f.write(b, off)
+	return n, f.c.wrap(err)
+}
+
+func (f *File) write(b []byte, off int64) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	room, refused := f.begin(off, int64(len(b)))
+	if room == 0 {
+		return 0, f.breaks(refused)
+	}
+	n, err := f.file.WriteAt(b[:room], off)
+	f.finish(int64(n), err == nil && int64(n) == room)
+	if err == nil {
+		err = refused
+	}
+	return n, f.breaks(err)
+}
+
+// begin takes the growth of a piece before it is written.
+func (f *File) begin(off, n int64) (int64, error) {
+	if off < 0 || n > math.MaxInt64-off {
+		return 0, fs.ErrInvalid
+	}
+	if most := f.fs.s.rules.Load().largest; most > 0 && off+n > most {
+		if off >= most {
+			return 0, tooLarge(most)
+		}
+		room, err := f.book.begin(f.ctx, off, most-off)
+		return room, errors.Join(err, tooLarge(most))
+	}
+	return f.book.begin(f.ctx, off, n)
+}
+
+func (f *File) finish(n int64, complete bool) {
+	f.book.finish(f.ctx, f.file, complete)
+	if n > 0 {
+		f.in.Add(n)
+		f.touched.Store(true)
+	}
+}
+
+// breaks remembers the first error after which the file is not whole.
+func (f *File) breaks(err error) error {
+	if err != nil {
+		f.broken.CompareAndSwap(nil, fault{err})
+	}
+	return err
+}
+
+// Truncate sets the size.
+func (f *File) Truncate(size int64) error {
+	if err := f.enter(policy.OpWrite); err != nil {
+		return err
+	}
+	defer f.use.RUnlock()
+	return f.c.wrap(f.resize(size))
+}
+
+func (f *File) resize(size int64) error {
+	if size < 0 {
+		return fs.ErrInvalid
+	}
+	if most := f.fs.s.rules.Load().largest; most > 0 && size > most {
+		return tooLarge(most)
+	}
+	err := f.book.truncate(f.ctx, f.file, size)
+	if err == nil {
+		f.touched.Store(true)
+	}
+	return err
+}
+
+// SetAttr and Stat work on the open file, whatever became of its name.
+func (f *File) SetAttr(a backend.Attr) error {
+	if err := f.enter(""); err != nil {
+		return err
+	}
+	defer f.use.RUnlock()
+	return f.c.wrap(f.setAttr(a))
+}
+
+func (f *File) setAttr(a backend.Attr) error {
+	if !f.how.Write {
+		if err := f.mayChange(); err != nil {
+			return err
+		}
+	}
+	if a.Size != nil {
+		if !f.how.Write {
+			return errNotWrite
+		}
+		if err := f.resize(*a.Size); err != nil {
+			return err
+		}
+		a.Size = nil
+	}
+	if a.Mode != nil {
+		f.modeSet.Store(true)
+	}
+	a = clientAttr(a, false)
+	if a == (backend.Attr{}) {
+		return nil
+	}
+	f.touched.Store(true)
+	return f.file.SetAttr(a)
+}
+
+// mayChange judges a change of attributes through a handle for reading.
+func (f *File) mayChange() error {
+	if err := f.fs.s.rules.Load().judge(&f.c.at, policy.OpWrite, false); err != nil {
+		return err
+	}
+	return f.fs.unlocked(f.ctx, locks.Touch{Path: f.c.at.real})
+}
+
+// Stat describes the open file (a staged one: as it will be). After Close it
+// is what Close left in place.
+func (f *File) Stat() (Info, error) {
+	f.use.RLock()
+	defer f.use.RUnlock()
+	r := f.fs.s.rules.Load()
+	if f.closed && f.final != nil {
+		return newInfo(r, &f.c.at, *f.final), nil
+	}
+	if err := f.usable(""); err != nil {
+		return Info{}, f.c.wrap(err)
+	}
+	info, err := f.file.Stat()
+	return newInfo(r, &f.c.at, info), f.c.wrap(err)
+}
+
+// Sync makes durable what was written so far.
+func (f *File) Sync() error {
+	if err := f.enter(""); err != nil {
+		return err
+	}
+	defer f.use.RUnlock()
+	return f.c.wrap(f.breaks(f.file.Sync()))
+}
+
+// Abort says that the transfer broke: Close then drops a staged upload, and
+// the event says aborted. An upload in place stays for resuming.
+func (f *File) Abort(cause error) {
+	if cause == nil {
+		cause = io.ErrUnexpectedEOF
+	}
+	f.aborted.CompareAndSwap(nil, fault{cause})
+}
+
+// Close ends the handle: a staged upload is put in place, and one event
+// reported. Only the first call does something.
+func (f *File) Close() error {
+	f.use.Lock()
+	defer f.use.Unlock()
+	if f.closed {
+		return nil
+	}
+	f.closed = true
+	f.fs.s.forget(f)
+	err := f.end()
+	f.fs.s.report(f.event(err))
+	return f.c.wrap(err)
+}
+
+// end closes what is below, and returns why the file is not as it should be.
+func (f *File) end() error {
+	ctx := context.WithoutCancel(f.ctx)
+	if f.upload != nil {
+		return f.upload.end(ctx, f)
+	}
+	var err error
+	if f.sync && f.touched.Load() {
+		err = f.file.Sync()
+	}
+	if f.book != nil {
+		f.book.close(ctx, f.file)
+	}
+	if info, serr := f.file.Stat(); serr == nil {
+		f.final = &info
+	}
+	err = errors.Join(err, f.file.Close())
+	if err == nil && f.ctx.Err() != nil {
+		return context.Cause(f.ctx)
+	}
+	return err
+}
+
+// ended tells why an upload is not to be put in place, nil where it is.
+func (f *File) ended() error {
+	if f.ctx.Err() != nil {
+		return context.Cause(f.ctx)
+	}
+	if a, ok := f.aborted.Load().(fault); ok {
+		return a.err
+	}
+	if b, ok := f.broken.Load().(fault); ok {
+		return b.err
+	}
+	return nil
+}
+
+func (f *File) event(err error) events.Event {
+	if b, ok := f.broken.Load().(fault); ok && err == nil {
+		err = b.err
+	}
+	e := f.c.event(err)
+	e.Kind, e.Bytes = events.Download, f.out.Load()
+	if f.how.Write && (!f.how.Read || f.touched.Load() || f.created.Load()) {
+		e.Kind, e.Bytes = events.Upload, f.in.Load()
+	}
+	a, aborted := f.aborted.Load().(fault)
+	switch {
+	case f.ctx.Err() != nil:
+		explain(&e, context.Cause(f.ctx))
+		e.Outcome = events.WasCut
+	case aborted:
+		e.Outcome, e.Rule, e.Reason = events.Aborted, "", reason(a.err).Error()
+	}
+	return e
+}

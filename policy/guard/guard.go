@@ -1,0 +1,132 @@
+// Package guard is the only place that enforces: the file system that a session
+// hands out. It translates what the account sees to tree paths, resolves links,
+// asks policy, locks and quota before each operation, and reports one event
+// after it. It names every method: what it does not name cannot bypass the policy.
+package guard
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
+)
+
+// A DeniedError says which decision refused an operation; it is an
+// fs.ErrPermission. In front ends it is an ordinary *fs.PathError with the path as the account sees it.
+type DeniedError struct{ policy.Decision }
+
+func (e *DeniedError) Error() string { return "permission denied" }
+
+// Is makes a denial an fs.ErrPermission.
+func (e *DeniedError) Is(target error) bool { return target == fs.ErrPermission }
+
+// An UnsupportedError says in words for the client what is not done here; it
+// is a backend.ErrUnsupported.
+type UnsupportedError struct {
+	Text string
+	// Rule is the policy's, where one is the reason.
+	Rule policy.Rule
+}
+
+func (e *UnsupportedError) Error() string { return e.Text }
+
+// Is makes an UnsupportedError a backend.ErrUnsupported.
+func (e *UnsupportedError) Is(target error) bool { return target == backend.ErrUnsupported }
+
+// ErrChanged says that the target is not, or no longer, what Open.Match asked for.
+var ErrChanged = errors.New("the file has changed")
+
+// An FS is the tree as one session sees it. Paths are the account's own. Its
+// errors are *fs.PathError or *os.LinkError with such paths, around
+// fs.ErrNotExist, fs.ErrExist, fs.ErrPermission (*DeniedError), the errors of
+// backend, *quota.ExceededError and *locks.LockedError.
+// What an account may not see does not exist for it.
+type FS struct {
+	s      *session
+	tokens []string
+}
+
+// With returns the same file system for operations that submit lock tokens.
+func (f *FS) With(tokens []string) *FS { return &FS{s: f.s, tokens: slices.Clone(tokens)} }
+
+// Open says how a file is opened.
+type Open struct {
+	Read, Write                 bool
+	Create, Exclusive, Truncate bool
+	// Atomic asks for staging whatever the policy says: old content until Close.
+	Atomic bool
+	// Resume says that the client goes on where a former upload ended (APPE,
+	// REST, SSH_FXF_APPEND): refused where uploads are atomic.
+	Resume bool
+	// Size is how much will be written where the client announced it, else
+	// negative or 0: refused at once where the quota has no room for it.
+	Size int64
+	Mode fs.FileMode // permission bits of a new file; 0 takes the mount's
+	// Match, where not empty, is the entity tag that the file must have, now
+	// and when a staged upload takes its place: else ErrChanged.
+	Match string
+}
+
+// Replace says what a rename or copy does with a target that exists.
+type Replace int
+
+// KeepTarget refuses with fs.ErrExist; ReplaceFile replaces a file, as rename(2)
+// does; ReplaceAny also a folder with all it holds, as WebDAV does: the
+// target is put aside first and comes back where the operation fails.
+const (
+	KeepTarget Replace = iota
+	ReplaceFile
+	ReplaceAny
+)
+
+// CopyHow says how Copy works. Shallow copies a folder without its members.
+type CopyHow struct {
+	Replace Replace
+	Shallow bool
+}
+
+// LockRequest asks for a lock.
+type LockRequest struct {
+	Deep, Shared bool
+	Owner        string
+	Timeout      time.Duration
+}
+
+// A Lock is a lock with its path as the account sees it (Path of locks.Lock is
+// translated; the root where the account does not see it).
+type Lock = locks.Lock
+
+// Config is one session's part.
+type Config struct {
+	Effective policy.Effective
+	Door      policy.Door
+	// Report gets one event per operation; session, address and time are filled in by it.
+	Report func(events.Event)
+	// UID and GID own new files; nil takes the mount's.
+	UID, GID *int
+	// ReadOnly refuses every change (a read-only credential).
+	ReadOnly bool
+	// Folder is all that the credential is for; the root is everything.
+	Folder path.Path
+}
+
+// unlocked asks the locks whether the account may change what it touches.
+func (f *FS) unlocked(ctx context.Context, touches ...locks.Touch) error {
+	if f.s.system {
+		return nil
+	}
+	account := f.s.rules.Load().account.ID
+	for _, touch := range touches {
+		if err := f.s.tree.locks.Check(ctx, account, f.tokens, touch); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
+)
+
+// Mkdir makes one folder.
+func (f *FS) Mkdir(ctx context.Context, p path.Path, mode fs.FileMode) error {
+	c, err := f.call("mkdir", events.Mkdir, p)
+	if err != nil {
+		return err
+	}
+	return c.end(f.s.reach(ctx, &c.at, keep, func(r *rules) error { return f.mkdir(ctx, r, &c.at, mode) }))
+}
+
+func (f *FS) mkdir(ctx context.Context, r *rules, p *place, mode fs.FileMode) error {
+	if p.seen.IsRoot() {
+		return fs.ErrExist
+	}
+	if err := r.judge(p, policy.OpCreate, true); err != nil {
+		return err
+	}
+	if err := r.newName(p.real); err != nil {
+		return err
+	}
+	if err := f.unlocked(ctx, locks.Touch{Path: p.real, Member: true}); err != nil {
+		return err
+	}
+	t := f.s.tree
+	release, err := t.names.hold(ctx, span{path: p.real})
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := t.store.Mkdir(ctx, p.real); err != nil {
+		return storeError(r, p, err)
+	}
+	if err := f.dress(ctx, p.real, mode); err != nil {
+		return errors.Join(err, t.store.RemoveDir(ctx, p.real))
+	}
+	if info, err := t.store.Stat(ctx, p.real); err == nil {
+		f.s.made.add(p.real, info.ID)
+	}
+	return t.sync(ctx, p.real.Dir())
+}
+
+// dress gives a new folder the mode and owner that it is to have.
+func (f *FS) dress(ctx context.Context, p path.Path, mode fs.FileMode) error {
+	a := backend.Attr{UID: f.s.config.UID, GID: f.s.config.GID}
+	if mode != 0 {
+		mode = folderMode(mode)
+		a.Mode = &mode
+	}
+	if a == (backend.Attr{}) {
+		return nil
+	}
+	return f.s.tree.store.SetAttr(ctx, p, a)
+}
+
+// storeError is what the account hears where the store could not do something:
+// a file on the way is no folder, and of what it may not know it hears nothing.
+func storeError(r *rules, p *place, err error) error {
+	if swapped(err) {
+		return err
+	}
+	if errors.Is(err, backend.ErrNotDir) {
+		err = fs.ErrNotExist
+	}
+	return r.conceal(p, err)
+}

@@ -1,0 +1,197 @@
+package guard
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/quota"
+)
+
+// still is open files kept from growing, while trees are measured and moved.
+// Writes that were under way go on: they are charged for already.
+type still struct {
+	table *files
+	byID  map[backend.FileID]*stored
+}
+
+// fileAt is a file that is frozen by itself, open or not.
+type fileAt struct {
+	id backend.FileID
+	at path.Path
+}
+
+// freeze keeps still what is open in the trees, and these files. Nobody opens
+// more there: the caller holds the names.
+func (t *Tree) freeze(ctx context.Context, trees []path.Path, more ...fileAt) (*still, error) {
+	var all []*stored
+	t.files.each(func(s *stored) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if slices.ContainsFunc(trees, func(p path.Path) bool { return p.Contains(s.path) }) {
+			all = append(all, t.files.use(s.id, s.path))
+		}
+	})
+	for _, f := range more {
+		if !slices.ContainsFunc(all, func(s *stored) bool { return s.id == f.id }) {
+			all = append(all, t.files.use(f.id, f.at))
+		}
+	}
+	slices.SortFunc(all, func(a, b *stored) int {
+		return cmp.Or(cmp.Compare(a.id.Device, b.id.Device), cmp.Compare(a.id.Inode, b.id.Inode))
+	})
+	st := &still{table: &t.files, byID: make(map[backend.FileID]*stored, len(all))}
+	for i, s := range all {
+		if err := s.freeze(ctx); err != nil {
+			for _, rest := range all[i:] {
+				t.files.leave(rest)
+			}
+			st.thaw()
+			return nil, err
+		}
+		st.byID[s.id] = s
+	}
+	return st, nil
+}
+
+func (s *stored) freeze(ctx context.Context) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	s.book()
+	s.frozen = make(chan struct{})
+	return nil
+}
+
+func (st *still) find(id backend.FileID) *stored { return st.byID[id] }
+
+func (st *still) thaw() {
+	for _, s := range st.byID {
+		s.mu.Lock()
+		close(s.frozen)
+		s.frozen = nil
+		s.mu.Unlock()
+		st.table.leave(s)
+	}
+	st.byID = nil
+}
+
+// moved makes what lies in from be charged where it lies now.
+func (st *still) moved(from, to path.Path) {
+	for _, s := range st.byID {
+		s.mu.Lock()
+		if rel, ok := from.Rel(s.path); ok {
+			s.path = to.Append(rel)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// lose says that what c counted has no name any more.
+func (st *still) lose(c *census) {
+	for id := range c.open {
+		s := st.byID[id]
+		s.mu.Lock()
+		s.lose()
+		s.mu.Unlock()
+	}
+}
+
+// A census is what a tree holds.
+type census struct {
+	// alone is files all of whose names are in the tree, shared the others;
+	// each counts once.
+	alone, shared quota.Amount
+	// open is the files among alone that somebody has open.
+	open   map[backend.FileID]struct{}
+	linked map[backend.FileID]*linked
+	find   func(backend.FileID) *stored // nil: nobody has it open
+}
+
+// linked is a file with several names.
+type linked struct {
+	size        int64
+	seen, names uint64
+}
+
+// count measures the tree at p. Of files that are open it counts what is
+// charged for them, which may be more than they hold yet.
+func (t *Tree) count(ctx context.Context, p path.Path, find func(backend.FileID) *stored) (*census, error) {
+	c := &census{find: find, open: make(map[backend.FileID]struct{}), linked: make(map[backend.FileID]*linked)}
+	err := t.walk(ctx, p, func(_ path.Path, info backend.Info) error {
+		c.add(info)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for id, l := range c.linked {
+		if l.seen < l.names {
+			c.shared = plus(c.shared, quota.Amount{Bytes: l.size, Files: 1})
+			continue
+		}
+		c.addAlone(id, l.size)
+	}
+	return c, nil
+}
+
+func (c *census) add(info backend.Info) {
+	if !info.IsRegular() {
+		return
+	}
+	size := c.size(info)
+	if info.Links <= 1 {
+		c.addAlone(info.ID, size)
+		return
+	}
+	l := c.linked[info.ID]
+	if l == nil {
+		l = &linked{size: size, names: info.Links}
+		c.linked[info.ID] = l
+	}
+	l.seen++
+}
+
+func (c *census) addAlone(id backend.FileID, size int64) {
+	c.alone = plus(c.alone, quota.Amount{Bytes: size, Files: 1})
+	if c.find(id) != nil {
+		c.open[id] = struct{}{}
+	}
+}
+
+func (c *census) size(info backend.Info) int64 {
+	s := c.find(info.ID)
+	if s == nil {
+		return info.Size
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.known && s.frozen != nil {
+		s.known, s.size = true, info.Size
+	}
+	if !s.known {
+		return info.Size // it is just being opened
+	}
+	return s.size
+}
+
+func (c *census) total() quota.Amount { return plus(c.alone, c.shared) }
+
+func plus(a, b quota.Amount) quota.Amount {
+	return quota.Amount{Bytes: a.Bytes + b.Bytes, Files: a.Files + b.Files}
+}
+
+func minus(a, b quota.Amount) quota.Amount {
+	return quota.Amount{Bytes: a.Bytes - b.Bytes, Files: a.Files - b.Files}
+}
+
+func least(a, b quota.Amount) quota.Amount {
+	return quota.Amount{Bytes: min(a.Bytes, b.Bytes), Files: min(a.Files, b.Files)}
+}
+
+func positive(a quota.Amount) quota.Amount {
+	return quota.Amount{Bytes: max(0, a.Bytes), Files: max(0, a.Files)}
+}

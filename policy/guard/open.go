@@ -1,0 +1,285 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
+	"gatehouse/storage/quota"
+)
+
+// Open opens a file. A handle is cut (its Context ends) when the policy no
+// longer allows what it was opened for. It outlives ctx.
+func (f *FS) Open(ctx context.Context, p path.Path, how Open) (*File, error) {
+	kind := events.Download
+	if how.Write {
+		kind = events.Upload
+	}
+	c, err := f.call("open", kind, p)
+	if err != nil {
+		return nil, err
+	}
+	file := &File{fs: f, c: c, how: how}
+	file.ctx, file.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	err = f.s.reach(ctx, &c.at, follow, func(r *rules) error { return file.open(ctx, r) })
+	if err != nil {
+		return nil, c.end(err)
+	}
+	if err := f.s.keep(file); err != nil {
+		file.drop()
+		return nil, c.end(err)
+	}
+	return file, nil
+}
+
+// drop closes a handle that nobody gets.
+func (f *File) drop() {
+	ctx := context.WithoutCancel(f.ctx)
+	if f.upload != nil {
+		f.upload.discard(ctx)
+		return
+	}
+	if f.book != nil {
+		f.book.close(ctx, f.file)
+	}
+	_ = f.file.Close()
+}
+
+func (f *File) open(ctx context.Context, r *rules) error {
+	if !f.how.Read && !f.how.Write || !f.how.Write && (f.how.Create || f.how.Truncate || f.how.Exclusive) {
+		return fs.ErrInvalid
+	}
+	f.needs = nil
+	if f.how.Read {
+		f.needs = append(f.needs, policy.OpRead)
+	}
+	if !f.how.Write {
+		return f.openRead(ctx, r)
+	}
+	may, err := f.mayWrite(r)
+	if err != nil {
+		return err
+	}
+	f.needs = append(f.needs, may)
+	if err := f.allowed(r); err != nil {
+		return err
+	}
+	if f.how.Size > 0 && r.largest > 0 && f.how.Size > r.largest {
+		return tooLarge(r.largest)
+	}
+	if f.how.Atomic || r.uploads == policy.Atomic {
+		return f.openStaged(ctx, r, may)
+	}
+	return f.openInPlace(ctx, r, may)
+}
+
+// mayWrite tells with which right the file may be written: create is only for
+// what is not there yet.
+func (f *File) mayWrite(r *rules) (policy.Operation, error) {
+	err := r.judge(&f.c.at, policy.OpWrite, false)
+	if err == nil {
+		return policy.OpWrite, nil
+	}
+	if f.how.Create && r.judge(&f.c.at, policy.OpCreate, false) == nil {
+		return policy.OpCreate, nil
+	}
+	return "", err
+}
+
+func (f *File) openRead(ctx context.Context, r *rules) error {
+	if err := f.allowed(r); err != nil {
+		return err
+	}
+	file, err := f.fs.s.tree.store.Open(ctx, f.c.at.real, backend.How{Read: true})
+	if err != nil {
+		return f.openError(r, err)
+	}
+	f.file = file
+	return f.matches(file)
+}
+
+// openError is what the account hears where the store does not open a file.
+func (f *File) openError(r *rules, err error) error {
+	switch {
+	case errors.Is(err, backend.ErrSpecial):
+		return fs.ErrNotExist
+	case errors.Is(err, backend.ErrNotDir):
+		return r.conceal(&f.c.at, fs.ErrNotExist)
+	case errors.Is(err, backend.ErrIsDir):
+		if hidden := r.visible(&f.c.at, true); hidden != nil {
+			return hidden
+		}
+	}
+	return err
+}
+
+// matches holds an open file against Open.Match; where it does not it is closed.
+func (f *File) matches(file backend.File) error {
+	if f.how.Match == "" {
+		return nil
+	}
+	info, err := file.Stat()
+	if err == nil && etag(info) != f.how.Match {
+		err = ErrChanged
+	}
+	if err != nil {
+		_ = file.Close()
+	}
+	return err
+}
+
+// openInPlace opens what is there, or makes it, while nobody else makes, moves
+// or removes that name.
+func (f *File) openInPlace(ctx context.Context, r *rules, may policy.Operation) error {
+	p := f.c.at.real
+	release, err := f.fs.s.tree.names.hold(ctx, span{path: p})
+	if err != nil {
+		return err
+	}
+	defer release()
+	m, _ := f.fs.s.tree.mounts.Of(p)
+	f.sync = m.Durable()
+	if may == policy.OpWrite && !f.how.Exclusive {
+		err := f.openExisting(ctx, r)
+		if !f.how.Create || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return f.create(ctx, r, may)
+}
+
+func (f *File) openExisting(ctx context.Context, r *rules) error {
+	t, p := f.fs.s.tree, f.c.at.real
+	if err := f.fs.unlocked(ctx, locks.Touch{Path: p}); err != nil {
+		return err
+	}
+	file, err := t.store.Open(ctx, p, backend.How{Read: f.how.Read, Write: true})
+	if err != nil {
+		return f.openError(r, err)
+	}
+	if err := f.matches(file); err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	book := t.files.use(info.ID, p)
+	err = book.learn(ctx, file)
+	if err == nil && f.how.Size > 0 {
+		err = f.announced(ctx, f.how.Size-info.Size)
+	}
+	if err == nil && f.how.Truncate {
+		err = book.truncate(ctx, file, 0)
+		f.touched.Store(true)
+	}
+	if err != nil {
+		book.close(ctx, file)
+		return errors.Join(err, file.Close())
+	}
+	f.file, f.book = file, book
+	return nil
+}
+
+// announced refuses early what there is no room for by far.
+func (f *File) announced(ctx context.Context, grow int64) error {
+	r, err := f.fs.s.tree.files.reserve(ctx, f.c.at.real, quota.Amount{Bytes: grow})
+	if err == nil {
+		r.Cancel()
+	}
+	return err
+}
+
+// create makes a file that is not there. Who may only create is refused what is.
+func (f *File) create(ctx context.Context, r *rules, may policy.Operation) error {
+	t, p := f.fs.s.tree, f.c.at.real
+	if f.how.Match != "" {
+		return ErrChanged
+	}
+	if err := r.newName(p); err != nil {
+		return err
+	}
+	if err := f.fs.unlocked(ctx, locks.Touch{Path: p, Member: true}); err != nil {
+		return err
+	}
+	grown, err := t.files.reserve(ctx, p, quota.Amount{Bytes: f.how.Size, Files: 1})
+	if err != nil {
+		return err
+	}
+	defer grown.Cancel()
+	file, err := t.store.Open(ctx, p, f.fs.s.newFile(f.how))
+	if err != nil {
+		return f.exists(r, may, err)
+	}
+	grown.Commit(quota.Amount{Files: 1})
+	info, err := file.Stat()
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	book := t.files.use(info.ID, p)
+	err = errors.Join(book.learn(ctx, file), t.sync(ctx, p.Dir()))
+	f.file, f.book = file, book
+	if err != nil {
+		f.drop()
+		return err
+	}
+	f.created.Store(true)
+	f.touched.Store(true)
+	f.fs.s.made.add(p, info.ID)
+	return nil
+}
+
+func (s *session) newFile(how Open) backend.How {
+	return backend.How{
+		Read: how.Read, Write: true, Create: true, Exclusive: true,
+		Mode: fileMode(how.Mode), UID: s.config.UID, GID: s.config.GID,
+	}
+}
+
+// exists is the error where a file could not be made because one is there.
+func (f *File) exists(r *rules, may policy.Operation, err error) error {
+	if !errors.Is(err, fs.ErrExist) {
+		return f.openError(r, err)
+	}
+	if f.how.Exclusive {
+		return fs.ErrExist
+	}
+	if may == policy.OpCreate {
+		return r.judge(&f.c.at, policy.OpWrite, false)
+	}
+	return errSwapped
+}
+
+// tooLarge refuses an upload beyond the largest that the account may make.
+func tooLarge(most int64) error {
+	return &refusal{Decision: policy.Decision{Rule: policy.RuleLargestUpload, Because: "larger than the largest upload allowed"}}
+}
+
+// A client's modes keep the owner's rights, so that the gateway stays able to
+// work with what it stores, and lose setuid, setgid and sticky.
+func fileMode(m fs.FileMode) fs.FileMode {
+	if m == 0 {
+		return 0
+	}
+	return m&0o777 | 0o600
+}
+
+func folderMode(m fs.FileMode) fs.FileMode { return m&0o777 | 0o700 }
+
+// clientAttr is what of a client's wish is granted: no owners, sane modes.
+func clientAttr(a backend.Attr, folder bool) backend.Attr {
+	a.UID, a.GID = nil, nil
+	if a.Mode != nil {
+		mode := *a.Mode&0o777 | 0o600
+		if folder {
+			mode = folderMode(*a.Mode)
+		}
+		a.Mode = &mode
+	}
+	return a
+}

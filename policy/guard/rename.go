@@ -1,0 +1,257 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
+	"gatehouse/storage/quota"
+)
+
+// Rename moves a file or tree. backend.ErrCrossMount between mounts, once
+// policy and locks have agreed. fs.ErrInvalid where one path contains the other.
+func (f *FS) Rename(ctx context.Context, from, to path.Path, r Replace) error {
+	c, err := f.callBoth("rename", events.Rename, from, to)
+	if err != nil {
+		return err
+	}
+	m := &move{fs: f, from: &c.at, to: c.to, how: r}
+	return c.end(f.s.reachBoth(ctx, &c.at, c.to, keep, func(r *rules) error { return m.rename(ctx, r) }))
+}
+
+// A move is a rename or copy on its way.
+type move struct {
+	fs       *FS
+	from, to *place
+	how      Replace
+	source   backend.Info
+	target   backend.Info
+	exists   bool // something stands at the target
+}
+
+// errSharedFile is for files that would be charged in two places.
+var errSharedFile = &UnsupportedError{Text: "a file with several names cannot move from one quota to another"}
+
+func (m *move) rename(ctx context.Context, r *rules) error {
+	if err := m.prepare(ctx, r, keep, r.policy.DecideRename); err != nil {
+		return err
+	}
+	for t := range m.from.targets(m.source.IsDir()) {
+		if err := r.keeps(t.Path); err != nil {
+			return err
+		}
+	}
+	from, to := m.from.real, m.to.real
+	err := m.fs.unlocked(ctx,
+		locks.Touch{Path: from, Tree: true, Member: true},
+		locks.Touch{Path: to, Tree: true, Member: !m.exists})
+	if err != nil {
+		return err
+	}
+	release, err := m.fs.s.tree.names.hold(ctx, span{from, true}, span{to, true})
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := m.unchanged(ctx); err != nil {
+		return err
+	}
+	return m.charge(ctx)
+}
+
+// prepare looks at both ends and asks policy.
+func (m *move) prepare(ctx context.Context, r *rules, how last, decide func(policy.Move) policy.Decision) error {
+	if overlap(m.from.asked, m.to.asked) || overlap(m.from.real, m.to.real) {
+		return fs.ErrInvalid
+	}
+	var err error
+	if m.source, err = m.fs.s.describe(ctx, r, m.from, how); err != nil {
+		return err
+	}
+	if m.target, m.exists, err = m.fs.s.find(ctx, m.to); err != nil {
+		return storeError(r, m.to, err)
+	}
+	if err := m.judge(r, decide); err != nil {
+		return err
+	}
+	if !m.exists {
+		return r.newName(m.to.real)
+	}
+	return m.mayReplace(r)
+}
+
+func overlap(a, b path.Path) bool { return a.Contains(b) || b.Contains(a) }
+
+func (m *move) judge(r *rules, decide func(policy.Move) policy.Decision) error {
+	moves := []policy.Move{{From: m.from.asked, To: m.to.asked}}
+	if m.from.asked != m.from.real || m.to.asked != m.to.real {
+		moves = append(moves, policy.Move{From: m.from.real, To: m.to.real})
+	}
+	for _, q := range moves {
+		q.Folder, q.Replaces = m.source.IsDir(), m.replaces()
+		for _, p := range []path.Path{q.From, q.To} {
+			t := policy.Target{Path: p, Folder: q.Folder}
+			if d, ok := r.scope(policy.OpCreate, t); !ok && p == q.To || !ok && d.Rule == policy.RuleFolder {
+				return r.refuse(d, t)
+			}
+		}
+		if d := decide(q); !d.Allowed {
+			return m.refuse(r, q, d)
+		}
+	}
+	return nil
+}
+
+// refuse hides the target where the account may not know of it; the source it
+// has been shown.
+func (m *move) refuse(r *rules, q policy.Move, d policy.Decision) error {
+	return r.refuse(d, policy.Target{Path: q.To, Folder: q.Folder})
+}
+
+func (m *move) replaces() policy.Replaced {
+	switch {
+	case !m.exists:
+		return policy.ReplacesNothing
+	case m.target.IsDir():
+		return policy.ReplacesFolder
+	}
+	return policy.ReplacesFile
+}
+
+// mayReplace says whether what stands at the target gives way.
+func (m *move) mayReplace(r *rules) error {
+	if m.how == KeepTarget || m.target.IsSpecial() {
+		return fs.ErrExist
+	}
+	if m.source.IsDir() && m.source.ID == m.target.ID {
+		return fs.ErrInvalid
+	}
+	if m.target.IsDir() {
+		if m.how == ReplaceFile {
+			return backend.ErrIsDir
+		}
+		for t := range m.to.targets(true) {
+			if err := r.keeps(t.Path); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if m.source.IsDir() && m.how == ReplaceFile {
+		return backend.ErrNotDir
+	}
+	return nil
+}
+
+// unchanged looks again, now that the names are held: what was judged must
+// still be what is there.
+func (m *move) unchanged(ctx context.Context) error {
+	source, err := m.fs.s.tree.store.Stat(ctx, m.from.real)
+	if err != nil {
+		return err
+	}
+	target, exists, err := m.fs.s.find(ctx, m.to)
+	if err != nil {
+		return err
+	}
+	if source.ID != m.source.ID || exists != m.exists || exists && target.ID != m.target.ID {
+		return errSwapped
+	}
+	return nil
+}
+
+// charge moves what the quotas know along with the files.
+func (m *move) charge(ctx context.Context) error {
+	t, from, to := m.fs.s.tree, m.from.real, m.to.real
+	still, err := m.freeze(ctx)
+	if err != nil {
+		return err
+	}
+	defer still.thaw()
+	replaced := &census{}
+	if m.exists {
+		if replaced, err = t.count(ctx, to, still.find); err != nil {
+			return err
+		}
+	}
+	var held, grow quota.Amount
+	crosses := t.quotas.Crosses(from, to)
+	if crosses {
+		moving, err := t.count(ctx, from, still.find)
+		if err != nil {
+			return err
+		}
+		if moving.shared.Files > 0 {
+			return errSharedFile
+		}
+		held = moving.alone
+		grow = positive(minus(held, replaced.alone))
+		reserved, err := t.files.move(ctx, from, to, grow)
+		if err != nil {
+			return err
+		}
+		defer reserved.Cancel()
+		if err := m.do(ctx); err != nil {
+			return err
+		}
+		reserved.Commit(grow)
+	} else if err := m.do(ctx); err != nil {
+		return err
+	}
+	// What was replaced made room at the target for as much of what moved,
+	// which the source then gives back.
+	shared := least(held, replaced.alone)
+	t.release(ctx, from, shared)
+	t.release(ctx, to, minus(replaced.alone, shared))
+	still.lose(replaced)
+	still.moved(from, to)
+	return m.settle(ctx)
+}
+
+func (m *move) freeze(ctx context.Context) (*still, error) {
+	var alone []fileAt
+	if m.source.IsRegular() {
+		alone = append(alone, fileAt{m.source.ID, m.from.real})
+	}
+	if m.exists && m.target.IsRegular() && m.target.ID != m.source.ID {
+		alone = append(alone, fileAt{m.target.ID, m.to.real})
+	}
+	return m.fs.s.tree.freeze(ctx, []path.Path{m.from.real, m.to.real}, alone...)
+}
+
+// do moves on disk. Where a folder is in the way, it is put aside first.
+func (m *move) do(ctx context.Context) error {
+	t, from, to := m.fs.s.tree, m.from.real, m.to.real
+	if !m.exists || !m.target.IsDir() && !m.source.IsDir() {
+		return t.store.Rename(ctx, from, to, m.exists)
+	}
+	restore, drop, err := t.staging.PutAside(ctx, to)
+	if err != nil {
+		return err
+	}
+	if err := t.store.Rename(ctx, from, to, false); err != nil {
+		return errors.Join(err, restore())
+	}
+	_ = drop() // what is left of it is out of sight, and goes at the next start
+	return nil
+}
+
+// settle makes quotas and locks follow. Locks stay with the name (RFC 4918 7.7).
+func (m *move) settle(ctx context.Context) error {
+	t, from, to := m.fs.s.tree, m.from.real, m.to.real
+	ctx = context.WithoutCancel(ctx)
+	var errs []error
+	if m.exists && m.target.IsDir() {
+		errs = append(errs, t.quotas.Drop(ctx, to))
+	}
+	if m.source.IsDir() {
+		errs = append(errs, t.quotas.Rename(ctx, from, to))
+	}
+	errs = append(errs, t.locks.Moved(ctx, from), t.sync(ctx, from.Dir(), to.Dir()))
+	return errors.Join(errs...)
+}

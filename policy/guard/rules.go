@@ -1,0 +1,166 @@
+package guard
+
+import (
+	"io/fs"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+)
+
+// rules is the policy of a session at one moment. It is immutable; a changed
+// policy is another one.
+type rules struct {
+	policy   policy.Effective
+	view     policy.View
+	account  policy.Account
+	uploads  policy.Uploads
+	largest  int64 // largest upload, 0 is unlimited
+	readOnly bool
+	folder   path.Path
+}
+
+func newRules(e policy.Effective, c Config) *rules {
+	return &rules{
+		policy:   e,
+		view:     e.View(c.Door),
+		account:  e.Account(),
+		uploads:  e.Uploads(c.Door),
+		largest:  e.Limits().LargestUpload,
+		readOnly: c.ReadOnly,
+		folder:   c.Folder,
+	}
+}
+
+// A refusal is a decision against an operation. Where the account may not even
+// know of the path it is fs.ErrNotExist to it, and a refusal in the event.
+type refusal struct {
+	policy.Decision
+	hidden bool
+}
+
+func (r *refusal) Error() string {
+	if r.hidden {
+		return fs.ErrNotExist.Error()
+	}
+	return "permission denied"
+}
+
+func (r *refusal) Is(target error) bool {
+	if r.hidden {
+		return target == fs.ErrNotExist
+	}
+	return target == fs.ErrPermission
+}
+
+// scope is what the credential allows whatever the grants say.
+func (r *rules) scope(op policy.Operation, t policy.Target) (policy.Decision, bool) {
+	if r.readOnly && changes(op) {
+		return policy.Decision{Rule: policy.RuleReadOnly, Because: "the credential is read-only"}, false
+	}
+	if r.folder.Contains(t.Path) {
+		return policy.Decision{}, true
+	}
+	if op == policy.OpStat && t.Folder && t.Path.Contains(r.folder) {
+		return policy.Decision{}, true
+	}
+	return policy.Decision{Rule: policy.RuleFolder, Because: "the credential is for " + r.folder.String() + " only"}, false
+}
+
+func changes(op policy.Operation) bool {
+	return op != policy.OpStat && op != policy.OpList && op != policy.OpRead
+}
+
+func (r *rules) decide(op policy.Operation, t policy.Target) policy.Decision {
+	if d, ok := r.scope(op, t); !ok {
+		return d
+	}
+	return r.policy.Decide(op, t)
+}
+
+func (r *rules) decideTree(op policy.Operation, p path.Path) policy.Decision {
+	if d, ok := r.scope(op, policy.Target{Path: p}); !ok {
+		return d
+	}
+	return r.policy.DecideTree(op, p)
+}
+
+// sees reports whether the account may know of t. Its root it always sees.
+func (r *rules) sees(t policy.Target) bool {
+	return t.Path == r.view.Root || r.decide(policy.OpStat, t).Allowed
+}
+
+// permissions returns the rights on t, as far as the credential goes.
+func (r *rules) permissions(t policy.Target) policy.Permissions {
+	if !r.folder.Contains(t.Path) {
+		return 0
+	}
+	p := r.policy.Permissions(t)
+	if r.readOnly {
+		p &= policy.ReadOnly
+	}
+	return p
+}
+
+// refuse makes the error of a decision against an operation on t.
+func (r *rules) refuse(d policy.Decision, t policy.Target) error {
+	return &refusal{Decision: d, hidden: !r.sees(t)}
+}
+
+// judge asks for op on the path asked for and on where it really is.
+func (r *rules) judge(p *place, op policy.Operation, folder bool) error {
+	for t := range p.targets(folder) {
+		if d := r.decide(op, t); !d.Allowed {
+			return r.refuse(d, t)
+		}
+	}
+	return nil
+}
+
+// judgeTree asks for op on everything at and below both paths.
+func (r *rules) judgeTree(p *place, op policy.Operation) error {
+	for t := range p.targets(true) {
+		if d := r.decideTree(op, t.Path); !d.Allowed {
+			return r.refuse(d, t)
+		}
+	}
+	return nil
+}
+
+// visible is fs.ErrNotExist where the account may not know of either path.
+func (r *rules) visible(p *place, folder bool) error {
+	for t := range p.targets(folder) {
+		if !r.sees(t) {
+			d := r.decide(policy.OpStat, t)
+			return &refusal{Decision: d, hidden: true}
+		}
+	}
+	return nil
+}
+
+// conceal is what the account hears of an error of the store: nothing of what
+// it may not know of.
+func (r *rules) conceal(p *place, err error) error {
+	for t := range p.targets(false) {
+		if !r.sees(t) && !r.sees(policy.Target{Path: t.Path, Folder: true}) {
+			return fs.ErrNotExist
+		}
+	}
+	return err
+}
+
+// keeps refuses the removal or replacement of what the account stands on: its
+// home, its root, the folders that appear in it, and all above them.
+func (r *rules) keeps(p path.Path) error {
+	standing := p.Contains(r.view.Root) || !r.account.Home.IsRoot() && p.Contains(r.account.Home)
+	for _, entry := range r.view.Entries {
+		standing = standing || p.Contains(entry.Path)
+	}
+	if !standing {
+		return nil
+	}
+	d := policy.Decision{Rule: policy.RuleHome, Because: "the account's own home, root and shared folders stay where they are"}
+	return r.refuse(d, policy.Target{Path: p, Folder: true})
+}
+
+// newName judges the name of something new.
+func (r *rules) newName(p path.Path) error { return r.policy.ValidNewName(p.Base()) }

@@ -1,0 +1,114 @@
+package guard
+
+import (
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
+)
+
+// session is what the file systems of one session share.
+type session struct {
+	tree   *Tree
+	config Config
+	system bool
+	rules  atomic.Pointer[rules]
+	closed atomic.Bool
+	made   made
+	nulls  made // by a lock: empty files that an upload may still fill
+
+	mu      sync.Mutex // guards handles, and orders cuts
+	handles map[handle]struct{}
+}
+
+// A handle is what stays open beyond an operation.
+type handle interface {
+	// allowed is nil where r still allows what the handle was opened for.
+	allowed(r *rules) error
+	cut(cause error)
+}
+
+// SetPolicy puts a changed policy in force: each open handle is judged again,
+// and cut where it is no longer allowed. It never blocks on I/O.
+func (f *FS) SetPolicy(e policy.Effective) {
+	s := f.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := newRules(e, s.config)
+	s.rules.Store(r)
+	for h := range s.handles {
+		if err := h.allowed(r); err != nil {
+			h.cut(denied(err))
+		}
+	}
+}
+
+// Close cuts every open handle. It never blocks on I/O.
+func (f *FS) Close(cause error) {
+	s := f.s
+	if cause == nil {
+		cause = fs.ErrClosed
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed.Store(true)
+	for h := range s.handles {
+		h.cut(cause)
+	}
+}
+
+// keep enters a handle, judged once more: the policy may have changed since it
+// was opened.
+func (s *session) keep(h handle) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return fs.ErrClosed
+	}
+	if err := h.allowed(s.rules.Load()); err != nil {
+		return err
+	}
+	s.handles[h] = struct{}{}
+	return nil
+}
+
+func (s *session) forget(h handle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.handles, h)
+}
+
+// made remembers what the session created itself, since clients look at it and
+// set its times: who may only create may do that much. It forgets the oldest.
+type made struct {
+	mu    sync.Mutex
+	files map[path.Path]backend.FileID
+	order []path.Path
+}
+
+const maxMade = 4096
+
+func newMade() made { return made{files: make(map[path.Path]backend.FileID)} }
+
+func (m *made) add(p path.Path, id backend.FileID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, there := m.files[p]; !there {
+		if len(m.order) == maxMade {
+			delete(m.files, m.order[0])
+			m.order = m.order[1:]
+		}
+		m.order = append(m.order, p)
+	}
+	m.files[p] = id
+}
+
+func (m *made) has(p path.Path, id backend.FileID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	got, ok := m.files[p]
+	return ok && got == id
+}

@@ -1,0 +1,206 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/storage/backend"
+)
+
+// Pieces of a transfer: between two of them it is judged, reserved and
+// counted. What goes through the kernel begins small and grows while the other
+// side keeps up, since all of a piece is reserved while it is waited for.
+const (
+	firstPiece = 64 << 10
+	maxPiece   = 4 << 20
+	bufferSize = 256 << 10
+
+	quick = 100 * time.Millisecond
+	slow  = time.Second
+)
+
+// buffers are big: those who wait do not keep one.
+var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
+
+// CopyTo writes n bytes from off on (negative n: to the end) to w, in bounded
+// pieces, through the kernel where w is a plain connection.
+func (f *File) CopyTo(w io.Writer, off, n int64) (int64, error) {
+	if n < 0 {
+		n = 1<<63 - 1
+	}
+	send := f.pumpTo
+	if rf, ok := w.(io.ReaderFrom); ok && f.file.OS() != nil {
+		send = func(_ io.Writer, off, n int64) (int64, error) { return f.sendTo(rf, off, n) }
+		f.position.Lock()
+		defer f.position.Unlock()
+	}
+	var done int64
+	for done < n {
+		if err := f.enter(policy.OpRead); err != nil {
+			return done, err
+		}
+		piece := min(n-done, maxPiece)
+		sent, err := send(w, off+done, piece)
+		f.use.RUnlock()
+		done += sent
+		f.out.Add(sent)
+		if err != nil {
+			return done, f.c.wrap(err)
+		}
+		if sent < piece {
+			return done, nil
+		}
+	}
+	return done, nil
+}
+
+// sendTo lets w read from the kernel's file.
+func (f *File) sendTo(w io.ReaderFrom, off, n int64) (int64, error) {
+	file := f.file.OS()
+	if _, err := file.Seek(off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	return w.ReadFrom(&io.LimitedReader{R: file, N: n})
+}
+
+func (f *File) pumpTo(w io.Writer, off, n int64) (int64, error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	var done int64
+	for done < n {
+		b := (*buf)[:min(n-done, bufferSize)]
+		got, rerr := f.file.ReadAt(b, off+done)
+		sent, err := w.Write(b[:got])
+		done += int64(sent)
+		if err != nil {
+			return done, err
+		}
+		if rerr == io.EOF {
+			return done, nil
+		}
+		if rerr != nil {
+			return done, rerr
+		}
+	}
+	return done, nil
+}
+
+// CopyFrom writes what r yields from off on, in bounded pieces, through the
+// kernel where r is a plain connection.
+func (f *File) CopyFrom(r io.Reader, off int64) (int64, error) {
+	if err := f.enter(policy.OpWrite); err != nil {
+		return 0, err
+	}
+	f.use.RUnlock()
+	if _, plain := r.(syscall.Conn); plain && f.file.OS() != nil {
+		f.position.Lock()
+		defer f.position.Unlock()
+		return f.receive(r, off)
+	}
+	return f.pumpFrom(r, off)
+}
+
+// receive lets the kernel's file read from r, piece by piece.
+func (f *File) receive(r io.Reader, off int64) (int64, error) {
+	var done, piece int64 = 0, firstPiece
+	for {
+		if err := f.enter(policy.OpWrite); err != nil {
+			return done, err
+		}
+		began := time.Now()
+		n, room, err := f.receivePiece(r, off+done, piece)
+		f.use.RUnlock()
+		done += n
+		if err != nil || n < room {
+			return done, f.c.wrap(err)
+		}
+		piece = nextPiece(piece, time.Since(began))
+	}
+}
+
+func nextPiece(piece int64, took time.Duration) int64 {
+	switch {
+	case took < quick:
+		return min(2*piece, maxPiece)
+	case took > slow:
+		return max(piece/2, firstPiece)
+	}
+	return piece
+}
+
+func (f *File) receivePiece(r io.Reader, off, piece int64) (n, room int64, err error) {
+	room, refused := f.begin(off, piece)
+	if room == 0 {
+		return 0, 0, f.overflows(r, refused)
+	}
+	file := f.file.OS()
+	if _, err = file.Seek(off, io.SeekStart); err == nil {
+		n, err = file.ReadFrom(&io.LimitedReader{R: r, N: room})
+	}
+	f.finish(n, err == nil && n == room)
+	return n, room, f.breaks(spaceError(err))
+}
+
+// spaceError is what the store says too, of what the kernel says by itself.
+func spaceError(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		return backend.ErrNoSpace
+	}
+	return err
+}
+
+// overflows tells whether what there is no room for is nothing at all: r may
+// have ended just where the room did.
+func (f *File) overflows(r io.Reader, refused error) error {
+	var one [1]byte
+	if _, err := io.ReadFull(r, one[:]); err != nil {
+		if err == io.EOF {
+			return nil
+		}
+		return f.breaks(err)
+	}
+	return f.breaks(refused)
+}
+
+func (f *File) pumpFrom(r io.Reader, off int64) (int64, error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	var done int64
+	for {
+		got, rerr := readSome(f.ctx, r, *buf)
+		if got > 0 {
+			n, err := f.WriteAt((*buf)[:got], off+done)
+			done += int64(n)
+			if err != nil {
+				return done, err
+			}
+		}
+		if rerr == io.EOF {
+			return done, nil
+		}
+		if rerr != nil {
+			return done, f.c.wrap(f.breaks(rerr))
+		}
+	}
+}
+
+// readSome fills b as far as r yields without an end or a cut.
+func readSome(ctx context.Context, r io.Reader, b []byte) (int, error) {
+	n := 0
+	for n < len(b) {
+		got, err := r.Read(b[n:])
+		n += got
+		if err != nil {
+			return n, err
+		}
+		if ctx.Err() != nil {
+			return n, nil
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,231 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"gatehouse/policy"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/locks"
+	"gatehouse/storage/quota"
+	"gatehouse/storage/staging"
+)
+
+// An upload is a file that will take its place when it is whole.
+type upload struct {
+	staged *staging.Upload
+	book   *pending
+	may    policy.Operation
+}
+
+// errAppend is for those who go on with a file where uploads are atomic.
+var errAppend = &UnsupportedError{
+	Text: "uploads arrive as a whole here: a file cannot be appended to, resumed or changed in part",
+	Rule: policy.RuleUploads,
+}
+
+// openStaged begins an upload beside the file that it will replace.
+func (f *File) openStaged(ctx context.Context, r *rules, may policy.Operation) error {
+	t, p := f.fs.s.tree, f.c.at.real
+	if f.how.Resume {
+		return errAppend
+	}
+	old, exists, err := f.fs.s.find(ctx, &f.c.at)
+	if err == nil {
+		err = f.mayPlace(r, may, old, exists)
+	}
+	if err != nil {
+		return err
+	}
+	if exists && !f.how.Truncate {
+		return errAppend
+	}
+	if err := f.folderThere(ctx, r); err != nil {
+		return err
+	}
+	if err := f.fs.unlocked(ctx, locks.Touch{Path: p, Member: !exists}); err != nil {
+		return err
+	}
+	u := &upload{may: may, book: &pending{files: &t.files, path: p, base: old.Size}}
+	first := quota.Amount{Bytes: f.how.Size - old.Size}
+	if !exists {
+		u.book.base, first = 0, quota.Amount{Bytes: f.how.Size, Files: 1}
+	}
+	if err := u.book.hold(ctx, first); err != nil {
+		return err
+	}
+	if u.staged, err = t.staging.Create(ctx, p, f.fs.s.newFile(f.how)); err != nil {
+		u.book.close(ctx, nil)
+		return f.openError(r, err)
+	}
+	f.upload, f.book, f.file = u, u.book, u.staged.File
+	return nil
+}
+
+// folderThere refuses at once what could not be put in place at the end.
+func (f *File) folderThere(ctx context.Context, r *rules) error {
+	info, err := f.fs.s.tree.store.Stat(ctx, f.c.at.real.Dir())
+	switch {
+	case err != nil:
+		return f.openError(r, err)
+	case info.IsLink():
+		return backend.ErrLink
+	case !info.IsDir():
+		return fs.ErrNotExist
+	}
+	return nil
+}
+
+// mayPlace judges what stands where the upload will.
+func (f *File) mayPlace(r *rules, may policy.Operation, old backend.Info, exists bool) error {
+	switch {
+	case !exists && !f.how.Create:
+		return fs.ErrNotExist
+	case !exists && f.how.Match != "":
+		return ErrChanged
+	case !exists:
+		return r.newName(f.c.at.real)
+	case old.IsLink():
+		return backend.ErrLink
+	case old.IsSpecial():
+		return fs.ErrNotExist
+	case old.IsDir():
+		return f.openError(r, backend.ErrIsDir)
+	case f.how.Exclusive:
+		return fs.ErrExist
+	case may == policy.OpCreate && !f.fs.s.nulls.has(f.c.at.real, old.ID):
+		return r.judge(&f.c.at, policy.OpWrite, false)
+	case f.how.Match != "" && etag(old) != f.how.Match:
+		return ErrChanged
+	}
+	return nil
+}
+
+func (u *upload) discard(ctx context.Context) {
+	u.staged.Discard()
+	u.book.close(ctx, nil)
+}
+
+// end puts the upload in place, or drops it.
+func (u *upload) end(ctx context.Context, f *File) error {
+	err := f.ended()
+	if err == nil {
+		err = u.place(ctx, f)
+	}
+	u.discard(ctx)
+	if f.aborted.Load() != nil && f.ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+// place judges anew, since much may have changed, and replaces what is there.
+func (u *upload) place(ctx context.Context, f *File) error {
+	s, p := f.fs.s, f.c.at.real
+	release, err := s.tree.names.hold(ctx, span{path: p})
+	if err != nil {
+		return err
+	}
+	defer release()
+	r := s.rules.Load()
+	if err := f.allowed(r); err != nil {
+		return err
+	}
+	old, exists, err := s.find(ctx, &f.c.at)
+	if err == nil {
+		err = f.mayPlace(r, u.may, old, exists)
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.fs.unlocked(ctx, locks.Touch{Path: p, Member: !exists}); err != nil {
+		return err
+	}
+	if !exists {
+		return u.put(ctx, f, quota.Amount{}, false)
+	}
+	if err := u.inherit(ctx, f, old); err != nil {
+		return err
+	}
+	return u.replace(ctx, f, old)
+}
+
+// inherit gives the upload what stays with the name: dead properties, mode and
+// owner of the file that it replaces.
+func (u *upload) inherit(ctx context.Context, f *File, old backend.Info) error {
+	props, err := f.fs.s.tree.store.Properties(ctx, f.c.at.real)
+	if err == nil && len(props) > 0 {
+		var own map[string][]byte
+		if own, err = f.file.Properties(); err == nil && len(own) == 0 {
+			err = f.file.SetProperties(props)
+		}
+	}
+	if err != nil && !errors.Is(err, backend.ErrUnsupported) {
+		return err
+	}
+	a := backend.Attr{UID: &old.UID, GID: &old.GID}
+	if !f.modeSet.Load() {
+		mode := old.Mode.Perm()
+		a.Mode = &mode
+	}
+	now, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	if now.UID == old.UID && now.GID == old.GID {
+		a.UID, a.GID = nil, nil
+	}
+	err = f.file.SetAttr(a)
+	if errors.Is(err, fs.ErrPermission) && a.UID != nil {
+		a.UID, a.GID = nil, nil // who may not chown keeps its own
+		err = f.file.SetAttr(a)
+	}
+	return err
+}
+
+// replace puts the upload in the place of a file that nobody can grow meanwhile.
+func (u *upload) replace(ctx context.Context, f *File, old backend.Info) error {
+	t, p := f.fs.s.tree, f.c.at.real
+	still, err := t.freeze(ctx, nil, fileAt{old.ID, p})
+	if err != nil {
+		return err
+	}
+	defer still.thaw()
+	replaced, err := t.count(ctx, p, still.find)
+	if err != nil {
+		return err
+	}
+	if err := u.put(ctx, f, replaced.alone, true); err != nil {
+		return err
+	}
+	still.lose(replaced)
+	return nil
+}
+
+// put takes the growth over what is replaced, then commits.
+func (u *upload) put(ctx context.Context, f *File, replaced quota.Amount, exists bool) error {
+	t, p := f.fs.s.tree, f.c.at.real
+	info, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	grow := quota.Amount{Bytes: info.Size - replaced.Bytes, Files: 1 - replaced.Files}
+	if err := u.book.hold(ctx, grow); err != nil {
+		return err
+	}
+	err = u.staged.Commit(ctx, exists)
+	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
+		return err
+	}
+	u.book.commit(grow)
+	t.release(ctx, p, quota.Amount{Bytes: max(0, -grow.Bytes), Files: max(0, -grow.Files)})
+	if !exists {
+		f.created.Store(true)
+		f.fs.s.made.add(p, info.ID)
+	}
+	if now, serr := t.store.Stat(ctx, p); serr == nil && now.ID == info.ID {
+		f.final = &now
+	}
+	return err
+}

@@ -1,0 +1,151 @@
+package quota
+
+import (
+	"math"
+	"time"
+
+	"gatehouse/storage/state"
+)
+
+// A figure is the bytes or the files of one quota, as this node deals with
+// them. Its methods are called with the pool's lock held; it knows no store.
+//
+// What is held at the store is split up: held = avail + out + pending.
+type figure struct {
+	name  string // of the counter
+	chunk int64  // how much is leased at a time, where there is much room
+
+	limit, used, leased int64 // the store's, as last heard; leased by all nodes
+	others              bool  // another node held a lease then
+
+	held    int64 // leased to this node
+	avail   int64 // of it: to be handed out
+	out     int64 // of it: handed out, not yet written
+	pending int64 // of it: written, and not yet booked as used
+	freed   int64 // removed, and not yet booked
+
+	// stuck is an operation of which nobody knows whether it was done. It is
+	// done again, by its id, before any other.
+	stuck *state.Lease
+	since time.Time
+}
+
+// take hands out between least and most of what is there.
+func (f *figure) take(least, most int64) (int64, bool) {
+	if most == 0 {
+		return 0, true
+	}
+	if f.avail < max(least, 1) {
+		return 0, false
+	}
+	got := min(f.avail, most)
+	f.avail -= got
+	f.out += got
+	return got, true
+}
+
+// commit ends what was handed out: so much of it was written.
+func (f *figure) commit(granted, used int64) {
+	f.out -= granted
+	f.pending += used
+	f.avail += granted - used
+}
+
+// net sets what was written against what was removed: neither needs the store.
+func (f *figure) net() {
+	n := min(f.pending, f.freed)
+	f.pending -= n
+	f.freed -= n
+	f.avail += n
+}
+
+// free is what the store could still lease, once what is freed is booked.
+func (f *figure) free() int64 {
+	if f.limit < 0 {
+		return math.MaxInt64
+	}
+	return f.limit - f.used - f.leased + max(f.freed-f.pending, 0)
+}
+
+// room is what could still be written by this node as far as it knows.
+func (f *figure) room() int64 {
+	if f.limit < 0 {
+		return Unlimited
+	}
+	return max(f.free(), 0) + f.avail
+}
+
+// want is how much to lease where so much is missing: a chunk more, or half of
+// what then is left.
+func (f *figure) want(missing int64) int64 {
+	return missing + min(f.chunk, max(f.free()-missing, 0)/2)
+}
+
+// dirty reports that something is to be booked.
+func (f *figure) dirty() bool { return f.pending != 0 || f.freed != 0 || f.stuck != nil }
+
+// An ask is what an operation does beside booking what is pending and freed.
+type ask struct {
+	least, want int64
+	giveBack    bool // all that is not handed out
+	limit, used *int64
+}
+
+// begin makes an operation of what is pending and freed, and of a. It counts as
+// stuck until done or undo is called.
+func (f *figure) begin(holder string, a ask) state.Lease {
+	f.net()
+	op := state.Lease{
+		ID: state.NewOperationID(), Name: f.name, Holder: holder,
+		Commit: f.pending - f.freed, Min: a.least, Want: a.want, SetLimit: a.limit, SetUsed: a.used,
+	}
+	if a.giveBack {
+		op.Release = f.avail
+	}
+	f.avail -= op.Release
+	f.held -= f.pending + op.Release
+	f.pending, f.freed = 0, 0
+	f.stuck, f.since = &op, time.Now()
+	return op
+}
+
+// done takes in what an operation led to.
+func (f *figure) done(v state.CounterValue) {
+	f.stuck = nil
+	f.held = v.Held
+	f.avail += v.Granted
+	f.heard(v)
+}
+
+// undo takes back an operation that was surely not done.
+func (f *figure) undo(op state.Lease) {
+	f.stuck = nil
+	f.avail += op.Release
+	f.held += op.Release + max(op.Commit, 0)
+	f.pending += max(op.Commit, 0)
+	f.freed += max(-op.Commit, 0)
+}
+
+// heard takes in what the store says.
+func (f *figure) heard(v state.CounterValue) {
+	f.limit, f.used, f.leased = v.Limit, v.Used, v.Leased
+	f.others = v.Leased > v.Held
+}
+
+// present is what is used, booked or not.
+func (f *figure) present() int64 {
+	now := f.used + f.pending - f.freed
+	if f.stuck != nil {
+		now += f.stuck.Commit
+	}
+	return max(now, 0)
+}
+
+// forget starts anew from what the store says, after an operation that stayed
+// unknown for so long that its id is forgotten. What was pending is lost with
+// it: the folder is to be counted.
+func (f *figure) forget(v state.CounterValue) {
+	f.stuck = nil
+	f.held = v.Held
+	f.avail = max(0, v.Held-f.out-f.pending)
+}

@@ -1,0 +1,239 @@
+package quota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/policy/path"
+	"gatehouse/storage/state"
+)
+
+// learn takes in a record as it was at a revision, on this node or another.
+func (l *Ledger) learn(folder path.Path, r record, revision uint64) *pool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.byID[r.ID]
+	if p == nil {
+		p = newPool(l.store, l.node, l.epoch, r.ID)
+		l.byID[r.ID] = p
+	}
+	p.mu.Lock()
+	if revision < p.revision || p.gone {
+		p.mu.Unlock()
+		return p
+	}
+	if revision > p.revision {
+		p.watch.events++ // what is counted may be another folder by now
+	}
+	before, placed := p.folder, p.revision != 0
+	p.folder, p.revision = folder, revision
+	p.limit, p.counted = Amount{Bytes: r.Bytes, Files: r.Files}, r.Counted
+	p.mu.Unlock()
+	if placed && before != folder && l.folders.at(before) == p {
+		l.folders.remove(before)
+	}
+	if old := l.folders.at(folder); old != p {
+		if old != nil {
+			l.end(old)
+		}
+		l.folders.put(folder, p)
+		l.version++
+	}
+	return p
+}
+
+// forget takes the quota of a folder out, unless it has moved there since. It
+// returns the pool that was ended.
+func (l *Ledger) forget(folder path.Path, revision uint64) *pool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.folders.at(folder)
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	newer := p.revision > revision || p.revision == revision && p.folder != folder
+	moved := p.folder != folder
+	p.mu.Unlock()
+	if newer && !moved {
+		return nil
+	}
+	l.folders.remove(folder)
+	l.version++
+	if moved {
+		return nil
+	}
+	l.end(p)
+	return p
+}
+
+// end says that a quota is no more. l.mu is held.
+func (l *Ledger) end(p *pool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = true
+	delete(l.byID, p.id)
+	delete(l.active, p)
+}
+
+func (l *Ledger) readAll(ctx context.Context) error {
+	seen := make(map[string]bool)
+	err := l.each(ctx, scope, recordPrefix+"/", func(r state.Record) error {
+		folder, ok := folderOf(r.Name)
+		if !ok {
+			return nil
+		}
+		got, err := decode(r)
+		if err != nil {
+			return err
+		}
+		seen[got.ID] = true
+		l.learn(folder, got, r.Revision)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, p := range l.byID {
+		if !seen[id] {
+			l.folders.remove(p.at())
+			l.version++
+			l.end(p)
+		}
+	}
+	return nil
+}
+
+// readMarks notes what dead epochs of this node left in openScope.
+func (l *Ledger) readMarks(ctx context.Context) error {
+	return l.each(ctx, openScope, "", func(r state.Record) error {
+		id, holder, _ := strings.Cut(r.Name, "/")
+		if strings.HasPrefix(holder, l.node+"/") && holder != l.node+"/"+l.epoch {
+			l.marks[id] = append(l.marks[id], r.Name)
+		}
+		return nil
+	})
+}
+
+func (l *Ledger) takeMarks(id string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	marks := l.marks[id]
+	delete(l.marks, id)
+	return marks
+}
+
+// follow takes in what other nodes and the administration change, until the
+// ledger is closed. Where it loses the thread it reads everything anew.
+func (l *Ledger) follow(changes <-chan state.Change) {
+	for {
+		for c := range changes {
+			l.change(c)
+		}
+		if sleep(l.ctx, round) != nil {
+			return
+		}
+		revision, err := l.store.Revision(l.ctx, scope)
+		if err == nil {
+			err = l.readAll(l.ctx)
+		}
+		if err != nil {
+			continue
+		}
+		if changes, err = l.store.Watch(l.ctx, scope, revision); err != nil {
+			changes = nil
+			return
+		}
+	}
+}
+
+func (l *Ledger) change(c state.Change) {
+	if c.Resync {
+		_ = l.readAll(l.ctx) // what is missed now the next change tells
+		return
+	}
+	if id, ok := strings.CutPrefix(c.Name, reclaimPrefix); ok {
+		l.yield(id)
+		return
+	}
+	folder, ok := folderOf(c.Name)
+	if !ok {
+		return
+	}
+	revision, r, err := l.read(l.ctx, folder)
+	if err != nil {
+		return
+	}
+	if revision == 0 {
+		l.missing(folder, c.Revision)
+		return
+	}
+	p := l.learn(folder, r, revision)
+	_ = p.enforce(l.ctx) // what fails here is refused by the store
+}
+
+// missing forgets a quota whose record is gone. A record that was renamed has
+// come up under its other name in the same batch, whose change may yet follow:
+// so it is looked for.
+func (l *Ledger) missing(folder path.Path, revision uint64) {
+	l.mu.RLock()
+	p := l.folders.at(folder)
+	l.mu.RUnlock()
+	if p == nil {
+		return
+	}
+	moved := errors.New("moved")
+	err := l.each(l.ctx, scope, recordPrefix+"/", func(r state.Record) error {
+		if got, err := decode(r); err == nil && got.ID == p.id {
+			return moved
+		}
+		return nil
+	})
+	if err == nil {
+		l.forget(folder, revision)
+	}
+}
+
+// reclaims is how often a node that is short of room asks the others.
+const reclaims = 6
+
+// contended reports that other nodes held leases of a figure.
+func (p *pool) contended(f *figure) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return f.others
+}
+
+// reclaim asks the other nodes to give back what they do not use, and waits a
+// little for it.
+func (p *pool) reclaim(ctx context.Context, try int) error {
+	if try == 0 {
+		_, err := p.store.Apply(ctx, state.Batch{Scope: scope, ID: state.NewOperationID(), Puts: []state.Put{
+			{Name: reclaimPrefix + p.id, Value: []byte(p.holder), TTL: time.Minute},
+		}})
+		if err != nil {
+			return fmt.Errorf("ask the other nodes for room below %s: %w", p.at(), err)
+		}
+	}
+	return sleep(ctx, time.Duration(try+1)*5*time.Millisecond)
+}
+
+// yield gives back what is leased of a quota and not handed out, where another
+// node asked for it.
+func (l *Ledger) yield(id string) {
+	r, err := l.store.Get(l.ctx, scope, reclaimPrefix+id)
+	if err != nil || string(r.Value) == l.node+"/"+l.epoch {
+		return
+	}
+	l.mu.RLock()
+	p := l.byID[id]
+	l.mu.RUnlock()
+	if p != nil {
+		_, _ = p.flush(l.ctx, true) // else at the end of the lease's use
+	}
+}

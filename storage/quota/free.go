@@ -1,0 +1,187 @@
+package quota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gatehouse/policy/path"
+	"gatehouse/storage/state"
+)
+
+// Touch announces a change that may remove or move something at these paths:
+// it begins before the change and done ends it, after what it freed was
+// released. While it lasts a count of the folders above is not put in force,
+// and after a crash they are counted anew.
+func (l *Ledger) Touch(ctx context.Context, paths ...path.Path) (done func(), err error) {
+	var pools []*pool
+	l.mu.RLock()
+	for _, p := range paths {
+		for _, q := range l.folders.above(p) {
+			if !slices.Contains(pools, q) {
+				pools = append(pools, q)
+			}
+		}
+	}
+	l.mu.RUnlock()
+	done = func() {
+		for _, q := range pools {
+			q.touch(-1)
+		}
+	}
+	for i, q := range pools {
+		q.touch(1)
+		if err := q.mark(ctx); err != nil {
+			pools = pools[:i+1]
+			done()
+			return func() {}, err
+		}
+		l.activate(q)
+	}
+	return done, nil
+}
+
+func (p *pool) touch(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.touches += n
+	p.touched()
+}
+
+// Release gives back what was freed at p, after it was freed.
+func (l *Ledger) Release(ctx context.Context, p path.Path, freed Amount) error {
+	freed = Amount{Bytes: max(freed.Bytes, 0), Files: max(freed.Files, 0)}
+	if freed == (Amount{}) {
+		return nil
+	}
+	var errs []error
+	for _, q := range l.above(p) {
+		q.release(freed)
+		l.activate(q)
+		errs = append(errs, q.mark(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// doubt is how long after a count a release that no Touch announced may be of
+// something that the count did not find any more.
+const doubt = 2 * time.Second
+
+func (p *pool) release(freed Amount) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return
+	}
+	p.touched()
+	if p.touches == 0 && !p.settled.IsZero() && time.Since(p.settled) < doubt {
+		p.recount(doubt)
+		return
+	}
+	p.bytes.freed += freed.Bytes
+	p.files.freed += freed.Files
+}
+
+// mark makes sure that a crash now is found out: this node holds a lease of the
+// quota, or else a record that says so.
+func (p *pool) mark(ctx context.Context) error {
+	if p.marked() {
+		return nil
+	}
+	if err := lock(ctx, p.op); err != nil {
+		return err
+	}
+	defer unlock(p.op)
+	if p.marked() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	_, err := p.store.Apply(ctx, state.Batch{
+		Scope: openScope, ID: state.NewOperationID(),
+		Puts: []state.Put{{Name: p.openName(), Value: []byte{}}},
+	})
+	if err != nil {
+		return fmt.Errorf("note a change below %s: %w", p.at(), err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open = true
+	return nil
+}
+
+func (p *pool) marked() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gone || p.open || p.bytes.held > 0 || p.files.held > 0
+}
+
+func (p *pool) openName() string { return p.id + "/" + p.holder }
+
+// flush books what is to be booked. With idle it gives back all leases that are
+// not handed out, and reports whether nothing is left to be done for the pool.
+func (p *pool) flush(ctx context.Context, idle bool) (rest bool, err error) {
+	if err := lock(ctx, p.op); err != nil {
+		return false, err
+	}
+	defer unlock(p.op)
+	for _, f := range []*figure{&p.bytes, &p.files} {
+		if err := p.book(ctx, f, idle); err != nil {
+			return false, err
+		}
+	}
+	if !idle {
+		return false, nil
+	}
+	return p.close(ctx)
+}
+
+// book books one figure. p.op is held.
+func (p *pool) book(ctx context.Context, f *figure, idle bool) error {
+	if err := p.resolve(ctx, f); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	f.net()
+	if p.gone || !f.dirty() && (!idle || f.avail == 0) {
+		p.mu.Unlock()
+		return nil
+	}
+	op := f.begin(p.holder, ask{giveBack: idle})
+	p.mu.Unlock()
+	_, err := p.do(ctx, f, op)
+	return err
+}
+
+// close takes the pool's mark away where there is no need of it any more. p.op
+// is held, so that nobody marks it meanwhile.
+func (p *pool) close(ctx context.Context) (rest bool, err error) {
+	p.mu.Lock()
+	quiet := p.touches == 0 && !p.bytes.dirty() && !p.files.dirty()
+	held := p.bytes.held > 0 || p.files.held > 0
+	open := p.open
+	if quiet && open {
+		p.open = false
+	}
+	if quiet && !held && p.due.IsZero() && !open {
+		p.active = false
+	}
+	rest = !p.active
+	p.mu.Unlock()
+	if !quiet || !open {
+		return rest, nil
+	}
+	return false, p.unmark(ctx, p.openName())
+}
+
+func (p *pool) unmark(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	b := state.Batch{Scope: openScope, ID: state.NewOperationID(), Deletes: []string{name}}
+	if _, err := p.store.Apply(ctx, b); err != nil {
+		return fmt.Errorf("end the note of a change below %s: %w", p.at(), err)
+	}
+	return nil
+}

@@ -1,0 +1,257 @@
+package quota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"gatehouse/policy/path"
+	"gatehouse/storage/state"
+)
+
+// A Ledger keeps the quotas of all folders for this node. A path is charged to
+// every quota that stands on it or above it, top-down. Safe for concurrent use.
+type Ledger struct {
+	store       state.Store
+	node, epoch string
+	walk        Walker
+
+	ctx  context.Context // ends with Close; for what a caller must not cut short
+	stop context.CancelFunc
+	work sync.WaitGroup
+	// counts bounds how many folders are counted at a time in the background.
+	counts chan struct{}
+
+	setting sync.Mutex // held while records are changed
+
+	mu      sync.RWMutex // guards what follows
+	folders folders
+	byID    map[string]*pool
+	version uint64              // grows with each change of folders
+	marks   map[string][]string // records in openScope of dead epochs, by quota
+	active  map[*pool]bool
+}
+
+// How often things are looked after.
+const (
+	round = time.Second     // what was written is booked so much later
+	quiet = 5 * time.Second // and leases are given back after so long without use
+)
+
+// New opens the ledger over the state for this node in this epoch. What a dead
+// epoch of the same node still leased is settled by counting those quotas anew
+// with walk, in the background; until then its leases stay counted, so that a
+// limit is never passed. The ledger works until Close or until ctx ends.
+func New(ctx context.Context, s state.Store, node, epoch string, walk Walker) (*Ledger, error) {
+	if walk == nil {
+		walk = func(context.Context, path.Path) (Amount, error) { return Amount{}, nil }
+	}
+	l := &Ledger{
+		store: s, node: node, epoch: epoch, walk: walk,
+		counts: make(chan struct{}, 2),
+		byID:   make(map[string]*pool),
+		marks:  make(map[string][]string),
+		active: make(map[*pool]bool),
+	}
+	l.ctx, l.stop = context.WithCancel(ctx)
+	changes, err := l.open(l.ctx)
+	if err != nil {
+		l.stop()
+		return nil, fmt.Errorf("open the quotas: %w", err)
+	}
+	l.work.Go(func() { l.follow(changes) })
+	l.work.Go(l.rounds)
+	return l, nil
+}
+
+// open reads all quotas, and begins to follow their changes.
+func (l *Ledger) open(ctx context.Context) (<-chan state.Change, error) {
+	revision, err := l.store.Revision(ctx, scope)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.readMarks(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.readAll(ctx); err != nil {
+		return nil, err
+	}
+	for _, p := range l.byID {
+		if err := l.inspect(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return l.store.Watch(ctx, scope, revision)
+}
+
+// inspect finds out whether a quota has to be counted anew.
+func (l *Ledger) inspect(ctx context.Context, p *pool) error {
+	due := !p.counted || len(l.marks[p.id]) > 0
+	for _, f := range []*figure{&p.bytes, &p.files} {
+		v, err := p.count(ctx, state.Lease{Name: f.name, Holder: p.holder})
+		if err != nil {
+			return err
+		}
+		f.heard(v)
+		for holder := range v.Holders {
+			due = due || p.dead(holder)
+		}
+	}
+	if due {
+		p.mu.Lock()
+		p.recount(0)
+		p.mu.Unlock()
+		l.activate(p)
+	}
+	return nil
+}
+
+// each lists the records of a scope.
+func (l *Ledger) each(ctx context.Context, scope, prefix string, do func(state.Record) error) error {
+	for after := ""; ; {
+		page, err := l.store.List(ctx, scope, prefix, after, 0)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records {
+			if err := do(r); err != nil {
+				return err
+			}
+			after = r.Name
+		}
+		if !page.More {
+			return nil
+		}
+	}
+}
+
+func (l *Ledger) above(p path.Path) []*pool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.folders.above(p)
+}
+
+// activate has the pool looked after. It is called after what makes it active.
+func (l *Ledger) activate(p *pool) {
+	l.mu.RLock()
+	there := l.active[p]
+	l.mu.RUnlock()
+	if there {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active[p] = true
+}
+
+// rest takes a pool off the list, unless it is active again.
+func (l *Ledger) rest(p *pool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.active || p.gone {
+		delete(l.active, p)
+	}
+}
+
+func (l *Ledger) busy() []*pool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	pools := make([]*pool, 0, len(l.active))
+	for p := range l.active {
+		pools = append(pools, p)
+	}
+	return pools
+}
+
+// rounds looks after the active pools until the ledger is closed.
+func (l *Ledger) rounds() {
+	for {
+		for _, p := range l.busy() {
+			l.beginCount(p)
+		}
+		if sleep(l.ctx, round) != nil {
+			return
+		}
+		l.each16(l.busy(), func(p *pool) {
+			rest, err := p.flush(l.ctx, p.idle())
+			if err == nil && rest {
+				l.rest(p)
+			}
+		})
+	}
+}
+
+// each16 does something for many pools, sixteen at a time: the store commits
+// together what comes together.
+func (l *Ledger) each16(pools []*pool, do func(*pool)) {
+	var wg sync.WaitGroup
+	room := make(chan struct{}, 16)
+	for _, p := range pools {
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			do(p)
+		})
+	}
+	wg.Wait()
+}
+
+func (p *pool) idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.touches == 0 && time.Since(p.used) >= quiet
+}
+
+// beginCount starts a count that is due, where one can be started.
+func (l *Ledger) beginCount(p *pool) {
+	p.mu.Lock()
+	due := !p.due.IsZero() && !time.Now().Before(p.due) && !p.gone
+	p.mu.Unlock()
+	if !due {
+		return
+	}
+	select {
+	case l.counts <- struct{}{}:
+	default:
+		return
+	}
+	p.mu.Lock()
+	p.due = time.Time{}
+	p.mu.Unlock()
+	l.work.Go(func() {
+		defer func() { <-l.counts }()
+		if err := l.measure(l.ctx, p); err != nil {
+			l.again(p)
+		}
+	})
+}
+
+// again puts off the count of a folder that could not be counted.
+func (l *Ledger) again(p *pool) {
+	p.mu.Lock()
+	p.wait = min(max(p.wait*2, firstWait), longWait)
+	p.recount(p.wait)
+	p.mu.Unlock()
+	l.activate(p)
+}
+
+// Close books everything and gives all unused leases back. What is still
+// reserved keeps its lease, so that the next start counts those folders.
+func (l *Ledger) Close(ctx context.Context) error {
+	l.stop()
+	l.work.Wait()
+	var mu sync.Mutex
+	var errs []error
+	l.each16(l.busy(), func(p *pool) {
+		if _, err := p.flush(ctx, true); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+		}
+	})
+	return errors.Join(errs...)
+}

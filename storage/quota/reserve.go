@@ -1,0 +1,190 @@
+package quota
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"gatehouse/policy/path"
+)
+
+// Reserve takes growth at p from every quota above it, before it is written.
+// All of it or, with an *ExceededError, nothing. Negative amounts count as 0.
+func (l *Ledger) Reserve(ctx context.Context, p path.Path, grow Amount) (*Reservation, error) {
+	grow = Amount{Bytes: max(grow.Bytes, 0), Files: max(grow.Files, 0)}
+	r := l.begin(p)
+	for _, q := range r.above {
+		if err := r.add(ctx, q, grow); err != nil {
+			r.Cancel()
+			return nil, err
+		}
+	}
+	r.granted = grow
+	return r, nil
+}
+
+// ReserveBytes takes between min and want bytes: as much as there is room for.
+// It is for streams, which fill a folder up to its last byte.
+func (l *Ledger) ReserveBytes(ctx context.Context, p path.Path, min, want int64) (*Reservation, error) {
+	min = max(min, 0)
+	want = max(want, min)
+	r := l.begin(p)
+	for _, q := range r.above {
+		got, err := q.take(ctx, &q.bytes, min, want)
+		if err != nil {
+			r.Cancel()
+			return nil, err
+		}
+		l.activate(q)
+		r.parts = append(r.parts, part{q, Amount{Bytes: got}})
+		want = got
+	}
+	for i := range r.parts {
+		r.parts[i].giveBack(Amount{Bytes: want})
+	}
+	r.granted = Amount{Bytes: want}
+	return r, nil
+}
+
+// Move reserves, for a rename from one path to another, what the tree at from
+// holds in the quotas above to that are not above from. Committing it books it
+// there and frees it in those above from that are not above to. Quotas on from
+// and below it go along (see Rename) and are not charged.
+func (l *Ledger) Move(ctx context.Context, from, to path.Path, held Amount) (*Reservation, error) {
+	held = Amount{Bytes: max(held.Bytes, 0), Files: max(held.Files, 0)}
+	r := l.begin(to)
+	sources, targets := l.moving(from, to)
+	for _, q := range targets {
+		if err := r.add(ctx, q, held); err != nil {
+			r.Cancel()
+			return nil, err
+		}
+	}
+	r.frees = sources
+	r.granted = held
+	return r, nil
+}
+
+// Crosses reports whether a rename from one path to another changes which
+// quotas are charged: only then a tree's size has to be known.
+func (l *Ledger) Crosses(from, to path.Path) bool {
+	sources, targets := l.moving(from, to)
+	return len(sources)+len(targets) > 0
+}
+
+// moving returns the quotas that a rename frees and those that it charges.
+func (l *Ledger) moving(from, to path.Path) (sources, targets []*pool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	before, after := l.folders.above(from.Dir()), l.folders.above(to.Dir())
+	if on := l.folders.at(to); on != nil && l.folders.at(from) == nil && !to.IsRoot() {
+		after = append(after, on)
+	}
+	for _, q := range before {
+		if !slices.Contains(after, q) {
+			sources = append(sources, q)
+		}
+	}
+	for _, q := range after {
+		if !slices.Contains(before, q) {
+			targets = append(targets, q)
+		}
+	}
+	return sources, targets
+}
+
+// A Reservation is growth that was taken and is not yet written.
+type Reservation struct {
+	ledger  *Ledger
+	path    path.Path
+	version uint64  // of the ledger's folders when it was made
+	above   []*pool // the quotas above path then
+	parts   []part
+	frees   []*pool
+	granted Amount
+
+	mu    sync.Mutex // guards ended
+	ended bool
+}
+
+// A part is what a reservation took of one quota.
+type part struct {
+	pool  *pool
+	taken Amount
+}
+
+// giveBack keeps no more than most.
+func (p *part) giveBack(most Amount) {
+	rest := Amount{Bytes: max(0, p.taken.Bytes-most.Bytes)}
+	if rest != (Amount{}) {
+		p.pool.commit(rest, Amount{})
+		p.taken.Bytes -= rest.Bytes
+	}
+}
+
+func (l *Ledger) begin(p path.Path) *Reservation {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return &Reservation{ledger: l, path: p, version: l.version, above: l.folders.above(p)}
+}
+
+func (r *Reservation) add(ctx context.Context, q *pool, grow Amount) error {
+	got, err := q.takeBoth(ctx, grow)
+	if err != nil {
+		return err
+	}
+	r.ledger.activate(q)
+	r.parts = append(r.parts, part{q, got})
+	return nil
+}
+
+// Granted is what was reserved.
+func (r *Reservation) Granted() Amount { return r.granted }
+
+// Commit books used, which is at most what was granted, and gives back the
+// rest. It never fails: what the store does not take now is booked later.
+func (r *Reservation) Commit(used Amount) { r.end(used.within(r.granted)) }
+
+// Cancel gives all of it back. It does nothing after Commit, so it can be deferred.
+func (r *Reservation) Cancel() { r.end(Amount{}) }
+
+func (r *Reservation) end(used Amount) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return
+	}
+	r.ended = true
+	for _, p := range r.parts {
+		p.pool.commit(p.taken, used)
+		r.ledger.activate(p.pool)
+	}
+	if used == (Amount{}) {
+		return
+	}
+	for _, q := range r.frees {
+		q.release(used)
+		r.ledger.activate(q)
+	}
+	for _, q := range r.ledger.since(r) {
+		q.force(r.ledger.ctx, used)
+		r.ledger.activate(q)
+	}
+}
+
+// since returns the quotas above the reservation's path that were not there
+// when it was made.
+func (l *Ledger) since(r *Reservation) []*pool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.version == r.version {
+		return nil
+	}
+	var added []*pool
+	for _, q := range l.folders.above(r.path) {
+		if !slices.Contains(r.above, q) {
+			added = append(added, q)
+		}
+	}
+	return added
+}
