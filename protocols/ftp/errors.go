@@ -1,0 +1,104 @@
+package ftp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+
+	"gatehouse/auth"
+	"gatehouse/auth/session"
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+)
+
+// Errors of the door itself.
+var (
+	errUndecided  = errors.New("the login could not be decided")
+	errOrder      = errors.New("not in this order")
+	errAborted    = errors.New("the client aborted the transfer")
+	errStalled    = errors.New("the data connection made no progress")
+	errTruncated  = errors.New("the data connection ended without close_notify")
+	errCut        = errors.New("the transfer was cut")
+	errNoData     = errors.New("no data connection was made")
+	errDataTLS    = errors.New("the TLS handshake of the data connection did not succeed")
+	errNotResumed = errors.New("the data connection did not resume the control connection's TLS session")
+	errBeyond     = errors.New("the offset is beyond the end of the file")
+	errNotFolder  = errors.New("only folders can be listed with MLSD")
+	errNotOffered = errors.New("not offered over FTP")
+	errPanic      = errors.New("a fault inside the server")
+)
+
+// answers says what the client hears of an error: the first that fits.
+var answers = []struct {
+	err error
+	reply
+}{
+	{errUndecided, reply{421, "Logging in is not possible now, try again later"}},
+	{errOrder, plain(503)},
+	{errAborted, reply{426, "Transfer aborted"}},
+	{errStalled, reply{426, "The data connection made no progress"}},
+	{errTruncated, reply{426, "The data connection ended without a TLS close_notify"}},
+	{errCut, reply{426, "The transfer is no longer allowed"}},
+	{errNoData, reply{425, "No data connection was made"}},
+	{errDataTLS, reply{522, "The TLS handshake of the data connection did not succeed"}},
+	{errNotResumed, reply{522, "The data connection must resume the TLS session of the control connection"}},
+	{errBeyond, reply{554, "The offset is beyond the end of the file"}},
+	{errNotFolder, reply{501, "Not a folder"}},
+	{errNotOffered, plain(502)},
+	{errPanic, plain(451)},
+	{session.ErrExceeded, plain(552)},
+	{session.ErrNoSpace, reply{452, "No space left"}},
+	{session.ErrLocked, reply{450, "Locked"}},
+	{path.ErrInvalid, plain(553)},
+	{path.ErrTooLong, reply{553, "The name is too long"}},
+	{session.ErrNotEmpty, reply{550, "The folder is not empty"}},
+	{session.ErrCrossMount, reply{550, "Source and target are on different mounts: copy, then delete"}},
+	{session.ErrBusy, reply{550, "A mount point cannot be moved or removed"}},
+	{session.ErrIsDir, reply{550, "Is a folder"}},
+	{session.ErrNotDir, reply{550, "Is not a folder"}},
+	{session.ErrUnsupported, reply{550, "The store cannot do this"}},
+	{session.ErrSpecial, reply{550, "Neither a file nor a folder"}},
+	{fs.ErrPermission, reply{550, "Permission denied"}},
+	{fs.ErrNotExist, reply{550, "No such file or folder"}},
+	{fs.ErrExist, reply{550, "Exists already"}},
+	{fs.ErrInvalid, reply{553, "Not possible with these names"}},
+	{context.Canceled, plain(426)},
+	{context.DeadlineExceeded, plain(451)},
+	{os.ErrDeadlineExceeded, plain(426)},
+	{net.ErrClosed, plain(426)},
+	{io.ErrUnexpectedEOF, plain(426)},
+}
+
+// denials are the rules of which a client is told, beyond that it is denied.
+var denials = map[policy.Rule]reply{
+	policy.RuleNames:         {553, "The name is not allowed here"},
+	policy.RuleUploads:       {550, "Uploads appear whole: appending and resuming are off"},
+	policy.RuleLargestUpload: {552, "The file is larger than allowed"},
+}
+
+// replyTo is the one translation of errors to replies.
+func replyTo(err error) reply {
+	if err == nil {
+		return plain(250)
+	}
+	if r, ok := errors.AsType[*auth.RefusedError](err); ok {
+		return reply{530, r.Error()}
+	}
+	if d, ok := errors.AsType[*session.DeniedError](err); ok {
+		if r, ok := denials[d.Rule]; ok {
+			return r
+		}
+	}
+	for _, a := range answers {
+		if errors.Is(err, a.err) {
+			return a.reply
+		}
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return plain(426)
+	}
+	return plain(451)
+}

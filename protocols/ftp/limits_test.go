@@ -1,0 +1,171 @@
+package ftp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/auth/session"
+)
+
+// Connections that never log in are few, and do not keep others out for longer
+// than a login may take.
+func TestStrangersAreTurnedAway(t *testing.T) {
+	s := newSite(t, func(c *Config) { c.Limits.StrangersPerAddress = 3 })
+	p := s.Add("anna")
+	var held []*client
+	for range 3 {
+		held = append(held, s.dial(t))
+	}
+	raw, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	c := &client{t: t, raw: raw}
+	c.use(raw)
+	c.expect(421)
+	c.gone(time.Second)
+	held[0].login(p) // who has logged in is no stranger any more
+	s.dial(t).login(p)
+	held[1].must(221, "QUIT")
+	waitFor(t, "the place to be free", func() bool {
+		s.server.mu.Lock()
+		defer s.server.mu.Unlock()
+		return s.server.strangers.total == 1
+	})
+	s.dial(t).login(p)
+}
+
+// Commands do not prolong the time for a login; nor does a handshake.
+func TestLoginTime(t *testing.T) {
+	for _, mode := range []Mode{Explicit, Implicit} {
+		s := newSite(t, func(c *Config) { c.Limits.Login = 300 * time.Millisecond; c.Mode = mode })
+		raw, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		start, ended := time.Now(), make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				if _, err := raw.Write([]byte("N")); err != nil {
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		}()
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			t.Error("still connected")
+		}
+		if took := time.Since(start); took < 200*time.Millisecond {
+			t.Errorf("ended after %v", took)
+		}
+	}
+}
+
+func TestIdleTime(t *testing.T) {
+	s := newSite(t, func(c *Config) { c.Limits.Idle = 300 * time.Millisecond })
+	c := s.dial(t).login(s.Add("anna"))
+	for range 4 {
+		time.Sleep(150 * time.Millisecond)
+		c.must(200, "NOOP")
+	}
+	c.expect(421)
+	c.gone(time.Second)
+}
+
+// The library would drop the connection without a word, at half the length that
+// a path may have.
+func TestLongLines(t *testing.T) {
+	s := newSite(t)
+	c := s.dial(t).login(s.Add("anna"))
+	c.must(553, "SIZE %s", strings.Repeat("a", 256))
+	c.must(550, "SIZE %s", strings.Repeat("a/", 1500)+"a")
+	c.must(553, "SIZE %s", strings.Repeat("a/", 2040)+"a")
+	c.must(553, "SIZE %s", strings.Repeat("a/", 3000)+"a")
+	c.send(strings.Repeat("a", 1<<20) + "\r\n")
+	c.expect(500)
+	c.gone(time.Second)
+}
+
+// Shutdown lets a transfer come to its end, and everyone else go at once.
+func TestShutdownDrains(t *testing.T) {
+	s := newSite(t)
+	p := s.Add("anna")
+	idle, busy := s.dial(t).login(p), s.dial(t).login(p)
+	conn := busy.data()
+	busy.must(150, "STOR f")
+	down := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		down <- s.server.Shutdown(ctx)
+	}()
+	idle.expect(421)
+	idle.gone(time.Second)
+	if _, err := net.Dial("tcp", s.addr); err == nil {
+		t.Error("still accepting")
+	}
+	if _, err := conn.Write([]byte("whole")); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	busy.expect(226)
+	busy.expect(421)
+	busy.gone(time.Second)
+	if err := <-down; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if got, _ := s.Read("/home/anna/f"); got != "whole" {
+		t.Errorf("got %q", got)
+	}
+	if open := s.Sessions.List(); len(open) != 0 {
+		t.Errorf("sessions are open: %v", open)
+	}
+}
+
+// What does not end in time is cut.
+func TestShutdownCuts(t *testing.T) {
+	s := newSite(t)
+	c := s.dial(t).login(s.Add("anna"))
+	conn := c.data()
+	c.must(150, "STOR f")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	drain(t, conn)
+	c.gone(time.Second)
+	if n := s.server.count(); n != 0 {
+		t.Errorf("%d connections are left", n)
+	}
+}
+
+// A panic below a session ends that session and no other.
+func TestPanicIsContained(t *testing.T) {
+	s := newSite(t)
+	p := s.Add("anna")
+	c, other := s.dial(t).login(p), s.dial(t).login(p)
+	s.server.mu.Lock()
+	for conn := range s.server.conns {
+		if conn.peer == addrPort(c.raw.LocalAddr()) {
+			conn.mu.Lock()
+			defer conn.session.Close()
+			conn.session = new(session.Session)
+			conn.mu.Unlock()
+		}
+	}
+	s.server.mu.Unlock()
+	c.must(451, "SIZE f")
+	c.expect(421)
+	c.gone(time.Second)
+	other.must(550, "SIZE f")
+}

@@ -1,0 +1,218 @@
+// Package ftp is the FTP and FTPS door. ftpserverlib interprets commands and
+// runs transfers; a screen of ours stands between it and the network: it ends
+// TLS, keeps the order of a login, parses paths once, owns every socket, and
+// writes each reply itself. What an account may do is decided by its session.
+package ftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// ErrServerClosed is what Serve returns after Shutdown.
+var ErrServerClosed = errors.New("ftp: server closed")
+
+// farewell is how long connections that were told to end may take to do so.
+const farewell = 2 * time.Second
+
+// A Server serves FTP on one kind of listener. Its zero value is not usable.
+type Server struct {
+	config Config
+	public *publicAddresses
+
+	mu        sync.Mutex // guards what follows
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	strangers strangers
+	closing   bool
+
+	running sync.WaitGroup // connections, with their transfers
+}
+
+// New makes a server; an error says what the configuration lacks.
+func New(c Config) (*Server, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		config:    c,
+		public:    newPublicAddresses(c.Public, net.DefaultResolver.LookupNetIP),
+		listeners: make(map[net.Listener]struct{}),
+		conns:     make(map[*conn]struct{}),
+		strangers: newStrangers(c.Limits),
+	}, nil
+}
+
+// Serve accepts connections until l fails or Shutdown is called, and then
+// returns ErrServerClosed. It closes l.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.enlist(l) {
+		return errors.Join(ErrServerClosed, l.Close())
+	}
+	defer s.dismiss(l)
+	for wait := time.Duration(0); ; {
+		raw, err := l.Accept()
+		if s.isClosing() {
+			if err == nil {
+				_ = raw.Close()
+			}
+			return ErrServerClosed
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("accept FTP connections: %w", err)
+		}
+		if err != nil {
+			wait = s.pause(wait, err)
+			continue
+		}
+		wait = 0
+		s.arrive(raw)
+	}
+}
+
+// pause waits after a failed accept (no descriptors left, say), longer each time.
+func (s *Server) pause(last time.Duration, err error) time.Duration {
+	next := min(max(5*time.Millisecond, 2*last), time.Second)
+	s.config.Log.Warn("accepting a connection", "err", err, "retry", next)
+	time.Sleep(next)
+	return next
+}
+
+// arrive takes a connection in, or turns it away where too many strangers wait.
+func (s *Server) arrive(raw net.Conn) {
+	peer := addrPort(raw.RemoteAddr())
+	if !s.admit(peer.Addr()) {
+		s.config.Log.Warn("too many connections that have not logged in", "address", peer.Addr())
+		s.turnAway(raw)
+		return
+	}
+	c := newConn(s, raw)
+	s.mu.Lock()
+	if s.closing {
+		s.strangers.leave(peer.Addr())
+		s.mu.Unlock()
+		_ = raw.Close()
+		return
+	}
+	s.conns[c] = struct{}{}
+	s.running.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.running.Done()
+		defer s.forget(c)
+		c.serve()
+	}()
+}
+
+func (s *Server) turnAway(raw net.Conn) {
+	if s.config.Mode == Explicit {
+		_ = raw.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		_, _ = raw.Write([]byte("421 Too many connections, try again later\r\n"))
+	}
+	_ = raw.Close()
+}
+
+func (s *Server) admit(a netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.strangers.arrive(a)
+}
+
+// known says that a stranger has logged in or is gone.
+func (s *Server) known(a netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.strangers.leave(a)
+}
+
+func (s *Server) forget(c *conn) {
+	c.noStranger()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+func (s *Server) enlist(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) dismiss(l net.Listener) {
+	s.mu.Lock()
+	delete(s.listeners, l)
+	s.mu.Unlock()
+	_ = l.Close()
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// Shutdown takes no more connections, ends those without a transfer at once and
+// the others when theirs is over. When ctx ends first they are cut, and its
+// error is returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	conns := s.close()
+	for _, c := range conns {
+		c.drain()
+	}
+	done := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range conns {
+		c.end("Server is shutting down")
+	}
+	select {
+	case <-done:
+	case <-time.After(farewell):
+		s.config.Log.Warn("connections were still busy when the server stopped")
+	}
+	return ctx.Err()
+}
+
+func (s *Server) close() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// addrPort returns a as a plain address; the zero value where it has none.
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		p := t.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	p, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}

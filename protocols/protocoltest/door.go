@@ -1,0 +1,117 @@
+package protocoltest
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"gatehouse/policy"
+)
+
+// A Door is a front end under test, with a real client of its protocol.
+type Door struct {
+	Door policy.Door
+	// Serve serves w on 127.0.0.1 until the test ends, and returns how a client
+	// comes in.
+	Serve func(t *testing.T, w *World) Dial
+	// Vague are the errors for which the protocol has no answer of its own:
+	// where the suite wants one of them any error will do.
+	Vague []error
+	// Keys says that an account can come in with its key.
+	Keys bool
+	// Resumes says that PutAt goes on with a file where it ended.
+	Resumes bool
+	// AlwaysAtomic says that an upload keeps the old content until it is whole,
+	// whatever the policy says.
+	AlwaysAtomic bool
+	// RenameReplaces says that Rename puts a file in the place of another.
+	RenameReplaces bool
+	// RemovesTrees says that RemoveDir removes a folder with all it holds.
+	RemovesTrees bool
+	// SetsTimes says that SetModified works.
+	SetsTimes bool
+	// ClimbsRefused says that a name with .. is refused, not resolved.
+	ClimbsRefused bool
+	// Carries says which names the protocol and the client can carry unchanged;
+	// nil is all. Others must be left out of listings.
+	Carries func(name string) bool
+}
+
+// Dial logs in. A refusal is ErrLogin.
+type Dial func(l Login) (Client, error)
+
+// A Login is a person with one of its proofs.
+type Login struct {
+	Person
+	// WithKey comes in with the key, else with the password.
+	WithKey bool
+}
+
+// A Client speaks one protocol for one login. Names are absolute, as the account
+// sees them, and are sent as they are: nothing is cleaned. Errors are, by
+// errors.Is, those below where the protocol tells.
+type Client interface {
+	// Put writes a file that is, or is not yet, there. It returns when the
+	// server has confirmed it.
+	Put(name string, r io.Reader) error
+	// PutAt goes on writing at an offset, which is the file's present size.
+	PutAt(name string, offset int64, r io.Reader) error
+	// Get reads a file from an offset on. What is not whole ends with an error
+	// other than io.EOF, from Read or from Close, where the protocol tells.
+	Get(name string, offset int64) (io.ReadCloser, error)
+	List(folder string) ([]Entry, error)
+	Stat(name string) (Entry, error)
+	Mkdir(name string) error
+	Remove(name string) error
+	RemoveDir(name string) error
+	Rename(from, to string) error
+	SetModified(name string, t time.Time) error
+	// Close ends it, also while other calls wait.
+	Close() error
+}
+
+// An Entry is what a client learns of a file or folder.
+type Entry struct {
+	Name     string
+	Size     int64
+	Dir      bool
+	Modified time.Time
+}
+
+// What a client's errors can be.
+var (
+	ErrLogin       = errors.New("the login was refused")
+	ErrNotFound    = errors.New("there is no such name")
+	ErrDenied      = errors.New("permission denied")
+	ErrExists      = errors.New("the name is taken")
+	ErrQuota       = errors.New("a quota is exceeded")
+	ErrLocked      = errors.New("the file is locked")
+	ErrUnsupported = errors.New("that is not done here")
+)
+
+// Run asks the whole suite of a door.
+func Run(t *testing.T, d Door) {
+	for _, c := range slices.Concat(basicCases, nameCases, rightsCases, quotaCases, linkCases, trailCases, liveCases, adversaryCases) {
+		t.Run(c.name, func(t *testing.T) {
+			if c.needs != nil && !c.needs(d) {
+				t.Skip("the protocol has nothing like it")
+			}
+			w := NewWorld(t)
+			s := &suite{T: t, World: w, door: d}
+			if c.arrange != nil {
+				c.arrange(s)
+			}
+			s.dial = d.Serve(t, w)
+			c.run(s)
+		})
+	}
+}
+
+type testCase struct {
+	name    string
+	run     func(*suite)
+	needs   func(Door) bool
+	arrange func(*suite) // before the door is served
+}

@@ -1,0 +1,139 @@
+package protocoltest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/auth/session"
+	"gatehouse/storage/events"
+)
+
+var trailCases = []testCase{
+	{name: "trail/one event for each operation", run: oneEvent},
+	{name: "trail/refusals", run: refusals},
+	{name: "trail/logins", run: logins},
+	{name: "trail/sessions are listed and ended", run: sessions},
+}
+
+// recorded are an account's events of some kinds, oldest first, as text.
+func (s *suite) recorded(account string, kinds ...events.Kind) []string {
+	s.T.Helper()
+	list, _, err := s.Events.List(s.T.Context(), events.Query{Account: account, Oldest: true, Limit: 1000})
+	s.must(err)
+	var found []string
+	for _, e := range list {
+		if slices.Contains(kinds, e.Kind) {
+			found = append(found, strings.TrimSpace(fmt.Sprintf("%s %s %d %s %s", e.Kind, e.Outcome, e.Bytes, e.Path, e.Target)))
+		}
+	}
+	return found
+}
+
+func (s *suite) records(account string, want []string, kinds ...events.Kind) {
+	s.T.Helper()
+	var got []string
+	deadline := time.Now().Add(5 * time.Second)
+	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
+		got = s.recorded(account, kinds...)
+		if slices.Equal(got, want) || time.Now().After(deadline) {
+			tick.Stop()
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		s.T.Errorf("events of %s:\n%s\nwant\n%s", account, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func oneEvent(s *suite) {
+	ann := s.enter(s.Add("ann"))
+	ann.mustPut("/f", "content")
+	ann.holds("/f", "content")
+	ann.must("mkdir", ann.Mkdir("/d"))
+	ann.must("rename", ann.Rename("/f", "/d/g"))
+	ann.mustPut("/d/g", "changed")
+	ann.must("remove", ann.Remove("/d/g"))
+	ann.must("remove folder", ann.RemoveDir("/d"))
+	s.records("ann", []string{
+		"file.upload ok 7 /home/ann/f",
+		"file.download ok 7 /home/ann/f",
+		"file.mkdir ok 0 /home/ann/d",
+		"file.rename ok 0 /home/ann/f /home/ann/d/g",
+		"file.upload ok 7 /home/ann/d/g",
+		"file.delete ok 0 /home/ann/d/g",
+		"file.delete ok 0 /home/ann/d",
+	}, events.Upload, events.Download, events.Mkdir, events.Rename, events.Delete)
+}
+
+func refusals(s *suite) {
+	s.Write("/pub/f", "public")
+	s.Add("ann")
+	s.Grant("ann", "/pub", readRights, "pub")
+	ann := s.enter(Person{Name: "ann", Password: "the password of ann"})
+	ann.refused("put", ann.put("/pub/new", "x"), ErrDenied)
+	ann.refused("remove", ann.Remove("/pub/f"), ErrDenied)
+	s.within(5*time.Second, "the refusals are recorded", func() bool {
+		got := s.recorded("ann", events.Upload, events.Delete)
+		return slices.Equal(got, []string{"file.upload refused 0 /pub/new", "file.delete refused 0 /pub/f"})
+	})
+	if s.T.Failed() {
+		s.T.Logf("events: %q", s.recorded("ann", events.Upload, events.Delete))
+	}
+}
+
+func logins(s *suite) {
+	s.Add("ann")
+	if c, err := s.dial(Login{Person: Person{Name: "ann", Password: "wrong"}}); err == nil {
+		_, _ = c.List("/")
+		_ = c.Close()
+	}
+	list, _, err := s.Events.List(s.T.Context(), events.Query{Kind: events.Refused})
+	s.must(err)
+	if len(list) == 0 || list[0].Account != "ann" || list[0].Door != string(s.door.Door) || list[0].Reference == "" || list[0].Rule == "" {
+		s.T.Errorf("refusals: %+v, want one of ann by this door, with reference and rule", list)
+	}
+	ann := s.enter(Person{Name: "ann", Password: "the password of ann"})
+	ann.lists("/")
+	ann.lists("/")
+	list, _, err = s.Events.List(s.T.Context(), events.Query{Kind: events.Login})
+	s.must(err)
+	if len(list) != 1 || list[0].Account != "ann" || list[0].Session == "" || !list[0].Address.IsLoopback() {
+		s.T.Errorf("logins: %+v, want one of ann", list)
+	}
+}
+
+// of are the sessions of an account.
+func (s *suite) of(account string) []session.Description {
+	var found []session.Description
+	for _, d := range s.Sessions.List() {
+		if d.Account == account {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+func sessions(s *suite) {
+	ann, bob := s.enter(s.Add("ann")), s.enter(s.Add("bob"))
+	ann.mustPut("/f", "content")
+	bob.lists("/")
+	list := s.of("ann")
+	if len(list) != 1 || list[0].Door != s.door.Door || !list[0].Address.IsLoopback() || list[0].ID == "" {
+		s.T.Fatalf("sessions of ann: %+v, want one of this door", list)
+	}
+	s.Disable("bob") // so that nobody comes in anew
+	if !s.Sessions.End(list[0].ID, "test") {
+		s.T.Error("the session could not be ended")
+	}
+	s.within(soon, "the session is gone", func() bool { return len(s.of("bob")) == 0 })
+	for _, d := range s.of("ann") {
+		if d.ID == list[0].ID {
+			s.T.Errorf("the ended session is still listed: %+v", d)
+		}
+	}
+	if s.Sessions.End("none", "test") {
+		s.T.Error("a session that is not there was ended")
+	}
+}

@@ -1,0 +1,278 @@
+// Package protocoltest is one suite over every front end: the same accounts,
+// policies and outcomes, asked through each protocol with a real client. A
+// front end's test serves its protocol over a World and adapts its client.
+package protocoltest
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"gatehouse/auth"
+	"gatehouse/auth/session"
+	"gatehouse/policy"
+	"gatehouse/policy/guard"
+	"gatehouse/policy/path"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/backend/local"
+	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
+	"gatehouse/storage/mount"
+	"gatehouse/storage/quota"
+	"gatehouse/storage/staging"
+	"gatehouse/storage/state"
+	"gatehouse/storage/state/memory"
+)
+
+// A World is a whole site without front ends: state in memory, one mount in a
+// temporary folder. It ends with the test. What front ends need is Sessions.
+type World struct {
+	Sessions *session.Manager
+	Log      *slog.Logger
+
+	// The parts below are for arranging and looking.
+	Dir      string // the mount's folder on disk
+	State    state.Store
+	Accounts *accounts.Store
+	Auth     *auth.Authenticator
+	Mounts   *mount.Table
+	Tree     *guard.Tree
+	Quotas   *quota.Ledger
+	Locks    *locks.Table
+	Events   *events.Log
+
+	t    testing.TB
+	logs *record
+}
+
+// node is the World's, in its first epoch.
+const node, epoch = "test", "1"
+
+// NewWorld makes a world. The site's policy is the default one.
+func NewWorld(t testing.TB) *World {
+	t.Helper()
+	w := &World{t: t, Dir: filepath.Join(t.TempDir(), "files"), logs: &record{}}
+	w.Log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the log of the world:\n%s", w.logs.tail())
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	w.after(func(context.Context) error { cancel(); return nil })
+	w.openStores(ctx)
+	w.openTree(ctx)
+	w.openDoors(ctx)
+	return w
+}
+
+// after runs close when the test ends, in bounded time.
+func (w *World) after(closing func(context.Context) error) {
+	w.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := closing(ctx); err != nil {
+			w.t.Errorf("the end of the world: %v", err)
+		}
+	})
+}
+
+func (w *World) openStores(ctx context.Context) {
+	w.t.Helper()
+	w.State = memory.New()
+	w.after(func(context.Context) error { return w.State.Close() })
+	var err error
+	w.Accounts, err = accounts.Open(ctx, w.State)
+	w.must(err)
+	w.after(w.Accounts.Close)
+	w.Events, err = events.New(ctx, w.State, node)
+	w.must(err)
+	w.after(w.Events.Close)
+}
+
+func (w *World) openTree(ctx context.Context) {
+	w.t.Helper()
+	w.must(os.Mkdir(w.Dir, 0o750))
+	disk, err := local.Open(w.Dir, local.Options{})
+	w.must(err)
+	w.Mounts, err = mount.New(mount.Mount{Backend: disk, Sync: mount.SyncNone})
+	w.must(err)
+	w.after(func(context.Context) error { return w.Mounts.Close() })
+	area, err := staging.New(ctx, w.Mounts, node, epoch, 1000)
+	w.must(err)
+	var tree *guard.Tree
+	w.Quotas, err = quota.New(ctx, w.State, node, epoch, func(ctx context.Context, p path.Path) (quota.Amount, error) {
+		return tree.Walk(ctx, p)
+	})
+	w.must(err)
+	w.after(w.Quotas.Close)
+	w.Locks = locks.New(w.State, func(p path.Path) string {
+		m, _ := w.Mounts.Of(p)
+		return m.Path.String()
+	})
+	tree = guard.NewTree(guard.TreeConfig{Mounts: w.Mounts, Staging: area, Quotas: w.Quotas, Locks: w.Locks})
+	w.Tree = tree
+}
+
+func (w *World) openDoors(ctx context.Context) {
+	w.t.Helper()
+	var err error
+	w.Auth, err = auth.New(auth.Config{
+		Accounts: w.Accounts,
+		State:    w.State,
+		Log:      w.Log,
+		Params:   auth.Params{Memory: 64, Time: 1, Threads: 1},
+	})
+	w.must(err)
+	w.Sessions = session.New(ctx, session.Config{
+		Accounts: w.Accounts,
+		Auth:     w.Auth,
+		Tree:     w.Tree,
+		Quotas:   w.Quotas,
+		Events:   w.Events,
+		State:    w.State,
+		Log:      w.Log,
+		Node:     node,
+	})
+	w.after(w.Sessions.Shutdown)
+}
+
+func (w *World) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A Person has an account, and what proves it.
+type Person struct {
+	Name     string
+	ID       string
+	Password string
+	Key      ssh.Signer
+	Home     path.Path
+}
+
+// Add makes an account with a password, a key and a home, changed by changes
+// before it is stored.
+func (w *World) Add(name string, changes ...func(*accounts.Account)) Person {
+	w.t.Helper()
+	ctx := w.t.Context()
+	p := Person{Name: name, Password: "the password of " + name, Key: NewKey(w.t)}
+	a := accounts.Account{}
+	a.Name = name
+	a.Role = policy.RoleUser
+	key, err := accounts.ParseKey(string(ssh.MarshalAuthorizedKey(p.Key.PublicKey())))
+	w.must(err)
+	a.Keys = []accounts.Key{key}
+	for _, change := range changes {
+		change(&a)
+	}
+	a.Password, err = w.Auth.NewPassword(ctx, a, p.Password)
+	w.must(err)
+	a, err = w.Accounts.Create(ctx, a)
+	w.must(err)
+	p.ID, p.Home = a.ID, a.Home
+	w.must(os.MkdirAll(w.OnDisk(a.Home.String()), 0o750))
+	return p
+}
+
+// NewKey makes an SSH key.
+func NewKey(t testing.TB) ssh.Signer {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
+}
+
+// Change changes an account that is there.
+func (w *World) Change(name string, change func(*accounts.Account)) {
+	w.t.Helper()
+	_, err := w.Accounts.Update(w.t.Context(), name, 0, func(a *accounts.Account) error {
+		change(a)
+		return nil
+	}, accounts.Forced)
+	w.must(err)
+}
+
+// Disable ends an account's access.
+func (w *World) Disable(name string) {
+	w.t.Helper()
+	w.Change(name, func(a *accounts.Account) {
+		a.Status = policy.Status{Disabled: true, By: "test", At: time.Now(), Why: "test"}
+	})
+}
+
+// Grant gives an account rights on a tree below folder, which appears as at in
+// its root where that is not empty. It returns the grant's id.
+func (w *World) Grant(name, folder string, rights policy.Permissions, at string) string {
+	w.t.Helper()
+	g, _, err := w.Accounts.AddGrant(w.t.Context(), name, policy.Grant{
+		Path: path.MustParse(folder), Permissions: rights, Recursive: true, At: at,
+	}, accounts.Forced)
+	w.must(err)
+	return g.ID
+}
+
+// Revoke takes a grant away.
+func (w *World) Revoke(name, id string) {
+	w.t.Helper()
+	_, err := w.Accounts.RemoveGrant(w.t.Context(), name, id, accounts.Forced)
+	w.must(err)
+}
+
+// SetSite changes the site's policy.
+func (w *World) SetSite(change func(*policy.Site)) {
+	w.t.Helper()
+	_, err := w.Accounts.UpdateSite(w.t.Context(), 0, func(s *accounts.Site) error {
+		change(&s.Site)
+		return nil
+	}, accounts.Forced)
+	w.must(err)
+}
+
+// SetQuota sets the quota on a folder; negative figures are unlimited.
+func (w *World) SetQuota(folder string, bytes, files int64) {
+	w.t.Helper()
+	w.must(w.Quotas.Set(w.t.Context(), quota.Limit{
+		Folder: path.MustParse(folder),
+		Amount: quota.Amount{Bytes: bytes, Files: files},
+	}))
+}
+
+// record keeps the log, for tests that fail.
+type record struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+var _ io.Writer = (*record)(nil)
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.Write(p)
+}
+
+// tail is the end of the log: what went wrong is seldom at its beginning.
+func (r *record) tail() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.Bytes()[max(0, r.buf.Len()-16<<10):]
+}

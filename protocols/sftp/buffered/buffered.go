@@ -1,0 +1,175 @@
+// Package buffered puts large buffers around a network connection, so that the
+// many small reads and writes of the SSH transport become few system calls.
+// The buffers are borrowed while there is something in them and no longer.
+package buffered
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"gatehouse/protocols/sftp/buffers"
+)
+
+// limit is how much waits to be sent before Write blocks, and how much is
+// received at once.
+const limit = 256 << 10
+
+// linger is how long Close goes on sending what was written before it.
+const linger = 500 * time.Millisecond
+
+// A Conn is a buffered net.Conn. Write returns before the bytes are sent: an
+// error of sending is that of a later Write. One goroutine at a time may Read.
+type Conn struct {
+	raw      net.Conn
+	pool     *buffers.Pool
+	kernel   syscall.RawConn // nil where raw is more than the kernel's connection
+	received atomic.Uint64
+
+	borrowed, unread []byte // unread is the rest of borrowed
+
+	mu      sync.Mutex // guards what follows
+	ready   sync.Cond  // there is something to send, or nothing more will come
+	room    sync.Cond  // unsent has room, or nothing more will be sent
+	unsent  []byte
+	closing bool
+	err     error
+
+	ended chan struct{} // closed when raw is
+}
+
+var _ net.Conn = (*Conn)(nil)
+
+// New puts buffers around raw. Its goroutine ends with Close, or when sending fails.
+func New(raw net.Conn, pool *buffers.Pool) *Conn {
+	c := &Conn{raw: raw, pool: pool, ended: make(chan struct{})}
+	c.ready.L, c.room.L = &c.mu, &c.mu
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		c.kernel, _ = tcp.SyscallConn()
+	}
+	go c.send()
+	return c
+}
+
+// Received counts the bytes that came in. It tells whether the peer is alive.
+func (c *Conn) Received() uint64 { return c.received.Load() }
+
+// Read is net.Conn's.
+func (c *Conn) Read(p []byte) (int, error) {
+	if len(c.unread) == 0 {
+		if c.kernel == nil || len(p) >= limit {
+			n, err := c.raw.Read(p)
+			c.received.Add(uint64(n))
+			return n, err
+		}
+		if err := c.receive(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.unread)
+	c.unread = c.unread[n:]
+	if len(c.unread) == 0 {
+		c.pool.Put(c.borrowed)
+		c.borrowed, c.unread = nil, nil
+	}
+	return n, nil
+}
+
+// Write is net.Conn's. It blocks while a buffer's worth waits to be sent.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(p) > 0 {
+		for len(c.unsent) >= limit && c.err == nil && !c.closing {
+			c.room.Wait()
+		}
+		if c.err != nil {
+			return n, c.err
+		}
+		if c.closing {
+			return n, net.ErrClosed
+		}
+		if c.unsent == nil {
+			c.unsent = c.pool.Get(limit)[:0]
+		}
+		piece := p[:min(len(p), limit-len(c.unsent))]
+		c.unsent = append(c.unsent, piece...)
+		p, n = p[len(piece):], n+len(piece)
+		c.ready.Signal()
+	}
+	return n, nil
+}
+
+// Wait returns when, after Close or a failure, the connection below is closed.
+func (c *Conn) Wait() { <-c.ended }
+
+func (c *Conn) send() {
+	defer close(c.ended)
+	defer c.raw.Close()
+	for {
+		b := c.next()
+		if b == nil {
+			return
+		}
+		_, err := c.raw.Write(b)
+		c.pool.Put(b)
+		if err != nil {
+			c.fail(err)
+			return
+		}
+	}
+}
+
+// next waits for something to send; nil says that nothing more will come.
+func (c *Conn) next() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.unsent == nil && !c.closing {
+		c.ready.Wait()
+	}
+	b := c.unsent
+	c.unsent = nil
+	c.room.Broadcast()
+	return b
+}
+
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+	c.pool.Put(c.unsent)
+	c.unsent = nil
+	c.room.Broadcast()
+}
+
+// Close returns at once. What was written is still sent for half a second, then
+// the connection below is closed and a waiting Read ends. Who cannot wait for
+// that closes the connection below itself.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return nil
+	}
+	c.closing = true
+	c.ready.Signal()
+	c.room.Broadcast()
+	return c.raw.SetWriteDeadline(time.Now().Add(linger))
+}
+
+// LocalAddr is net.Conn's, as are the methods that follow.
+func (c *Conn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
+
+// RemoteAddr is net.Conn's.
+func (c *Conn) RemoteAddr() net.Addr { return c.raw.RemoteAddr() }
+
+// SetDeadline is net.Conn's.
+func (c *Conn) SetDeadline(t time.Time) error { return c.raw.SetDeadline(t) }
+
+// SetReadDeadline is net.Conn's.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.raw.SetReadDeadline(t) }
+
+// SetWriteDeadline is net.Conn's.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.raw.SetWriteDeadline(t) }

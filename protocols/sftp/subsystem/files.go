@@ -1,0 +1,236 @@
+package subsystem
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+
+	"gatehouse/auth/session"
+	"gatehouse/policy/path"
+	"gatehouse/protocols/sftp/wire"
+)
+
+func (s *server) open(ctx context.Context, r wire.Request) ([]byte, error) {
+	p, err := parsePath(r.Path)
+	if err != nil {
+		return nil, err
+	}
+	how, err := openAs(r)
+	if err != nil {
+		return nil, err
+	}
+	s.settle()
+	if err := s.Handles.take(); err != nil {
+		return nil, err
+	}
+	opened, err := s.openFile(ctx, p, how)
+	if err != nil {
+		s.Handles.release()
+		return nil, err
+	}
+	f := &file{
+		path: p, open: opened, lane: s.lanes.enter(p),
+		readable: how.Read, writable: how.Write, appends: r.Flags&wire.FlagAppend != 0,
+	}
+	f.forget = context.AfterFunc(opened.Context(), func() { s.out.withdraw(f) })
+	handle := s.nextHandle()
+	s.files[handle] = f
+	return wire.AppendHandle(nil, r.ID, handle), nil
+}
+
+// openFile opens, and makes a new file for one who only wants to read it: the
+// file system makes files for writing only, and none should be asked for on a
+// file that is there.
+func (s *server) openFile(ctx context.Context, p path.Path, how session.Open) (*session.File, error) {
+	if how.Write || !how.Create {
+		return s.FS.Open(ctx, p, how)
+	}
+	if !how.Exclusive {
+		f, err := s.FS.Open(ctx, p, session.Open{Read: true})
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+	}
+	how.Write, how.Exclusive = true, true
+	return s.FS.Open(ctx, p, how)
+}
+
+// openAs reads the flags of Open. Nothing protective is dropped: a combination
+// that has no clear meaning is refused.
+func openAs(r wire.Request) (session.Open, error) {
+	has := func(flag uint32) bool { return r.Flags&flag != 0 }
+	how := session.Open{
+		Read: has(wire.FlagRead), Write: has(wire.FlagWrite),
+		Create: has(wire.FlagCreate), Exclusive: has(wire.FlagExclusive), Truncate: has(wire.FlagTruncate),
+	}
+	if !how.Read && !how.Write {
+		return how, errNoDirection
+	}
+	if !how.Write && (has(wire.FlagAppend) || how.Truncate) {
+		return how, errNeedsWrite
+	}
+	if how.Exclusive && !how.Create {
+		return how, errExclusive
+	}
+	how.Resume = has(wire.FlagAppend) && !how.Truncate && !how.Exclusive
+	if r.Attrs.Has&wire.HasMode != 0 {
+		how.Mode = fs.FileMode(r.Attrs.Mode) & fs.ModePerm
+	}
+	return how, nil
+}
+
+// read reads beside the reading of requests. The reply is sent from memory that
+// was reserved first, so that a client that asks for much holds little.
+func (s *server) read(ctx context.Context, r wire.Request) error {
+	f, err := s.file(r.Handle)
+	if err == nil && !f.readable {
+		err = errWriteOnly
+	}
+	n := min(int64(r.Length), wire.MaxPayload)
+	if err == nil && (n == 0 || r.Offset > uint64(math.MaxInt64-n)) {
+		err = io.EOF
+	}
+	if err != nil {
+		return s.out.send(s.refusal(r, err))
+	}
+	weight := max(n+wire.DataHeader, least)
+	if err := s.memory.Acquire(ctx, weight); err != nil {
+		return context.Cause(ctx)
+	}
+	id, off := r.ID, int64(r.Offset)
+	f.lane.writes.clear(span{off, off + n})
+	f.lane.reads.begin(span{off, off + n})
+	s.work(func() {
+		b := s.Buffers.Get(wire.DataHeader + int(n))
+		defer s.memory.Release(weight)
+		defer s.Buffers.Put(b)
+		got, err := f.readAt(b[wire.DataHeader:], off)
+		if got == 0 {
+			s.out.send(s.refusal(wire.Request{Type: wire.Read, ID: id}, err))
+			return
+		}
+		s.out.sendContent(f, id, wire.PutData(b, id, got))
+	})
+	return nil
+}
+
+// readAt returns an error exactly where nothing was read: what follows a short
+// piece is told when it is asked for.
+func (f *file) readAt(b []byte, off int64) (int, error) {
+	defer f.lane.reads.done()
+	n, err := f.open.ReadAt(b, off)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// write writes beside the reading of requests, from the packet itself.
+func (s *server) write(ctx context.Context, r wire.Request, p packet) error {
+	f, err := s.file(r.Handle)
+	if err == nil && !f.writable {
+		err = errReadOnlyHandle
+	}
+	n := int64(len(r.Data))
+	if err == nil && r.Offset > uint64(math.MaxInt64-n) {
+		err = errTooLarge
+	}
+	if err != nil {
+		p.free()
+		return s.out.send(s.refusal(r, err))
+	}
+	at := span{int64(r.Offset), int64(r.Offset) + n}
+	if f.appends {
+		at = whole
+	}
+	f.lane.reads.clear(at)
+	f.lane.writes.clear(at)
+	f.lane.writes.begin(at)
+	id, data := r.ID, r.Data
+	s.work(func() {
+		defer p.free()
+		err := f.writeAt(data, at.first)
+		if err != nil {
+			s.out.send(s.refusal(wire.Request{Type: wire.Write, ID: id}, err))
+			return
+		}
+		s.out.send(wire.AppendStatus(nil, id, wire.OK, ""))
+	})
+	return nil
+}
+
+// writeAt writes all of b.
+func (f *file) writeAt(b []byte, off int64) error {
+	defer f.lane.writes.done()
+	if len(b) == 0 {
+		return nil
+	}
+	if f.appends {
+		info, err := f.open.Stat()
+		if err != nil {
+			return err
+		}
+		off = info.Size()
+	}
+	n, err := f.open.WriteAt(b, off)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
+// fsync makes durable what was written before it, beside the reading of requests.
+func (s *server) fsync(r wire.Request) error {
+	f, err := s.file(r.Handle)
+	if err != nil {
+		return s.out.send(s.refusal(r, err))
+	}
+	f.lane.settle()
+	f.lane.writes.begin(whole)
+	id := r.ID
+	s.work(func() {
+		err := f.sync()
+		if err != nil {
+			s.out.send(s.refusal(wire.Request{Type: wire.Extended, ID: id, Extension: wire.Fsync}, err))
+			return
+		}
+		s.out.send(wire.AppendStatus(nil, id, wire.OK, ""))
+	})
+	return nil
+}
+
+func (f *file) sync() error {
+	defer f.lane.writes.done()
+	return f.open.Sync()
+}
+
+func (s *server) fstat(r wire.Request) ([]byte, error) {
+	f, err := s.file(r.Handle)
+	if err != nil {
+		return nil, err
+	}
+	f.lane.writes.settle()
+	info, err := f.open.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return wire.AppendAttrs(nil, r.ID, attributes(info)), nil
+}
+
+func (s *server) fsetstat(r wire.Request) error {
+	f, err := s.file(r.Handle)
+	if err != nil {
+		return err
+	}
+	change, err := changes(r.Attrs)
+	if err != nil || change == (session.Attr{}) {
+		return err
+	}
+	if change.Size != nil && !f.writable {
+		return errReadOnlyHandle
+	}
+	f.lane.settle()
+	return f.open.SetAttr(change)
+}

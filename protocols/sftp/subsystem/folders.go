@@ -1,0 +1,54 @@
+package subsystem
+
+import (
+	"context"
+	"time"
+
+	"gatehouse/protocols/sftp/wire"
+)
+
+// Bounds of one answer to Readdir. Every client takes packets of this size.
+const (
+	entriesAtOnce = 100
+	listingSize   = 32 << 10
+)
+
+func (s *server) opendir(ctx context.Context, r wire.Request) ([]byte, error) {
+	p, err := parsePath(r.Path)
+	if err != nil {
+		return nil, err
+	}
+	s.settleWrites()
+	if err := s.Handles.take(); err != nil {
+		return nil, err
+	}
+	dir, err := s.FS.List(ctx, p)
+	if err != nil {
+		s.Handles.release()
+		return nil, err
+	}
+	handle := s.nextHandle()
+	s.folders[handle] = &folder{dir: dir}
+	return wire.AppendHandle(nil, r.ID, handle), nil
+}
+
+// readdir answers with the next entries; a folder is never read as a whole.
+func (s *server) readdir(r wire.Request) ([]byte, error) {
+	d, err := s.folder(r.Handle)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.read) == 0 {
+		if d.read, err = d.dir.Next(entriesAtOnce); len(d.read) == 0 {
+			return nil, err
+		}
+	}
+	names := wire.NewNames(make([]byte, 0, 4<<10), r.ID)
+	now := time.Now()
+	for len(d.read) > 0 && names.Size() < listingSize {
+		info := d.read[0]
+		names.Add(info.Name(), long(info, now), attributes(info))
+		d.read = d.read[1:]
+	}
+	return names.Packet(), nil
+}

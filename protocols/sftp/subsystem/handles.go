@@ -1,0 +1,139 @@
+package subsystem
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+
+	"gatehouse/auth/session"
+	"gatehouse/policy/path"
+	"gatehouse/protocols/sftp/wire"
+)
+
+// Handles bounds what is open at a time. Safe for concurrent use.
+type Handles struct {
+	limit   int64
+	used    atomic.Int64
+	refused atomic.Bool
+}
+
+// NewHandles allows limit open files and folders.
+func NewHandles(limit int) *Handles { return &Handles{limit: int64(limit)} }
+
+// InUse returns how many are open.
+func (h *Handles) InUse() int { return int(h.used.Load()) }
+
+// Refuse lets nothing be opened any more; what is open stays so.
+func (h *Handles) Refuse() { h.refused.Store(true) }
+
+func (h *Handles) take() error {
+	if h.refused.Load() {
+		return errShutdown
+	}
+	if h.used.Add(1) > h.limit {
+		h.used.Add(-1)
+		return errTooManyOpen
+	}
+	return nil
+}
+
+func (h *Handles) release() { h.used.Add(-1) }
+
+// A file is an open file with what its handle allows: the direction is held
+// here, before anything is read into or out of a buffer.
+type file struct {
+	path path.Path
+	open *session.File
+	lane *lane
+	// appends sends every write to the end, whatever offset it names.
+	readable, writable, appends bool
+	// forget ends the waiting for the file to be cut.
+	forget func() bool
+}
+
+func (f *file) close() error {
+	f.forget()
+	return f.open.Close()
+}
+
+// A folder is an open folder, with entries that were read and not yet sent.
+type folder struct {
+	dir  *session.Dir
+	read []session.Info
+}
+
+// handle makes a name for something open. None is ever used twice in a channel.
+func (s *server) nextHandle() string {
+	s.last++
+	return string(binary.BigEndian.AppendUint64(nil, s.last))
+}
+
+func (s *server) file(handle []byte) (*file, error) {
+	if f := s.files[string(handle)]; f != nil {
+		return f, nil
+	}
+	if s.folders[string(handle)] != nil {
+		return nil, errFolderHandle
+	}
+	return nil, errNoHandle
+}
+
+func (s *server) folder(handle []byte) (*folder, error) {
+	if f := s.folders[string(handle)]; f != nil {
+		return f, nil
+	}
+	if s.files[string(handle)] != nil {
+		return nil, errFileHandle
+	}
+	return nil, errNoHandle
+}
+
+// closeHandle ends a handle. A file is closed beside the reading of requests,
+// since that may wait for the store, after all that was asked of it before.
+func (s *server) closeHandle(r wire.Request) error {
+	if d, err := s.folder(r.Handle); err == nil {
+		delete(s.folders, string(r.Handle))
+		err := d.dir.Close()
+		s.Handles.release()
+		return s.closed(r, err)
+	}
+	f, err := s.file(r.Handle)
+	if err != nil {
+		return s.out.send(s.refusal(r, err))
+	}
+	delete(s.files, string(r.Handle))
+	f.lane.settle()
+	s.lanes.leave(f.lane)
+	s.closing.Add(1)
+	id := r.ID
+	s.work(func() {
+		err := s.finish(f)
+		s.closed(wire.Request{Type: wire.Close, ID: id}, err)
+	})
+	return nil
+}
+
+func (s *server) finish(f *file) error {
+	defer s.closing.Done()
+	defer s.Handles.release()
+	return f.close()
+}
+
+func (s *server) closed(r wire.Request, err error) error {
+	defer s.Closed()
+	if err != nil {
+		return s.out.send(s.refusal(r, err))
+	}
+	return s.out.send(wire.AppendStatus(nil, r.ID, wire.OK, ""))
+}
+
+// settleWrites waits for every write asked for so far, settle for every read
+// as well: the turn of what names a path comes after them.
+func (s *server) settleWrites() {
+	s.lanes.settleWrites()
+	s.closing.Wait()
+}
+
+func (s *server) settle() {
+	s.lanes.settle()
+	s.closing.Wait()
+}

@@ -1,0 +1,111 @@
+package subsystem
+
+import (
+	"sync"
+
+	"gatehouse/policy/path"
+)
+
+// The protocol wants requests for one file to have the effect they would have
+// one after the other, and leaves all else free (section 3 of the draft). A
+// lane orders what is asked of one file: reads and writes go on side by side
+// while their ranges do not meet.
+
+// lanes are the lanes of open files, by path: two handles of a file share one.
+// They belong to the goroutine that reads the requests.
+type lanes map[path.Path]*lane
+
+// A lane is what is under way on one file. Only done is called by others than
+// the goroutine that reads the requests.
+type lane struct {
+	at            path.Path
+	handles       int
+	reads, writes traffic
+}
+
+// enter returns the lane of a file that is being opened.
+func (l lanes) enter(p path.Path) *lane {
+	at := l[p]
+	if at == nil {
+		at = &lane{at: p}
+		l[p] = at
+	}
+	at.handles++
+	return at
+}
+
+// leave gives the lane up when the last handle was closed.
+func (l lanes) leave(at *lane) {
+	if at.handles--; at.handles == 0 {
+		delete(l, at.at)
+	}
+}
+
+// settleWrites waits for every write under way, settle for every read as well.
+func (l lanes) settleWrites() {
+	for _, at := range l {
+		at.writes.settle()
+	}
+}
+
+func (l lanes) settle() {
+	for _, at := range l {
+		at.settle()
+	}
+}
+
+func (a *lane) settle() {
+	a.reads.settle()
+	a.writes.settle()
+}
+
+// A span is a range of a file: from and including first, up to end.
+type span struct{ first, end int64 }
+
+// whole is what a request spans whose range is not known.
+var whole = span{0, 1<<63 - 1}
+
+func (s span) meets(o span) bool { return max(s.first, o.first) < min(s.end, o.end) }
+
+// most is how many separate spans are remembered before traffic waits for all.
+const most = 64
+
+// traffic is what is under way in one direction, and the ranges that were
+// begun since it last was known to be still.
+type traffic struct {
+	moving sync.WaitGroup
+	spans  []span
+}
+
+// begin notes a request; done ends it.
+func (t *traffic) begin(s span) {
+	for i := range t.spans {
+		if t.spans[i].end == s.first {
+			t.spans[i].end = s.end
+			t.moving.Add(1)
+			return
+		}
+	}
+	if len(t.spans) == most {
+		t.settle()
+	}
+	t.spans = append(t.spans, s)
+	t.moving.Add(1)
+}
+
+func (t *traffic) done() { t.moving.Done() }
+
+// clear waits where something under way may meet s.
+func (t *traffic) clear(s span) {
+	for _, other := range t.spans {
+		if s.meets(other) {
+			t.settle()
+			return
+		}
+	}
+}
+
+func (t *traffic) settle() {
+	t.moving.Wait()
+	t.spans = t.spans[:0]
+}

@@ -1,0 +1,88 @@
+package subsystem
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"gatehouse/policy/path"
+)
+
+// What may overtake what on one file. The draft, section 3: the outcome is as
+// if each request had waited for the one before; what does not meet may go on
+// side by side.
+func TestLaneOrder(t *testing.T) {
+	tests := map[string]struct {
+		under, next span
+		waits       bool
+	}{
+		"the same range":   {span{0, 10}, span{0, 10}, true},
+		"overlapping":      {span{0, 10}, span{9, 20}, true},
+		"inside":           {span{0, 10}, span{5, 6}, true},
+		"behind":           {span{0, 10}, span{10, 20}, false},
+		"before":           {span{10, 20}, span{0, 10}, false},
+		"the whole file":   {span{1 << 40, 1<<40 + 1}, whole, true},
+		"under the whole":  {whole, span{7, 8}, true},
+		"nothing to write": {span{0, 10}, span{5, 5}, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var moving traffic
+				moving.begin(test.under)
+				var passed atomic.Bool
+				go func() { // ends when the first request is done
+					moving.clear(test.next)
+					passed.Store(true)
+				}()
+				synctest.Wait()
+				if passed.Load() == test.waits {
+					t.Errorf("passed %v, want it to wait: %v", passed.Load(), test.waits)
+				}
+				moving.done()
+				synctest.Wait()
+				if !passed.Load() {
+					t.Error("it still waits when nothing is under way")
+				}
+			})
+		})
+	}
+}
+
+// A long upload is one span, not a million; scattered writes wait for one
+// another rather than be remembered without bound.
+func TestTrafficIsBounded(t *testing.T) {
+	var moving traffic
+	for i := range int64(10_000) {
+		moving.begin(span{i * 10, i*10 + 10})
+		moving.done()
+	}
+	if len(moving.spans) != 1 || moving.spans[0] != (span{0, 100_000}) {
+		t.Errorf("a sequential upload is remembered as %d spans", len(moving.spans))
+	}
+	for i := range int64(10_000) {
+		moving.begin(span{i * 100, i*100 + 10})
+		moving.done()
+		if len(moving.spans) > most {
+			t.Fatalf("%d spans are remembered", len(moving.spans))
+		}
+	}
+}
+
+// Two handles of one file are one lane, which goes with the last of them.
+func TestLanesAreShared(t *testing.T) {
+	all := lanes{}
+	p := path.MustParse("/a")
+	first, second := all.enter(p), all.enter(p)
+	if first != second {
+		t.Fatal("two handles of a file do not share a lane")
+	}
+	all.leave(first)
+	if all[p] == nil {
+		t.Error("the lane went with the first handle")
+	}
+	all.leave(second)
+	if len(all) != 0 {
+		t.Error("the lane stays after the last handle")
+	}
+}

@@ -1,0 +1,112 @@
+package subsystem
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"gatehouse/protocols/sftp/buffers"
+	"gatehouse/protocols/sftp/wire"
+)
+
+// piece is how much of a packet the peer must take or give within the time
+// after which it counts as stalled.
+const piece = 32 << 10
+
+// small is the size up to which a packet is read into memory of the channel's
+// own; payloads are read into borrowed memory.
+const small = 1 << 10
+
+// packets frames the requests of a channel.
+type packets struct {
+	from    *bufio.Reader
+	pool    *buffers.Pool
+	scratch [small]byte
+	stalled time.Duration
+	timer   *time.Timer
+}
+
+// A packet is one request's bytes. free gives back what it holds, once.
+type packet struct {
+	bytes []byte
+	free  func()
+}
+
+func newPackets(from io.Reader, pool *buffers.Pool, stalled time.Duration, cut func(error)) *packets {
+	p := &packets{from: bufio.NewReader(from), pool: pool, stalled: stalled}
+	p.timer = time.AfterFunc(stalled, func() { cut(ErrStalled) })
+	p.timer.Stop()
+	return p
+}
+
+func (p *packets) stop() { p.timer.Stop() }
+
+// next returns the next packet. Its length is checked before a byte of it is
+// read, and room for its payload is taken from memory, which may have to wait
+// for payloads that are under way. A packet once begun must go on coming.
+func (p *packets) next(ctx context.Context, memory *semaphore.Weighted) (packet, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(p.from, head[:]); err != nil {
+		return packet{}, ended(err)
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n == 0 || n > wire.MaxPacket {
+		return packet{}, fmt.Errorf("%w: a packet of %d bytes", ErrProtocol, n)
+	}
+	if n <= small {
+		return p.nextSmall(ctx, p.scratch[:n], memory)
+	}
+	weight := max(int64(n), least)
+	if err := memory.Acquire(ctx, weight); err != nil {
+		return packet{}, context.Cause(ctx)
+	}
+	b := p.pool.Get(int(n))
+	free := func() {
+		p.pool.Put(b)
+		memory.Release(weight)
+	}
+	if err := p.fill(b); err != nil {
+		free()
+		return packet{}, err
+	}
+	return packet{bytes: b, free: free}, nil
+}
+
+// nextSmall reads a packet into b, which the next one overwrites. A write is
+// still under way then, so it is copied and counted.
+func (p *packets) nextSmall(ctx context.Context, b []byte, memory *semaphore.Weighted) (packet, error) {
+	if err := p.fill(b); err != nil || wire.Type(b[0]) != wire.Write {
+		return packet{bytes: b, free: func() {}}, err
+	}
+	if err := memory.Acquire(ctx, least); err != nil {
+		return packet{}, context.Cause(ctx)
+	}
+	return packet{bytes: bytes.Clone(b), free: func() { memory.Release(least) }}, nil
+}
+
+func (p *packets) fill(b []byte) error {
+	defer p.timer.Stop()
+	for len(b) > 0 {
+		p.timer.Reset(p.stalled)
+		n := min(len(b), piece)
+		if _, err := io.ReadFull(p.from, b[:n]); err != nil {
+			return fmt.Errorf("%w: it ended within a packet", ErrProtocol)
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// ended tells an end between packets from one within the length of one.
+func ended(err error) error {
+	if err == io.ErrUnexpectedEOF {
+		return fmt.Errorf("%w: it ended within a packet", ErrProtocol)
+	}
+	return err
+}

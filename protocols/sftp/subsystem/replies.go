@@ -1,0 +1,92 @@
+package subsystem
+
+import (
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/protocols/sftp/wire"
+)
+
+// grace is how long a reply under way may go on after its file was cut.
+const grace = 500 * time.Millisecond
+
+// replies sends packets, one after the other. Safe for concurrent use.
+type replies struct {
+	to      io.Writer
+	stalled time.Duration
+	cut     func(error)
+	timer   *time.Timer
+
+	mu  sync.Mutex // guards to, and err
+	err error
+
+	// sending is the file whose content is being sent, turn counts the packets.
+	sending atomic.Pointer[file]
+	turn    atomic.Uint64
+}
+
+func newReplies(to io.Writer, stalled time.Duration, cut func(error)) *replies {
+	o := &replies{to: to, stalled: stalled, cut: cut}
+	o.timer = time.AfterFunc(stalled, func() { cut(ErrStalled) })
+	o.timer.Stop()
+	return o
+}
+
+func (o *replies) stop() { o.timer.Stop() }
+
+func (o *replies) send(b []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.write(b)
+}
+
+// sendContent sends what was read of a file, unless the file was cut while the
+// packet waited for its turn: its content is then no longer the client's.
+func (o *replies) sendContent(f *file, id uint32, b []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.turn.Add(1)
+	o.sending.Store(f)
+	defer o.sending.Store(nil)
+	if ctx := f.open.Context(); ctx.Err() != nil {
+		code, text := Status(context.Cause(ctx))
+		return o.write(wire.AppendStatus(nil, id, code, text))
+	}
+	return o.write(b)
+}
+
+// write sends in pieces, each of which the peer must take in time.
+func (o *replies) write(b []byte) error {
+	if o.err != nil {
+		return o.err
+	}
+	defer o.timer.Stop()
+	for len(b) > 0 {
+		o.timer.Reset(o.stalled)
+		n, err := o.to.Write(b[:min(len(b), piece)])
+		if err != nil {
+			o.err = err
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// withdraw ends the connection where content of a file that was cut is still
+// being sent after a grace: the peer has stopped reading, and half a packet
+// cannot be taken back.
+func (o *replies) withdraw(f *file) {
+	if o.sending.Load() != f {
+		return
+	}
+	turn := o.turn.Load()
+	time.AfterFunc(grace, func() {
+		if o.sending.Load() == f && o.turn.Load() == turn {
+			o.cut(context.Cause(f.open.Context()))
+		}
+	})
+}

@@ -1,0 +1,144 @@
+package webdav
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+)
+
+// ended reports how long it took until the server let the connection go.
+func ended(t *testing.T, conn net.Conn) time.Duration {
+	t.Helper()
+	began := time.Now()
+	if _, err := io.Copy(io.Discard, conn); err != nil && strings.Contains(err.Error(), "timeout") {
+		t.Fatal("the connection is still open")
+	}
+	return time.Since(began)
+}
+
+// ways are what ends somebody's access while a transfer goes on.
+func ways(s *site, grant string) map[string]func() {
+	return map[string]func(){
+		"disabled":      func() { s.Disable("guest") },
+		"addresses":     func() { s.Change("guest", func(a *accounts.Account) { a.AllowedIPs = prefixes("192.0.2.0/24") }) },
+		"door closed":   func() { s.Change("guest", func(a *accounts.Account) { a.Protocols = []policy.Door{policy.SFTP} }) },
+		"grant removed": func() { s.Revoke("guest", grant) },
+		"session ended": func() {
+			for _, d := range s.Sessions.List() {
+				if d.Account == "guest" {
+					s.Sessions.End(d.ID, "test")
+				}
+			}
+		},
+	}
+}
+
+func wayNames() []string {
+	var names []string
+	for name := range ways(nil, "") {
+		names = append(names, name)
+	}
+	return names
+}
+
+// A download whose client has stopped reading, and an upload whose client has
+// stopped sending, end within a second of the end of the access; what others
+// do goes on, and nothing of the upload stays.
+func TestLivePolicyCutsTransfers(t *testing.T) {
+	for _, name := range wayNames() {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			owner := s.client(t, "owner")
+			owner.fill(map[string]string{"team/big": strings.Repeat("x", 32<<20), "team/old": "old"})
+			guest := s.client(t, "guest")
+			grant := s.Grant("guest", owner.Home.String()+"/team", policy.Full, "team")
+
+			reader, in := guest.raw("GET", "/dav/team/big")
+			if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "200") {
+				t.Fatalf("%q, %v", line, err)
+			}
+			writer, _ := guest.raw("PUT", "/dav/team/old", "Content-Length: 1000000")
+			fmt.Fprint(writer, strings.Repeat("n", 300_000))
+			waitStaged(t, s)
+			other, otherIn := owner.raw("PUT", "/dav/team/theirs", "Content-Length: 10")
+			fmt.Fprint(other, "first")
+			waitFor(t, func() bool { return len(s.Staged()) == 2 })
+
+			began := time.Now()
+			ways(s, grant)[name]()
+			ended(t, writer)
+			waitFor(t, func() bool { return len(s.Staged()) == 1 })
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("the upload was cut after %v", took)
+			}
+			ended(t, reader)
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("the download was cut after %v", took)
+			}
+			fmt.Fprint(other, "whole")
+			if line, err := otherIn.ReadString('\n'); err != nil || !strings.Contains(line, "201") {
+				t.Errorf("the other upload: %q, %v", line, err)
+			}
+			files := owner.files()
+			if files["team/old"] != "old" || files["team/theirs"] != "firstwhole" {
+				t.Errorf("team/old is %.20q, team/theirs %.20q", files["team/old"], files["team/theirs"])
+			}
+		})
+	}
+}
+
+// A download that was cut is not a whole file: the client sees it end early.
+func TestCutDownloadIsShort(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, "guest")
+	const size = 32 << 20
+	c.fill(map[string]string{"big": strings.Repeat("x", size)})
+	conn, in := c.raw("GET", "/dav/big")
+	skipHead(t, in)
+	s.Disable("guest")
+	n, _ := io.Copy(io.Discard, in)
+	if n >= size {
+		t.Errorf("%d bytes came, the whole file", n)
+	}
+	conn.Close()
+}
+
+func skipHead(t *testing.T, in *bufio.Reader) {
+	t.Helper()
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line == "\r\n" {
+			return
+		}
+	}
+}
+
+// The next request after the end of the access is refused, on a connection
+// that was admitted before.
+func TestLivePolicyRefusesTheNextRequest(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, "guest")
+	c.fill(map[string]string{"a": "1"})
+	c.want(200, "GET", "/dav/a", "")
+	s.Disable("guest")
+	c.want(401, "GET", "/dav/a", "")
+}
+
+func prefixes(list ...string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range list {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
+}

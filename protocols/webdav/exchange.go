@@ -1,0 +1,272 @@
+package webdav
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Times and sizes of an exchange.
+const (
+	// cutGrace is what a cut leaves for saying so to a client that listens.
+	cutGrace = 250 * time.Millisecond
+	// piece is how much is handed to the kernel before the deadline is moved:
+	// a client must take it within the stall time.
+	piece = 256 << 10
+	// A refused upload is read on, within these bounds, since many clients
+	// look for the answer only when they have sent everything.
+	drainQuietly = 256 << 10
+	drainMost    = 64 << 20
+	drainTime    = 10 * time.Second
+)
+
+// errCut is what reading and writing end with once the exchange is cut.
+var errCut = errors.New("the session or handle was cut")
+
+// An exchange is one request and its answer on the connection. It moves the
+// deadlines as bytes move, and breaks both ways when it is cut.
+type exchange struct {
+	out     http.ResponseWriter
+	control *http.ResponseController
+	stall   time.Duration
+	body    *upload
+	status  int // 0 until the header is written
+
+	mu   sync.Mutex // guards what follows, and the deadlines
+	cut  bool
+	over bool
+}
+
+func newExchange(w http.ResponseWriter, r *http.Request, stall time.Duration) (*exchange, error) {
+	x := &exchange{out: w, control: http.NewResponseController(w), stall: stall}
+	x.body = &upload{x: x, in: r.Body, length: r.ContentLength, http1: r.ProtoMajor < 2}
+	if r.Body == nil || r.Body == http.NoBody {
+		x.body.in, x.body.end = http.NoBody, io.EOF
+	}
+	x.body.expects = strings.EqualFold(r.Header.Get("Expect"), "100-continue")
+	if err := x.control.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+		return nil, err
+	}
+	if x.body.end != nil {
+		return x, x.control.SetReadDeadline(time.Time{})
+	}
+	return x, x.control.SetReadDeadline(time.Now().Add(stall))
+}
+
+// Header is http.ResponseWriter's.
+func (x *exchange) Header() http.Header { return x.out.Header() }
+
+// WriteHeader is http.ResponseWriter's; it gives way for the answer's deadline.
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 {
+		x.status = status
+	}
+	x.out.WriteHeader(status)
+}
+
+// Write is http.ResponseWriter's.
+func (x *exchange) Write(b []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	if err := x.writing(); err != nil {
+		return 0, err
+	}
+	return x.out.Write(b)
+}
+
+// ReadFrom hands pieces of files to the kernel where the connection allows it.
+func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
+	limited, ok := src.(*io.LimitedReader)
+	if ok {
+		if c, ok := limited.R.(*content); ok {
+			n, err := c.copyTo(x, limited.N)
+			limited.N -= n
+			return n, err
+		}
+	}
+	to, kernel := x.out.(io.ReaderFrom)
+	if limited == nil || !kernel {
+		return io.Copy(plainWriter{x}, src)
+	}
+	return x.pieces(to, limited)
+}
+
+func (x *exchange) pieces(to io.ReaderFrom, from *io.LimitedReader) (int64, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	var total int64
+	for from.N > 0 {
+		if err := x.writing(); err != nil {
+			return total, err
+		}
+		want := min(from.N, piece)
+		n, err := to.ReadFrom(&io.LimitedReader{R: from.R, N: want})
+		from.N -= n
+		total += n
+		if err != nil || n < want {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// plainWriter hides ReadFrom.
+type plainWriter struct{ w io.Writer }
+
+func (p plainWriter) Write(b []byte) (int, error) { return p.w.Write(b) }
+
+// started reports whether an answer has begun.
+func (x *exchange) started() bool { return x.status != 0 }
+
+// writing gives the client another stall time to take what comes.
+func (x *exchange) writing() error { return x.move(x.control.SetWriteDeadline, x.stall) }
+
+// reading gives the client another stall time to send.
+func (x *exchange) reading() error { return x.move(x.control.SetReadDeadline, x.stall) }
+
+func (x *exchange) move(set func(time.Time) error, by time.Duration) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.cut {
+		return errCut
+	}
+	if x.over {
+		return http.ErrHandlerTimeout
+	}
+	return set(time.Now().Add(by))
+}
+
+// received says that the whole body is here: from now on nothing is expected
+// of the client, and a deadline for reading would end the request for nothing.
+func (x *exchange) received() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.cut && !x.over {
+		_ = x.control.SetReadDeadline(time.Time{}) // it was settable when the exchange began
+	}
+}
+
+// cutWith breaks the exchange when ctx ends; the function returned ends that.
+func (x *exchange) cutWith(ctx context.Context) (release func()) {
+	stop := context.AfterFunc(ctx, x.breakOff)
+	return func() { stop() }
+}
+
+// breakOff ends reading at once and writing within cutGrace, whatever the client does.
+func (x *exchange) breakOff() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.cut || x.over {
+		return
+	}
+	x.cut = true
+	now := time.Now()
+	_ = x.control.SetReadDeadline(now)                // both were settable when
+	_ = x.control.SetWriteDeadline(now.Add(cutGrace)) // the exchange began
+}
+
+func (x *exchange) wasCut() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.cut
+}
+
+// finish leaves the connection to the server: nothing of this exchange touches
+// its deadlines any more. What is still buffered has a stall time to leave.
+func (x *exchange) finish() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.over && !x.cut {
+		_ = x.control.SetWriteDeadline(time.Now().Add(x.stall))
+	}
+	x.over = true
+}
+
+// settle makes sure that the client comes to read the answer to an upload that
+// was not taken. A little that is left is read before the answer, and the
+// connection goes on. Otherwise send goes out first, and more is read after it.
+func (x *exchange) settle(send func()) {
+	b := x.body
+	switch {
+	case b.end != nil || b.expects && b.n == 0 || !b.http1 || x.wasCut():
+		send()
+	case b.length >= 0 && b.length-b.n <= drainQuietly:
+		_, _ = io.CopyN(io.Discard, b, drainQuietly) // the answer stands, whatever becomes of the rest
+		send()
+	default:
+		x.sendThenDrain(send)
+	}
+}
+
+func (x *exchange) sendThenDrain(send func()) {
+	if err := x.control.EnableFullDuplex(); err != nil {
+		send()
+		return
+	}
+	x.Header().Set("Connection", "close")
+	send()
+	if x.control.Flush() != nil || x.move(x.control.SetReadDeadline, drainTime) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, x.body.in, drainMost) // the connection is closed after this
+}
+
+// upload is the body of a request. It stands beside the request's own, which
+// the server has to recognise to know whether its client waits for 100 Continue.
+type upload struct {
+	x       *exchange
+	in      io.ReadCloser
+	length  int64 // as announced, else negative
+	expects bool  // the client waits for 100 Continue
+	http1   bool
+	n       int64
+	end     error // what reading ended with
+}
+
+// Read is io.Reader's; the client has a stall time for each piece.
+func (u *upload) Read(b []byte) (int, error) {
+	if u.end != nil {
+		return 0, u.end
+	}
+	if err := u.x.reading(); err != nil {
+		u.end = err
+		return 0, err
+	}
+	n, err := u.in.Read(b)
+	u.n += int64(n)
+	if err != nil {
+		u.end = err
+	}
+	if err == io.EOF {
+		u.x.received()
+	}
+	return n, err
+}
+
+// Close is io.Closer's.
+func (u *upload) Close() error { return u.in.Close() }
+
+// broken is what the client's side of the body ended with, nil for its end.
+func (u *upload) broken() error {
+	if u.end == nil || errors.Is(u.end, io.EOF) {
+		return nil
+	}
+	return u.end
+}
+
+// empty reports whether the request has no body at all, chunked or not.
+func (u *upload) empty() bool {
+	if u.length > 0 {
+		return false
+	}
+	peek := bufio.NewReaderSize(u, 16)
+	_, err := peek.Peek(1)
+	return errors.Is(err, io.EOF)
+}

@@ -1,0 +1,395 @@
+package webdav
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// soon is well within the second that a cut may take.
+const soon = 900 * time.Millisecond
+
+// exchanging serves handlers that work on a bare exchange; what they return
+// arrives on the channel.
+func exchanging(t *testing.T, stall time.Duration, do func(*exchange, *http.Request) error) (*httptest.Server, <-chan error) {
+	t.Helper()
+	outcome := make(chan error, 16)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x, err := newExchange(w, r, stall)
+		if err != nil {
+			t.Errorf("new exchange: %v", err)
+			return
+		}
+		defer x.finish()
+		outcome <- do(x, r)
+	}))
+	s.EnableHTTP2 = true
+	t.Cleanup(s.Close)
+	return s, outcome
+}
+
+func dial(t *testing.T, s *httptest.Server) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func within(t *testing.T, d time.Duration, outcome <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-outcome:
+		return err
+	case <-time.After(d):
+		t.Fatalf("the request still goes on after %v", d)
+		return nil
+	}
+}
+
+// forever writes until it fails.
+func forever(x *exchange) error {
+	b := make([]byte, 64<<10)
+	for {
+		if _, err := x.Write(b); err != nil {
+			return err
+		}
+	}
+}
+
+// A session is cut while its client has stopped reading a download: the write
+// that waits on the full connection ends.
+func TestCutEndsAWriteToAStoppedReader(t *testing.T) {
+	cut, stop := context.WithCancel(t.Context())
+	begun := make(chan struct{})
+	serve := func(x *exchange, _ *http.Request) error {
+		defer x.cutWith(cut)()
+		close(begun)
+		return forever(x)
+	}
+	t.Run("http1", func(t *testing.T) {
+		s, outcome := exchanging(t, time.Minute, serve)
+		s.Start()
+		c := dial(t, s)
+		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		<-begun
+		stop()
+		if err := within(t, soon, outcome); err == nil {
+			t.Error("the write succeeded")
+		}
+	})
+	cut, stop = context.WithCancel(t.Context())
+	begun = make(chan struct{})
+	t.Run("http2", func(t *testing.T) {
+		s, outcome := exchanging(t, time.Minute, serve)
+		s.StartTLS()
+		answer, err := s.Client().Get(s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if answer.ProtoMajor != 2 {
+			t.Fatalf("protocol %s, want HTTP/2", answer.Proto)
+		}
+		<-begun
+		stop()
+		if err := within(t, soon, outcome); err == nil {
+			t.Error("the write succeeded")
+		}
+	})
+	stop()
+}
+
+// A session is cut while its client has stopped sending an upload.
+func TestCutEndsAReadFromAStoppedSender(t *testing.T) {
+	cut, stop := context.WithCancel(t.Context())
+	begun := make(chan struct{})
+	s, outcome := exchanging(t, time.Minute, func(x *exchange, _ *http.Request) error {
+		defer x.cutWith(cut)()
+		one := make([]byte, 1)
+		if _, err := io.ReadFull(x.body, one); err != nil {
+			return err
+		}
+		close(begun)
+		_, err := io.Copy(io.Discard, x.body)
+		return err
+	})
+	s.Start()
+	c := dial(t, s)
+	fmt.Fprint(c, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfirst")
+	<-begun
+	stop()
+	if err := within(t, soon, outcome); !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errCut) {
+		t.Errorf("got %v, want the end of a cut", err)
+	}
+}
+
+// What was cut stays cut: a piece that moves afterwards does not give the
+// connection new time.
+func TestCutIsFinal(t *testing.T) {
+	s, outcome := exchanging(t, time.Minute, func(x *exchange, _ *http.Request) error {
+		x.breakOff()
+		if err := x.writing(); !errors.Is(err, errCut) {
+			return fmt.Errorf("writing after a cut: %w", err)
+		}
+		if err := x.reading(); !errors.Is(err, errCut) {
+			return fmt.Errorf("reading after a cut: %w", err)
+		}
+		return nil
+	})
+	s.Start()
+	fmt.Fprint(dial(t, s), "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	if err := within(t, soon, outcome); err != nil {
+		t.Error(err)
+	}
+}
+
+// A cut that comes when the answer is out does not break the connection, which
+// may carry another session's request by then.
+func TestCutAfterTheAnswerTouchesNothing(t *testing.T) {
+	s, outcome := exchanging(t, time.Minute, func(x *exchange, r *http.Request) error {
+		if r.URL.Path == "/first" {
+			x.WriteHeader(http.StatusNoContent)
+			x.finish()
+			x.breakOff()
+			return nil
+		}
+		_, err := io.WriteString(x, "whole")
+		return err
+	})
+	s.Start()
+	c := dial(t, s)
+	in := bufio.NewReader(c)
+	fmt.Fprint(c, "GET /first HTTP/1.1\r\nHost: h\r\n\r\n")
+	if _, err := http.ReadResponse(in, nil); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(c, "GET /second HTTP/1.1\r\nHost: h\r\n\r\n")
+	answer, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(answer.Body); err != nil || string(body) != "whole" {
+		t.Errorf("got %q, %v", body, err)
+	}
+	within(t, soon, outcome)
+	within(t, soon, outcome)
+}
+
+// A client that stops taking or giving bytes is given up after the stall time.
+func TestStall(t *testing.T) {
+	const stall = 100 * time.Millisecond
+	t.Run("reader", func(t *testing.T) {
+		s, outcome := exchanging(t, stall, func(x *exchange, _ *http.Request) error { return forever(x) })
+		s.Start()
+		fmt.Fprint(dial(t, s), "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		if err := within(t, 5*time.Second, outcome); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v, want a deadline", err)
+		}
+	})
+	t.Run("sender", func(t *testing.T) {
+		s, outcome := exchanging(t, stall, func(x *exchange, _ *http.Request) error {
+			_, err := io.Copy(io.Discard, x.body)
+			return err
+		})
+		s.Start()
+		fmt.Fprint(dial(t, s), "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfirst")
+		if err := within(t, 5*time.Second, outcome); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v, want a deadline", err)
+		}
+	})
+}
+
+// Putting an upload in place may take longer than a client may take to send a
+// piece: when the body is here, its deadline no longer ends the request.
+func TestReceivedBodyHasNoDeadline(t *testing.T) {
+	const stall = 50 * time.Millisecond
+	s, outcome := exchanging(t, stall, func(x *exchange, r *http.Request) error {
+		if _, err := io.Copy(io.Discard, x.body); err != nil {
+			return err
+		}
+		select {
+		case <-r.Context().Done():
+			return context.Cause(r.Context())
+		case <-time.After(4 * stall):
+			return nil
+		}
+	})
+	s.Start()
+	fmt.Fprint(dial(t, s), "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nwhole")
+	if err := within(t, 5*time.Second, outcome); err != nil {
+		t.Error(err)
+	}
+}
+
+// Many clients look for an answer when they have sent everything: an upload
+// that is refused early is read on within bounds, so that they find it.
+func TestRefusedUploadSeesItsAnswer(t *testing.T) {
+	refused := func(x *exchange, _ *http.Request) error {
+		x.settle(func() {
+			x.Header().Set("Content-Length", "0")
+			x.WriteHeader(http.StatusInsufficientStorage)
+		})
+		return nil
+	}
+	for name, size := range map[string]int{"small": 1000, "large": 8 << 20} {
+		t.Run(name, func(t *testing.T) {
+			s, outcome := exchanging(t, time.Minute, refused)
+			s.Start()
+			c := dial(t, s)
+			fmt.Fprintf(c, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", size)
+			if _, err := c.Write(make([]byte, size)); err != nil {
+				t.Fatalf("the connection broke before all was sent: %v", err)
+			}
+			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil || answer.StatusCode != http.StatusInsufficientStorage {
+				t.Errorf("got %v, %v, want 507", answer, err)
+			}
+			within(t, 5*time.Second, outcome)
+		})
+	}
+	t.Run("chunked", func(t *testing.T) {
+		s, _ := exchanging(t, time.Minute, refused)
+		s.Start()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL, io.LimitReader(zeros{}, 4<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil || answer.StatusCode != http.StatusInsufficientStorage {
+			t.Fatalf("got %v, %v, want 507", answer, err)
+		}
+		answer.Body.Close()
+	})
+}
+
+// A client that waits for 100 Continue is told without having to send anything.
+func TestRefusedUploadBeforeContinue(t *testing.T) {
+	s, _ := exchanging(t, time.Minute, func(x *exchange, _ *http.Request) error {
+		x.settle(func() { x.WriteHeader(http.StatusInsufficientStorage) })
+		return nil
+	})
+	s.Start()
+	c := dial(t, s)
+	fmt.Fprint(c, "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || answer.StatusCode != http.StatusInsufficientStorage {
+		t.Errorf("got %v, %v, want 507 and no 100", answer, err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+// A file reaches the connection in pieces of bounded size, each with the
+// kernel's file in it, so that it can be sent by the kernel and cut in between.
+func TestReadFromHandsOnBoundedPieces(t *testing.T) {
+	name := t.TempDir() + "/f"
+	want := bytes.Repeat([]byte("gatehouse"), piece/4)
+	if err := os.WriteFile(name, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	out := &kernelWriter{ResponseRecorder: httptest.NewRecorder(), t: t}
+	x := &exchange{out: out, control: http.NewResponseController(out), stall: time.Minute}
+	n, err := x.ReadFrom(&io.LimitedReader{R: f, N: int64(len(want))})
+	if err != nil || n != int64(len(want)) || !bytes.Equal(out.Body.Bytes(), want) {
+		t.Errorf("got %d bytes, %v", n, err)
+	}
+	if out.pieces < 2 {
+		t.Errorf("%d pieces, want several", out.pieces)
+	}
+}
+
+type kernelWriter struct {
+	*httptest.ResponseRecorder
+	t      *testing.T
+	pieces int
+}
+
+func (k *kernelWriter) SetWriteDeadline(time.Time) error { return nil }
+
+func (k *kernelWriter) ReadFrom(r io.Reader) (int64, error) {
+	limited, ok := r.(*io.LimitedReader)
+	if !ok || limited.N > piece {
+		k.t.Errorf("got %T of more than a piece", r)
+	}
+	if _, ok := limited.R.(*os.File); !ok {
+		k.t.Errorf("got a piece of %T, want the kernel's file", limited.R)
+	}
+	k.pieces++
+	return io.Copy(k.ResponseRecorder, r)
+}
+
+// A server that cannot set deadlines could not be cut: it is refused loudly.
+func TestServerWithoutDeadlinesIsRefused(t *testing.T) {
+	w := httptest.NewRecorder()
+	New(Config{}).ServeHTTP(w, httptest.NewRequest(http.MethodOptions, "/dav/", nil))
+	if w.Code != http.StatusInternalServerError {
+		t.Errorf("got %d, want 500", w.Code)
+	}
+}
+
+// OPTIONS is answered before any login: Windows asks it first, and gives up
+// where it is refused.
+func TestOptionsWithoutLogin(t *testing.T) {
+	s := httptest.NewServer(New(Config{}))
+	defer s.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, s.URL+"/dav/anything", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK || !strings.HasPrefix(answer.Header.Get("DAV"), "1, 2") || answer.Header.Get("MS-Author-Via") != "DAV" {
+		t.Errorf("got %d %v", answer.StatusCode, answer.Header)
+	}
+	for _, method := range []string{"PROPFIND", "LOCK", "MOVE", "PUT", "GET"} {
+		if !strings.Contains(answer.Header.Get("Allow"), method) {
+			t.Errorf("Allow %q lacks %s", answer.Header.Get("Allow"), method)
+		}
+	}
+}
+
+// Mount stands before a ServeMux, which would redirect "/dav/a/../b" to the
+// cleaned path before it could be refused.
+func TestMountSeesPathsAsTheyWereSent(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	s := httptest.NewUnstartedServer(New(Config{}).Mount(mux))
+	s.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	s.Start()
+	defer s.Close()
+	for target, want := range map[string]int{"/dav/a/../b": 401, "/dav//a": 401, "/dav": 401, "/davies": 418, "/": 418} {
+		c := dial(t, s)
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", target)
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || answer.StatusCode != want {
+			t.Errorf("%s: got %v, %v, want %d", target, answer, err, want)
+		}
+	}
+}

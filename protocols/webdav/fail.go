@@ -1,0 +1,61 @@
+package webdav
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// fail answers a request that went wrong. An answer that had begun is broken
+// off, so that nobody takes it for a whole one.
+func (h *Handler) fail(x *exchange, r *http.Request, err error) {
+	if x.started() {
+		panic(http.ErrAbortHandler)
+	}
+	a := answerTo(r.Method, err)
+	if x.wasCut() {
+		a = answer{status: http.StatusForbidden, text: "access has ended"}
+		x.Header().Set("Connection", "close")
+	}
+	switch a.status {
+	case http.StatusUnauthorized:
+		h.challenge(x.Header())
+	case http.StatusMethodNotAllowed:
+		x.Header().Set("Allow", allowed())
+	case http.StatusServiceUnavailable:
+		x.Header().Set("Retry-After", "10")
+		h.c.Log.Warn("webdav request without an outcome", "method", r.Method, "error", err)
+	case http.StatusInternalServerError:
+		ref := reference()
+		a.text = "internal error (reference " + ref + ")"
+		h.c.Log.Error("webdav request failed", "method", r.Method, "reference", ref, "error", err)
+	}
+	x.settle(func() { h.say(x, a) })
+}
+
+// say writes an answer: the condition as XML (RFC 4918 16) where there is one,
+// else a line of text.
+func (h *Handler) say(x *exchange, a answer) {
+	header := x.Header()
+	body := []byte(a.text)
+	if a.text == "" {
+		body = []byte(http.StatusText(a.status))
+	}
+	body = append(body, '\n')
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	if a.condition != "" {
+		header.Set("Content-Type", xmlType)
+		body = appendString([]byte(xmlHead), `<D:error xmlns:D="DAV:">`)
+		body = h.appendCondition(body, a)
+		body = appendString(body, "</D:error>\n")
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	x.WriteHeader(a.status)
+	_, _ = x.Write(body) // a client that is gone needs no answer
+}
+
+func (h *Handler) appendCondition(b []byte, a answer) []byte {
+	if a.about == nil {
+		return appendString(b, "<D:", a.condition, "/>")
+	}
+	return appendString(b, "<D:", a.condition, "><D:href>", h.href(*a.about, false), "</D:href></D:", a.condition, ">")
+}

@@ -1,0 +1,139 @@
+package webdav
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+
+	"gatehouse/auth/session"
+)
+
+// page is what a browser shows of a collection. It has no script, form or
+// link, and nothing that a user stored.
+const page = `<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>WebDAV folder</title></head>
+<body><h1>This is a WebDAV folder</h1>
+<p>Connect to the address of this page with a WebDAV client:</p>
+<ul><li>Windows: in Explorer, <em>Map network drive</em></li>
+<li>macOS: in Finder, <em>Go</em>, <em>Connect to Server</em></li>
+<li>Linux: a file manager (<code>davs://</code> in place of <code>https://</code>), or <code>davfs2</code></li>
+<li>Anywhere: <code>rclone</code>, <code>cadaver</code>, <code>curl</code></li></ul>
+</body></html>
+`
+
+// get sends a file, or the ranges of it that are asked for. Ranges and
+// conditions are net/http's (RFC 9110 13 and 14); the bytes go through the
+// guard in bounded pieces, so that they are counted, and can be cut.
+func (q *request) get() error {
+	info, err := q.found()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return q.showPage()
+	}
+	f, err := q.fs.Open(q.ctx, q.path, session.Open{Read: true})
+	if err != nil {
+		return err
+	}
+	sent := false
+	defer func() {
+		if !sent {
+			f.Abort(errors.New("the download broke off"))
+		}
+		_ = f.Close() // nothing was written
+	}()
+	if info, err = f.Stat(); err != nil {
+		return err
+	}
+	defer q.x.cutWith(f.Context())()
+	c := &content{file: f, size: info.Size()}
+	q.serveContent(info, c)
+	sent = c.err == nil
+	return c.err
+}
+
+// head is get without opening the file: it is a question about it.
+func (q *request) head() error {
+	info, err := q.found()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return q.showPage()
+	}
+	q.serveContent(info, &content{size: info.Size()})
+	return nil
+}
+
+func (q *request) serveContent(info session.Info, c *content) {
+	header := q.x.Header()
+	header.Set("ETag", info.ETag())
+	header.Set("Content-Type", typeOf(q.path.Base()))
+	header.Set("Content-Disposition", "attachment")
+	http.ServeContent(q.x, q.r, "", info.ModTime(), c)
+}
+
+func (q *request) showPage() error {
+	header := q.x.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(len(page)))
+	q.x.WriteHeader(http.StatusOK)
+	if q.r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := io.WriteString(q.x, page)
+	return err
+}
+
+// content is a file as http.ServeContent takes it. The exchange recognises it
+// and has the file copy itself, through the kernel where that is possible.
+type content struct {
+	file *session.File
+	size int64
+	off  int64
+	err  error // what sending ended with
+}
+
+func (c *content) copyTo(w io.Writer, n int64) (int64, error) {
+	done, err := c.file.CopyTo(w, c.off, n)
+	c.off += done
+	if err == nil && done < n {
+		err = io.ErrUnexpectedEOF
+	}
+	c.err = err
+	return done, err
+}
+
+// Read is io.Reader's; multipart answers to several ranges use it.
+func (c *content) Read(b []byte) (int, error) {
+	if c.off >= c.size {
+		return 0, io.EOF
+	}
+	n, err := c.file.ReadAt(b[:min(int64(len(b)), c.size-c.off)], c.off)
+	c.off += int64(n)
+	if n > 0 {
+		return n, nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	c.err = err
+	return 0, err
+}
+
+// Seek is io.Seeker's.
+func (c *content) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += c.off
+	case io.SeekEnd:
+		offset += c.size
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the start")
+	}
+	c.off = offset
+	return offset, nil
+}

@@ -1,0 +1,79 @@
+package webdav
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"gatehouse/auth"
+	"gatehouse/auth/session"
+	"gatehouse/policy"
+)
+
+// Origin is who sent a request, and how it travelled.
+type Origin struct {
+	Address   netip.Addr
+	Transport policy.Transport
+}
+
+// direct takes the origin from the connection itself.
+func direct(r *http.Request) Origin {
+	o := Origin{Transport: policy.Clear}
+	if r.TLS != nil {
+		o.Transport = policy.TLS
+	}
+	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		o.Address = a.Addr().Unmap()
+	}
+	return o
+}
+
+const (
+	textLogin  = "log in with your account"
+	textClear  = "this server takes passwords over an encrypted connection only: use https"
+	maxAgent   = 256
+	maxAccount = 1024
+)
+
+// login admits one request. A credential that came in the clear from anywhere
+// but this machine is not looked at.
+func (h *Handler) login(r *http.Request) (*session.Session, func(), error) {
+	from := h.c.Origin(r)
+	if from.Transport == policy.Clear && !from.Address.IsLoopback() {
+		return nil, nil, refuse(http.StatusForbidden, textClear)
+	}
+	name, password, ok := r.BasicAuth()
+	if !ok || name == "" || len(name) > maxAccount {
+		return nil, nil, refuse(http.StatusUnauthorized, textLogin)
+	}
+	s, done, err := h.c.Sessions.Request(r.Context(), auth.Attempt{
+		Account:   name,
+		Door:      policy.WebDAV,
+		Address:   from.Address,
+		Transport: from.Transport,
+		Client:    clip(r.UserAgent(), maxAgent),
+		Password:  password,
+	})
+	var refused *auth.RefusedError
+	if errors.As(err, &refused) {
+		return nil, nil, refuse(http.StatusUnauthorized, refused.Error())
+	}
+	if err != nil {
+		return nil, nil, &awayError{err}
+	}
+	return s, done, nil
+}
+
+// challenge asks for Basic authentication (RFC 7617) and nothing else.
+func (h *Handler) challenge(header http.Header) {
+	realm := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(h.c.Realm)
+	header.Set("WWW-Authenticate", `Basic realm="`+realm+`", charset="UTF-8"`)
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}

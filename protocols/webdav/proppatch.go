@@ -1,0 +1,185 @@
+package webdav
+
+import (
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"gatehouse/auth/session"
+)
+
+// A patch is the change of one property.
+type patch struct {
+	name    xml.Name
+	element *element // nil removes
+}
+
+// A patchResult is what became of it.
+type patchResult struct {
+	name xml.Name
+	answer
+}
+
+// proppatch changes all the properties or none (RFC 4918 9.2). Dead ones are
+// kept with the file as they were sent; of the live ones only the modification
+// time and the display name can be changed.
+func (q *request) proppatch() error {
+	patches, err := readPatches(q.x.body)
+	if err != nil {
+		return err
+	}
+	info, err := q.found()
+	if err != nil {
+		return err
+	}
+	results := refusals(patches)
+	if len(results) == 0 {
+		if err := q.apply(patches, info); err != nil {
+			a := answerTo(q.r.Method, err)
+			if a.status != http.StatusInsufficientStorage && !errors.Is(err, session.ErrUnsupported) {
+				return err
+			}
+			results = append(results, patchResult{patches[0].name, a})
+		}
+	}
+	return q.tellPatches(patches, results, info)
+}
+
+// readPatches reads a propertyupdate, in its order.
+func readPatches(body *upload) ([]patch, error) {
+	root, err := readXML(body)
+	if err != nil {
+		return nil, err
+	}
+	if !root.is("propertyupdate") {
+		return nil, errXML
+	}
+	var patches []patch
+	for _, action := range root.elements() {
+		set := action.is("set")
+		prop := action.child("prop")
+		if !set && !action.is("remove") || prop == nil {
+			continue
+		}
+		for _, e := range prop.elements() {
+			p := patch{name: e.name}
+			if set {
+				p.element = e
+			}
+			patches = append(patches, p)
+		}
+	}
+	if len(patches) == 0 {
+		return nil, errXML
+	}
+	return patches, nil
+}
+
+// refusals are the patches that the protocol forbids.
+func refusals(patches []patch) []patchResult {
+	var results []patchResult
+	for _, p := range patches {
+		switch {
+		case isLive(p.name) && (!settable[p.name.Local] || p.element == nil && p.name.Local == "getlastmodified"):
+			results = append(results, patchResult{p.name, answer{status: http.StatusForbidden, condition: protected}})
+		case isModified(p.name) && !validTime(p.element):
+			results = append(results, patchResult{p.name, answer{status: http.StatusConflict}})
+		}
+	}
+	return results
+}
+
+func isModified(n xml.Name) bool { return n == dav("getlastmodified") }
+
+func validTime(e *element) bool {
+	_, err := http.ParseTime(textOf(e))
+	return err == nil
+}
+
+func textOf(e *element) string {
+	var s strings.Builder
+	for _, n := range e.children {
+		s.WriteString(n.text)
+	}
+	return strings.TrimSpace(s.String())
+}
+
+// apply makes the change. The time is set first and taken back where the
+// properties, which change together or not at all, cannot be set.
+func (q *request) apply(patches []patch, before session.Info) error {
+	change := map[string][]byte{}
+	var modified *time.Time
+	for _, p := range patches {
+		switch {
+		case isModified(p.name):
+			t, err := http.ParseTime(textOf(p.element))
+			if err != nil {
+				return err
+			}
+			modified = &t
+		case p.element == nil:
+			change[key(p.name)] = nil
+		default:
+			change[key(p.name)] = appendElement(nil, p.element)
+		}
+	}
+	if modified != nil {
+		if err := q.fs.SetAttr(q.ctx, q.path, session.Attr{Modified: modified}); err != nil {
+			return err
+		}
+	}
+	if len(change) == 0 {
+		return nil
+	}
+	err := q.fs.SetProperties(q.ctx, q.path, change)
+	if err != nil && modified != nil {
+		old := before.ModTime()
+		err = errors.Join(err, q.fs.SetAttr(q.ctx, q.path, session.Attr{Modified: &old}))
+	}
+	return err
+}
+
+// tellPatches answers 207: what failed and why, and 424 for what failed with
+// it; or 200 for all.
+func (q *request) tellPatches(patches []patch, results []patchResult, info session.Info) error {
+	why := map[xml.Name]answer{}
+	for _, r := range results {
+		why[r.name] = r.answer
+	}
+	b := appendString([]byte(multiHead), "<D:response><D:href>", q.h.href(q.path, info.IsDir()), "</D:href>")
+	told := map[xml.Name]bool{}
+	for _, p := range patches {
+		if told[p.name] {
+			continue
+		}
+		told[p.name] = true
+		a := answer{status: http.StatusOK}
+		if len(results) > 0 {
+			a.status = http.StatusFailedDependency
+		}
+		if failed, ok := why[p.name]; ok {
+			a = failed
+		}
+		b = q.appendPropstat(b, p.name, a)
+	}
+	b = appendString(b, "</D:response>\n", multiTail)
+	q.multistatus()
+	_, err := q.x.Write(b)
+	return err
+}
+
+func (q *request) appendPropstat(b []byte, n xml.Name, a answer) []byte {
+	b = appendString(b, "<D:propstat><D:prop>")
+	b = appendEmpty(b, n)
+	b = appendString(b, "</D:prop><D:status>", statusLine(a.status), "</D:status>")
+	if a.condition != "" {
+		b = appendString(b, "<D:error>")
+		b = q.h.appendCondition(b, a)
+		b = appendString(b, "</D:error>")
+	}
+	return appendString(b, "</D:propstat>")
+}
+
+func unsupported(err error) bool { return errors.Is(err, session.ErrUnsupported) }
