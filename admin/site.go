@@ -1,0 +1,81 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+)
+
+func (a *API) registerSite(api huma.API) {
+	huma.Register(api, operation("get-site", http.MethodGet, "/site", "Show the site policy", rightRead), a.getSite)
+	huma.Register(api, operation("change-site", http.MethodPatch, "/site", "Change what the body names; null resets", rightAdmin), a.changeSite)
+}
+
+type siteOutput struct {
+	ETag string         `header:"ETag"`
+	Body map[string]any `doc:"the site policy by key"`
+}
+
+func (a *API) getSite(ctx context.Context, _ *nothing) (*siteOutput, error) {
+	s, err := a.Accounts.Site(ctx)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	return &siteOutput{ETag: etag(s.Revision), Body: asMap(s.Site)}, nil
+}
+
+type changeSiteInput struct {
+	IfMatch string `header:"If-Match"`
+	Confirm string `query:"confirm" enum:"self" doc:"self: the change may end the caller's own session"`
+	RawBody []byte `contentType:"application/json"`
+}
+
+func (a *API) changeSite(ctx context.Context, in *changeSiteInput) (*siteOutput, error) {
+	revision, err := revisionOf(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	var before policy.Site
+	now, err := a.Accounts.UpdateSite(ctx, revision, func(s *accounts.Site) error {
+		before = s.Site
+		merged, err := merge(s.Site, in.RawBody)
+		if err != nil {
+			return err
+		}
+		s.Site = merged
+		return a.siteConfirmed(ctx, merged, in.Confirm)
+	}, callerOf(ctx).option())
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	was, is := difference(asMap(before), asMap(now.Site))
+	if err := a.record(ctx, "site.change", "", was, is); err != nil {
+		return nil, a.problem(err)
+	}
+	return &siteOutput{ETag: etag(now.Revision), Body: asMap(now.Site)}, nil
+}
+
+// siteConfirmed asks for confirm=self where the caller could not come in under
+// the new policy.
+func (a *API) siteConfirmed(ctx context.Context, site policy.Site, confirm string) error {
+	c := callerOf(ctx)
+	if c.Socket() || confirm == "self" {
+		return nil
+	}
+	own, err := a.Accounts.ByID(ctx, c.Session.AccountID())
+	if err != nil {
+		return err
+	}
+	present, err := a.Accounts.Effective(ctx, own)
+	if err != nil {
+		return err
+	}
+	if policy.Resolve(site, present.Groups(), own.Account).Admit(c.attempt()).Allowed {
+		return nil
+	}
+	return huma.NewError(http.StatusConflict, "this would end your own session: repeat it with confirm=self")
+}
