@@ -1,0 +1,185 @@
+// Package certs holds the certificate that HTTPS and FTPS share: read from
+// files, got by ACME, or self-signed until somebody brings a better one.
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/acme"
+	"golang.org/x/crypto/acme/autocert"
+)
+
+// Config says where the certificate comes from. With Domains it is ACME, else
+// the two files, else a self-signed pair that is made in Dir.
+type Config struct {
+	Dir              string
+	Certificate, Key string
+	Hosts            []string // names in the self-signed certificate
+	Domains          []string
+	Email, Directory string
+}
+
+// A Source gives TLS configurations over the present certificate. Safe for
+// concurrent use.
+type Source struct {
+	config Config
+	acme   *autocert.Manager
+
+	mu   sync.Mutex // guards what follows
+	pair *tls.Certificate
+	ftps *tls.Config
+}
+
+// New opens the source; a certificate that cannot be used is an error.
+func New(c Config) (*Source, error) {
+	s := &Source{config: c}
+	if len(c.Domains) > 0 {
+		s.acme = &autocert.Manager{
+			Prompt:     autocert.AcceptTOS,
+			Cache:      autocert.DirCache(filepath.Join(c.Dir, "acme")),
+			HostPolicy: autocert.HostWhitelist(c.Domains...),
+			Email:      c.Email,
+		}
+		if c.Directory != "" {
+			s.acme.Client = &acme.Client{DirectoryURL: c.Directory}
+		}
+		return s, nil
+	}
+	return s, s.Reload()
+}
+
+// Reload reads the files again. Where they cannot be used the present
+// certificate stays in force and the error says why.
+func (s *Source) Reload() error {
+	if s.acme != nil {
+		return nil
+	}
+	pair, err := s.load()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pair, s.ftps = pair, nil
+	return nil
+}
+
+func (s *Source) load() (*tls.Certificate, error) {
+	if s.config.Certificate == "" {
+		return selfSigned(s.config.Dir, s.config.Hosts)
+	}
+	pair, err := tls.LoadX509KeyPair(s.config.Certificate, s.config.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate: %w", err)
+	}
+	return &pair, nil
+}
+
+// HTTPS returns the configuration of a web listener, ACME's challenge included.
+// It offers HTTP/1.1 alone: each request then owns its connection, which can be
+// cut without ending others.
+func (s *Source) HTTPS() *tls.Config {
+	c := s.base()
+	c.NextProtos = []string{"http/1.1"}
+	if s.acme != nil {
+		c.NextProtos = append(c.NextProtos, acme.ALPNProto)
+	}
+	return c
+}
+
+// FTPS returns the configuration of FTP. It is the same pointer until the
+// certificate is read anew, so that data connections can resume the control
+// connection's TLS session.
+func (s *Source) FTPS() *tls.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ftps == nil {
+		s.ftps = s.base()
+	}
+	return s.ftps
+}
+
+// Challenge answers ACME's HTTP challenge in front of next.
+func (s *Source) Challenge(next http.Handler) http.Handler {
+	if s.acme == nil {
+		return next
+	}
+	return s.acme.HTTPHandler(next)
+}
+
+func (s *Source) base() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate}
+}
+
+func (s *Source) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.acme != nil {
+		return s.acme.GetCertificate(s.named(hello))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pair, nil
+}
+
+// named gives a client that names no server, as FTP clients do, the first domain's.
+func (s *Source) named(hello *tls.ClientHelloInfo) *tls.ClientHelloInfo {
+	if hello.ServerName != "" {
+		return hello
+	}
+	named := *hello
+	named.ServerName = s.config.Domains[0]
+	return &named
+}
+
+// Status describes the present certificate, for doctor.
+type Status struct {
+	Origin  string    `json:"origin"` // acme | file | self-signed
+	Names   []string  `json:"names"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Status tells what the source would serve now.
+func (s *Source) Status(ctx context.Context) (Status, error) {
+	if s.acme != nil {
+		return s.acmeStatus(ctx)
+	}
+	origin := "file"
+	if s.config.Certificate == "" {
+		origin = "self-signed"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	leaf, err := x509.ParseCertificate(s.pair.Certificate[0])
+	if err != nil {
+		return Status{}, fmt.Errorf("parse the certificate: %w", err)
+	}
+	names := leaf.DNSNames
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return Status{Origin: origin, Names: names, Expires: leaf.NotAfter}, nil
+}
+
+func (s *Source) acmeStatus(ctx context.Context) (Status, error) {
+	st := Status{Origin: "acme", Names: s.config.Domains}
+	cached, err := s.acme.Cache.Get(ctx, s.config.Domains[0])
+	if errors.Is(err, autocert.ErrCacheMiss) {
+		return st, nil
+	}
+	if err != nil {
+		return st, fmt.Errorf("read the ACME cache: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cached, cached)
+	if err != nil {
+		return st, fmt.Errorf("read the ACME cache: %w", err)
+	}
+	st.Expires = pair.Leaf.NotAfter
+	return st, nil
+}

@@ -1,0 +1,84 @@
+package certs
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// lifetime of a self-signed certificate; it is made anew a month before its end.
+const lifetime = 397 * 24 * time.Hour
+
+// selfSigned returns the pair kept in dir, made where there is none that holds.
+func selfSigned(dir string, hosts []string) (*tls.Certificate, error) {
+	name := filepath.Join(dir, "self-signed.pem")
+	text, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the self-signed certificate: %w", err)
+	}
+	pair, err := tls.X509KeyPair(text, text)
+	if err == nil && time.Until(pair.Leaf.NotAfter) > lifetime/12 {
+		return &pair, nil
+	}
+	if text, err = makeSelfSigned(hosts, time.Now()); err != nil {
+		return nil, fmt.Errorf("make a self-signed certificate: %w", err)
+	}
+	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
+		return nil, fmt.Errorf("keep the self-signed certificate: %w", err)
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		return nil, fmt.Errorf("keep the self-signed certificate: %w", err)
+	}
+	pair, err = tls.X509KeyPair(text, text)
+	return &pair, err
+}
+
+func makeSelfSigned(hosts []string, now time.Time) ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	template := x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{CommonName: "Gatehouse (self-signed)"},
+		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              now.Add(lifetime),
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+		IsCA:                  true, // so that it can be trusted as it is, by --cacert
+	}
+	for _, h := range append([]string{"localhost", "127.0.0.1", "::1"}, hosts...) {
+		if ip := net.ParseIP(h); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+			continue
+		}
+		template.DNSNames = append(template.DNSNames, h)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...), nil
+}

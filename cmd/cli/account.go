@@ -1,0 +1,361 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"gatehouse/admin"
+)
+
+func (a *app) accountCommand() *cobra.Command {
+	return parent("account", "Accounts: who may come in",
+		a.accountAdd(), a.accountList(), a.accountShow(), a.accountAccess(), a.accountSet(), a.accountDisable(),
+		a.accountPost("enable NAME", "Enable an account again", "enable"),
+		a.accountPost("unlock NAME", "Lift a lockout", "unlock"),
+		a.accountDelete(), a.accountPasswd())
+}
+
+// settings are the flags that add and set share.
+type settings struct {
+	email, displayName, role, home, root, expires, plainFTP, uploads, quota, zone string
+	quotaFiles                                                                    int64
+	protocols, allow, groups                                                      []string
+	bypass                                                                        bool
+	uid, gid                                                                      int
+}
+
+func (s *settings) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.email, "email", "", "primary e-mail address")
+	f.StringVar(&s.displayName, "display-name", "", "name for people")
+	f.StringVar(&s.role, "role", "", "admin, auditor, user or guest")
+	f.StringVar(&s.home, "home", "", "tree path of its home (default: /home/NAME)")
+	f.IntVar(&s.uid, "uid", -1, "owner on disk of what the account makes (-1: the mount's)")
+	f.IntVar(&s.gid, "gid", -1, "group on disk of what the account makes (-1: the mount's)")
+	f.StringVar(&s.root, "root", "", "tree path that the account sees as / (default: its home)")
+	f.StringSliceVar(&s.protocols, "protocols", nil, "of sftp,ftp,webdav,web,api (\"inherit\" for the default)")
+	f.StringSliceVar(&s.allow, "allow-ip", nil, "address or CIDR the account may come from (\"any\" for no list)")
+	f.BoolVar(&s.bypass, "bypass-site-allowed-ips", false, "the site's list does not hold for the account")
+	f.StringVar(&s.quota, "quota", "", "bytes its home may hold: 10GiB (\"none\" for unlimited)")
+	f.Int64Var(&s.quotaFiles, "quota-files", -1, "files its home may hold (-1: unlimited)")
+	f.StringVar(&s.expires, "expires", "", "last day YYYY-MM-DD, or an RFC 3339 instant (\"never\")")
+	f.StringVar(&s.zone, "time-zone", "", "the account's time zone, such as Europe/Berlin")
+	f.StringSliceVar(&s.groups, "group", nil, "group it is a member of (\"none\" for no group)")
+	f.StringVar(&s.plainFTP, "plain-ftp", "", "inherit, allow or deny FTP without TLS")
+	f.StringVar(&s.uploads, "uploads", "", "in-place, atomic or inherit")
+}
+
+// body returns the settings that the command line named; null resets.
+func (s *settings) body(cmd *cobra.Command) (map[string]any, error) {
+	body := map[string]any{}
+	text := map[string]string{
+		"email": s.email, "display-name": s.displayName, "role": s.role, "home": s.home, "plain-ftp": s.plainFTP,
+		"uploads": s.uploads, "time-zone": s.zone,
+	}
+	for flag, value := range text {
+		if cmd.Flags().Changed(flag) {
+			body[strings.ReplaceAll(flag, "-", "_")] = value
+		}
+	}
+	resettable := map[string]struct{ value, reset string }{
+		"root": {s.root, ""}, "expires": {s.expires, "never"},
+	}
+	for flag, r := range resettable {
+		if cmd.Flags().Changed(flag) {
+			body[flag] = orNull(r.value, r.reset)
+		}
+	}
+	if cmd.Flags().Changed("bypass-site-allowed-ips") {
+		body["bypass_site_allowed_ips"] = s.bypass
+	}
+	for flag, id := range map[string]int{"uid": s.uid, "gid": s.gid} {
+		if cmd.Flags().Changed(flag) {
+			body[flag] = idOrNull(id)
+		}
+	}
+	lists := map[string]struct {
+		key, reset string
+		value      []string
+	}{
+		"protocols": {"protocols", "inherit", s.protocols}, "allow-ip": {"allowed_ips", "any", s.allow},
+		"group": {"groups", "none", s.groups},
+	}
+	for flag, l := range lists {
+		if cmd.Flags().Changed(flag) {
+			body[l.key] = listOrNull(l.value, l.reset)
+		}
+	}
+	return body, s.quotaBody(cmd, body)
+}
+
+func (s *settings) quotaBody(cmd *cobra.Command, body map[string]any) error {
+	limits := map[string]any{}
+	if cmd.Flags().Changed("quota") {
+		limits["limit_bytes"] = nil
+		if s.quota != "none" {
+			n, err := parseSize(s.quota)
+			if err != nil {
+				return err
+			}
+			limits["limit_bytes"] = n
+		}
+	}
+	if cmd.Flags().Changed("quota-files") {
+		limits["limit_files"] = nil
+		if s.quotaFiles >= 0 {
+			limits["limit_files"] = s.quotaFiles
+		}
+	}
+	if len(limits) > 0 {
+		body["quota"] = limits
+	}
+	return nil
+}
+
+func idOrNull(id int) any {
+	if id < 0 {
+		return nil
+	}
+	return id
+}
+
+func orNull(value, reset string) any {
+	if value == reset {
+		return nil
+	}
+	return value
+}
+
+func listOrNull(values []string, reset string) any {
+	if len(values) == 1 && values[0] == reset {
+		return nil
+	}
+	return values
+}
+
+func (a *app) accountAdd() *cobra.Command {
+	var s settings
+	var stdin, adopt, mustChange bool
+	var keys []string
+	cmd := &cobra.Command{Use: "add NAME", Short: "Create an account and its home", Args: exactly(1)}
+	s.flags(cmd)
+	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
+	cmd.Flags().BoolVar(&mustChange, "must-change", false, "the password must be changed at first login")
+	cmd.Flags().StringArrayVar(&keys, "key", nil, "file with an SSH public key")
+	cmd.Flags().BoolVar(&adopt, "adopt-home", false, "take a home folder that exists already, with what it holds")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		body, err := s.body(cmd)
+		if err != nil {
+			return err
+		}
+		body["username"] = args[0]
+		if adopt {
+			body["adopt_home"] = true
+		}
+		if mustChange {
+			body["must_change"] = true
+		}
+		if body["keys"], err = readKeys(keys); err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			delete(body, "keys")
+		}
+		if stdin {
+			if body["password"], err = a.readPassword(); err != nil {
+				return err
+			}
+		}
+		var made admin.AccountView
+		if err := a.call(cmd, http.MethodPost, "/accounts", nil, body, &made); err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(made)
+		}
+		a.say("account %s created, home %s", made.Username, made.Home)
+		if made.Password == nil && len(made.Keys) == 0 {
+			a.say("it has neither password nor key yet: gatehouse account passwd %s, or gatehouse key add", made.Username)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// call asks the gateway.
+func (a *app) call(cmd *cobra.Command, method, path string, query url.Values, in, out any) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	return c.do(cmd.Context(), method, path, query, in, out)
+}
+
+// readKeys reads the lines of public-key files.
+func readKeys(files []string) ([]string, error) {
+	var lines []string
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read the key: %w", err)
+		}
+		if strings.Contains(string(text), "PRIVATE KEY") {
+			return nil, fmt.Errorf("%s is a private key, which is nobody else's business: give the .pub file", name)
+		}
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines, nil
+}
+
+// readPassword reads one line, or asks twice at a terminal.
+func (a *app) readPassword() (string, error) {
+	file, ok := a.In.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		line, err := bufio.NewReader(io.LimitReader(a.In, 8192)).ReadString('\n')
+		if err != nil && err != io.EOF {
+			return "", fmt.Errorf("read the password: %w", err)
+		}
+		return strings.TrimRight(line, "\r\n"), nil
+	}
+	var typed [2]string
+	for i, prompt := range []string{"Password: ", "Again: "} {
+		_, _ = fmt.Fprint(a.Err, prompt)
+		text, err := term.ReadPassword(int(file.Fd()))
+		_, _ = fmt.Fprintln(a.Err)
+		if err != nil {
+			return "", fmt.Errorf("read the password: %w", err)
+		}
+		typed[i] = string(text)
+	}
+	if typed[0] != typed[1] {
+		return "", fmt.Errorf("the two passwords differ")
+	}
+	return typed[0], nil
+}
+
+func (a *app) accountList() *cobra.Command {
+	var q, role, group, status, sort string
+	cmd := &cobra.Command{Use: "list", Short: "List accounts", Args: exactly(0)}
+	f := cmd.Flags()
+	f.StringVar(&q, "search", "", "text in username, display name or e-mail")
+	f.StringVar(&role, "role", "", "only this role")
+	f.StringVar(&group, "group", "", "only members of this group")
+	f.StringVar(&status, "status", "", "enabled, disabled or expired")
+	f.StringVar(&sort, "sort", "", "username, display_name, email, last_login or created; - before it descends")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		query := url.Values{"limit": {"1000"}}
+		for key, value := range map[string]string{"q": q, "role": role, "group": group, "status": status, "sort": sort} {
+			if value != "" {
+				query.Set(key, value)
+			}
+		}
+		all := []admin.AccountView{}
+		for {
+			var page admin.Page[admin.AccountView]
+			if err := a.call(cmd, http.MethodGet, "/accounts", query, nil, &page); err != nil {
+				return err
+			}
+			all = append(all, page.Items...)
+			if page.Next == "" {
+				break
+			}
+			query.Set("cursor", page.Next)
+		}
+		return a.list(all, []string{"NAME", "ROLE", "STATUS", "PROTOCOLS", "GROUPS", "LAST LOGIN"}, accountRows(all))
+	}
+	return cmd
+}
+
+func accountRows(all []admin.AccountView) [][]string {
+	var rows [][]string
+	for _, x := range all {
+		protocols, last := "inherit", "-"
+		if x.Protocols != nil {
+			protocols = strings.Join(*x.Protocols, ",")
+		}
+		if l := x.LastLogin; l != nil {
+			last = when(l.Time) + " " + l.Door + " " + l.Address
+		}
+		rows = append(rows, []string{x.Username, x.Role, x.Status.State, orDash(protocols), orDash(strings.Join(x.Groups, ",")), last})
+	}
+	return rows
+}
+
+func (a *app) accountShow() *cobra.Command {
+	return &cobra.Command{Use: "show NAME", Short: "Show an account", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
+		var x admin.AccountView
+		if err := a.call(cmd, http.MethodGet, "/accounts/"+segment(args[0]), nil, nil, &x); err != nil {
+			return err
+		}
+		return a.show(x, accountPairs(x))
+	}}
+}
+
+func accountPairs(x admin.AccountView) [][2]string {
+	pairs := [][2]string{
+		{"username", x.Username}, {"id", x.ID}, {"display name", x.DisplayName}, {"e-mail", x.Email}, {"role", x.Role},
+		{"status", x.Status.State + because(x.Status)}, {"home", x.Home}, {"allowed from", strings.Join(x.AllowedIPs, ", ")},
+		{"plain FTP", x.PlainFTP}, {"uploads", x.Uploads}, {"groups", strings.Join(x.Groups, ", ")}, {"created", when(x.Created)},
+	}
+	if x.Root != nil {
+		pairs = append(pairs, [2]string{"root", *x.Root})
+	}
+	if x.Protocols != nil {
+		pairs = append(pairs, [2]string{"protocols", orDash(strings.Join(*x.Protocols, ", "))})
+	}
+	if x.ExpiresAt != nil {
+		pairs = append(pairs, [2]string{"expires", when(*x.ExpiresAt)})
+	}
+	if q := x.Quota; q != nil {
+		files := "unlimited"
+		if q.LimitFiles != nil {
+			files = strconv.FormatInt(*q.LimitFiles, 10)
+		}
+		pairs = append(pairs, [2]string{"quota", size(q.LimitBytes) + ", files " + files})
+	}
+	if p := x.Password; p != nil {
+		text := "set " + when(p.Changed)
+		if p.MustChange {
+			text += ", must be changed"
+		}
+		pairs = append(pairs, [2]string{"password", text})
+	}
+	for _, k := range x.Keys {
+		pairs = append(pairs, [2]string{"key", k.Fingerprint + " " + k.Name + " (" + k.ID + ")"})
+	}
+	for _, g := range x.Grants {
+		pairs = append(pairs, [2]string{"grant", grantText(g)})
+	}
+	return pairs
+}
+
+func because(s admin.StatusView) string {
+	if s.Why == "" {
+		return ""
+	}
+	return " (" + s.Why + ")"
+}
+
+func grantText(g admin.GrantView) string {
+	text := g.Path + " " + strings.Join(g.Permissions, ",")
+	if g.At != "" {
+		text += " at /" + g.At
+	}
+	if !g.Recursive {
+		text += ", not recursive"
+	}
+	return text + " (" + g.ID + ")"
+}

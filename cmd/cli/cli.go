@@ -1,0 +1,134 @@
+// Package cli is the command line: every command but serve, config, version and
+// restore talks to a running gateway, over its local socket or by address.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses.
+const (
+	exitRefused = 1 // refused or failed, the reason on standard error
+	exitUsage   = 2
+)
+
+// Streams are what commands read and write.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+	Environ  []string
+}
+
+// app is what the commands share.
+type app struct {
+	Streams
+	version string
+
+	data      string
+	server    string
+	tokenFile string
+	json      bool
+}
+
+// Run carries out a command line and returns the exit status.
+func Run(ctx context.Context, version string, args []string, s Streams) int {
+	a := &app{Streams: s, version: version}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	_, _ = fmt.Fprintln(s.Err, "gatehouse: "+err.Error())
+	var usage *usageError
+	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
+		return exitUsage
+	}
+	return exitRefused
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "gatehouse",
+		Short:         "A file-access gateway: SFTP, FTP and WebDAV over one policy",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q", args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.data, "data", "", "data folder of the gateway (default ./data)")
+	flags.StringVar(&a.server, "server", "", "talk to the gateway at this address, with GATEHOUSE_TOKEN or --token-file, instead of the local socket")
+	flags.StringVar(&a.tokenFile, "token-file", "", "file with the token for --server")
+	flags.BoolVar(&a.json, "json", false, "print JSON, for scripts")
+	root.AddCommand(
+		a.serveCommand(), a.configCommand(), a.versionCommand(), a.doctorCommand(), a.backupCommand(), a.restoreCommand(),
+		a.accountCommand(), a.grantCommand(), a.keyCommand(), a.groupCommand(), a.siteCommand(), a.sessionCommand(),
+		a.lockCommand(), a.eventCommand(), a.quotaCommand(), a.explainCommand(),
+	)
+	return root
+}
+
+// dataFolder is --data, GATEHOUSE_DATA or ./data.
+func (a *app) dataFolder() string {
+	if a.data != "" {
+		return a.data
+	}
+	if d := a.Getenv("GATEHOUSE_DATA"); d != "" {
+		return d
+	}
+	return "./data"
+}
+
+// parent makes a command that only has subcommands.
+func parent(use, short string, children ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("unknown command %q for %q", args[0], cmd.CommandPath())
+		}
+		return cmd.Help()
+	}}
+	cmd.AddCommand(children...)
+	return cmd
+}
+
+// exactly demands n arguments; what they are is in the command's Use.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef("use: %s", cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// atLeast demands n arguments or more.
+func atLeast(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usagef("use: %s", cmd.UseLine())
+		}
+		return nil
+	}
+}

@@ -1,0 +1,241 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"gatehouse/auth"
+	"gatehouse/auth/session"
+	"gatehouse/cmd/metrics"
+	"gatehouse/configs"
+	"gatehouse/policy"
+	"gatehouse/policy/guard"
+	"gatehouse/policy/path"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/backend/local"
+	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
+	"gatehouse/storage/mount"
+	"gatehouse/storage/quota"
+	"gatehouse/storage/seal"
+	"gatehouse/storage/staging"
+	"gatehouse/storage/state"
+	"gatehouse/storage/state/bolt"
+	"gatehouse/storage/state/memory"
+)
+
+// maxStaged bounds how many uploads are staged at once on this node.
+const maxStaged = 10_000
+
+// core is everything below the doors.
+type core struct {
+	data     string
+	state    state.Store
+	sealer   *seal.Sealer
+	events   *events.Log
+	accounts *accounts.Store
+	mounts   *mount.Table
+	quotas   *quota.Ledger
+	locks    *locks.Table
+	sessions *session.Manager
+	metrics  *metrics.Metrics
+	ready    atomic.Bool
+
+	stop context.CancelFunc // ends what follows the store
+	done sync.WaitGroup
+}
+
+// open builds the core from the bottom up. What was opened is closed again
+// where a later step fails.
+func open(ctx context.Context, o Options, log *slog.Logger) (c *core, err error) {
+	conf := o.Config
+	if conf.Data, err = absolute(conf.Data); err != nil {
+		return nil, err
+	}
+	if err := prepareData(conf.Data); err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	c = &core{data: conf.Data, stop: stop, metrics: metrics.New(o.Version)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close(ctx))
+		}
+	}()
+	if err = c.openState(conf); err != nil {
+		return c, err
+	}
+	name, err := node(conf.Data)
+	if err != nil {
+		return c, err
+	}
+	if c.events, err = events.New(ctx, c.state, name); err != nil {
+		return c, fmt.Errorf("open the events: %w", err)
+	}
+	c.done.Go(func() { c.metrics.Follow(ctx, c.events.Follow(ctx)) })
+	if c.accounts, err = accounts.Open(ctx, c.state); err != nil {
+		return c, fmt.Errorf("open the accounts: %w", err)
+	}
+	tree, err := c.openTree(ctx, conf, name, epoch())
+	if err != nil {
+		return c, err
+	}
+	return c, c.openSessions(ctx, conf, tree, name, log)
+}
+
+func (c *core) openState(conf *configs.Loaded) error {
+	var err error
+	if c.sealer, err = openSealer(conf); err != nil {
+		return err
+	}
+	if conf.State.Kind == "memory" {
+		c.state = c.metrics.Store(memory.New())
+		return nil
+	}
+	store, err := bolt.Open(conf.Data, bolt.Options{})
+	if err != nil {
+		return fmt.Errorf("open the store: %w", err)
+	}
+	c.state = c.metrics.Store(store)
+	return nil
+}
+
+func (c *core) openTree(ctx context.Context, conf *configs.Loaded, node, epoch string) (*guard.Tree, error) {
+	mounts, err := openMounts(conf)
+	if err == nil {
+		err = checkClashes(conf)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.mounts, err = mount.New(mounts...); err != nil {
+		return nil, fmt.Errorf("join the mounts: %w", err)
+	}
+	area, err := staging.New(ctx, c.mounts, node, epoch, maxStaged)
+	if err != nil {
+		return nil, fmt.Errorf("prepare staging: %w", err)
+	}
+	c.locks = locks.New(c.state, func(p path.Path) string {
+		m, _ := c.mounts.Of(p)
+		return "locks:" + m.Path.String()
+	})
+	var tree *guard.Tree
+	walk := func(ctx context.Context, folder path.Path) (quota.Amount, error) { return tree.Walk(ctx, folder) }
+	if c.quotas, err = quota.New(ctx, c.state, node, epoch, walk); err != nil {
+		return nil, fmt.Errorf("open the quotas: %w", err)
+	}
+	tree = guard.NewTree(guard.TreeConfig{Mounts: c.mounts, Staging: area, Quotas: c.quotas, Locks: c.locks})
+	return tree, nil
+}
+
+func openMounts(conf *configs.Loaded) ([]mount.Mount, error) {
+	var mounts []mount.Mount
+	for i, m := range conf.Mounts {
+		key := fmt.Sprintf("mounts[%d]", i)
+		dir, err := absolute(m.Dir)
+		if err != nil {
+			return nil, err
+		}
+		conf.Mounts[i].Dir = dir
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return nil, fmt.Errorf("%s.dir: %w", key, err)
+		}
+		fileMode, _ := configs.FileMode(m.FileMode) // Validate has read them
+		dirMode, _ := configs.FileMode(m.DirMode)
+		b, err := local.Open(dir, local.Options{UID: owner(m.UID), GID: owner(m.GID), FileMode: fileMode, DirMode: dirMode})
+		if err != nil {
+			return nil, fmt.Errorf("%s.dir: %w", key, err)
+		}
+		p, err := path.Parse(m.Path)
+		if err != nil {
+			return nil, fmt.Errorf("%s.path: %w", key, err)
+		}
+		mounts = append(mounts, mount.Mount{Path: p, Backend: b, Sync: m.Fsync})
+	}
+	return mounts, nil
+}
+
+// checkClashes refuses mounts that overlap each other or hold the data folder;
+// the default mount, which stands inside it, excepted.
+func checkClashes(conf *configs.Loaded) error {
+	var mounted []mount.Folder
+	for i, m := range conf.Mounts {
+		mounted = append(mounted, mount.Folder{Key: fmt.Sprintf("mounts[%d].dir", i), Dir: m.Dir})
+	}
+	clashes, err := mount.Clashes(mounted, []mount.Folder{{Key: "data", Dir: conf.Data}})
+	if err != nil {
+		return fmt.Errorf("compare the mounts: %w", err)
+	}
+	var problems configs.Problems
+	for _, c := range clashes {
+		problems = append(problems, configs.Problem{Key: c.Key, Why: c.Why})
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// owner is nil for -1: new files stay the process's own.
+func owner(id int) *int {
+	if id < 0 {
+		return nil
+	}
+	return &id
+}
+
+func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *guard.Tree, node string, log *slog.Logger) error {
+	trusted, err := policy.ParsePrefixes(conf.TrustedProxies)
+	if err != nil {
+		return fmt.Errorf("trusted_proxies: %w", err)
+	}
+	proved, err := auth.New(auth.Config{
+		Accounts: c.accounts, State: c.state, Log: log, Key: c.sealer.Derive("failures"), Trusted: trusted,
+	})
+	if err != nil {
+		return fmt.Errorf("open authentication: %w", err)
+	}
+	c.sessions = session.New(ctx, session.Config{
+		Accounts: c.accounts, Auth: proved, Tree: tree, Quotas: c.quotas, Events: c.events, State: c.state, Log: log, Node: node,
+	})
+	c.metrics.Sessions(c.sessions.List)
+	return nil
+}
+
+// close takes the core down from the top.
+func (c *core) close(ctx context.Context) error {
+	var errs []error
+	if c.accounts != nil {
+		errs = append(errs, c.accounts.Close(ctx))
+	}
+	if c.quotas != nil {
+		errs = append(errs, c.quotas.Close(ctx))
+	}
+	if c.events != nil {
+		errs = append(errs, c.events.Close(ctx))
+	}
+	c.stop()
+	c.done.Wait()
+	if c.mounts != nil {
+		errs = append(errs, c.mounts.Close())
+	}
+	if c.state != nil {
+		errs = append(errs, c.state.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// trustedProxies are the configured proxies; Run has parsed them before.
+func trustedProxies(conf *configs.Loaded) proxies {
+	list, err := policy.ParsePrefixes(conf.TrustedProxies)
+	if err != nil {
+		return []netip.Prefix{}
+	}
+	return list
+}

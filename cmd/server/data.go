@@ -1,0 +1,66 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Files of the data folder.
+const (
+	socketName   = "gatehouse.sock"
+	passwordName = "initial-password"
+	nodeName     = "node"
+)
+
+// Socket is where the local socket of a data folder stands.
+func Socket(data string) string { return filepath.Join(data, socketName) }
+
+// prepareData makes the data folder, for its owner alone.
+func prepareData(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look at the data folder: %w", err)
+	}
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return fmt.Errorf("the data folder %s is open to others and cannot be closed: %w", dir, err)
+	}
+	return nil
+}
+
+// node returns this installation's name among nodes, made once.
+func node(dir string) (string, error) {
+	name := filepath.Join(dir, nodeName)
+	text, err := os.ReadFile(name)
+	if err == nil && len(strings.TrimSpace(string(text))) > 0 {
+		return strings.TrimSpace(string(text)), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the node's name: %w", err)
+	}
+	made := hex.EncodeToString(randomBytes(6))
+	if err := os.WriteFile(name, []byte(made+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the node's name: %w", err)
+	}
+	return made, nil
+}
+
+// epoch names this run of the node.
+func epoch() string { return hex.EncodeToString(randomBytes(6)) }
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the program first
+	return b
+}

@@ -1,0 +1,279 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/admin"
+	"gatehouse/configs"
+	"gatehouse/protocols/ftp"
+	"gatehouse/protocols/sftp"
+	"gatehouse/protocols/webdav"
+)
+
+// Names of the doors that outlast the others.
+const (
+	socketDoor  = "local socket"
+	metricsDoor = "metrics"
+)
+
+// maxWebConnections bounds connections of each web listener.
+const maxWebConnections = 4096
+
+// listen opens every address before any of them is served, so that a port that
+// is taken stops the start.
+func (g *gateway) listen(ctx context.Context) error {
+	c := g.options.Config
+	for _, open := range []func(context.Context, *configs.Loaded) error{
+		g.listenSocket, g.listenMetrics, g.listenSFTP, g.listenFTP, g.listenWeb,
+	} {
+		if err := open(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *gateway) closeListeners() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var errs []error
+	for _, d := range g.doors {
+		errs = append(errs, ignoreDeadline(d.shutdown(ctx)))
+	}
+	return errors.Join(errs...)
+}
+
+// add opens a TCP address and keeps the door that serves it.
+func (g *gateway) add(ctx context.Context, name, key, address string, serve func(net.Listener) error, shutdown func(context.Context) error) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen.%s: %w", key, err)
+	}
+	g.doors = append(g.doors, door{
+		name: name, address: l.Addr().String(),
+		serve: func() error { return serve(l) },
+		shutdown: func(ctx context.Context) error {
+			err := shutdown(ctx)
+			if e := l.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
+				return errors.Join(err, e)
+			}
+			return err
+		},
+	})
+	return nil
+}
+
+func (g *gateway) listenSFTP(ctx context.Context, c *configs.Loaded) error {
+	if c.Listen.SFTP == "" {
+		return nil
+	}
+	keys, err := sftp.HostKeys(c.Data, c.SFTP.HostKeys)
+	if err != nil {
+		return err
+	}
+	s, err := sftp.New(sftp.Config{Manager: g.sessions, HostKeys: keys, Log: g.log})
+	if err != nil {
+		return err
+	}
+	g.fingerprints = sftp.Fingerprints(keys)
+	return g.add(ctx, "SFTP", "sftp", c.Listen.SFTP, s.Serve, s.Shutdown)
+}
+
+func (g *gateway) listenFTP(ctx context.Context, c *configs.Loaded) error {
+	first, last, err := configs.PortRange(c.FTP.PassivePorts)
+	if err != nil {
+		return fmt.Errorf("ftp.passive_ports: %w", err)
+	}
+	shared := ftp.Config{
+		Manager: g.sessions, Log: g.log, TLS: g.certs.FTPS, Ports: ftp.NewPorts(first, last),
+		Public: publicAddresses(c.FTP.PublicAddress), Active: c.FTP.Active,
+	}
+	for _, l := range []struct {
+		name, key, address string
+		mode               ftp.Mode
+		require            ftp.Requirement
+	}{
+		{"FTP", "ftp", c.Listen.FTP, ftp.Explicit, ftp.Requirement(c.FTP.TLS)},
+		{"FTPS", "ftps", c.Listen.FTPS, ftp.Implicit, ftp.Required},
+	} {
+		if l.address == "" {
+			continue
+		}
+		one := shared
+		one.Mode, one.Require = l.mode, l.require
+		s, err := ftp.New(one)
+		if err != nil {
+			return err
+		}
+		if err := g.add(ctx, l.name, l.key, l.address, s.Serve, s.Shutdown); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *gateway) listenWeb(ctx context.Context, c *configs.Loaded) error {
+	handler := g.web(c)
+	if c.Listen.HTTPS != "" {
+		s := webServer(handler, g.log)
+		s.TLSConfig = g.certs.HTTPS()
+		serve := func(l net.Listener) error { return s.ServeTLS(bounded(l, maxWebConnections), "", "") }
+		if err := g.add(ctx, "HTTPS", "https", c.Listen.HTTPS, serve, stopWeb(s)); err != nil {
+			return err
+		}
+	}
+	if c.Listen.HTTP == "" {
+		return nil
+	}
+	s := webServer(g.certs.Challenge(handler), g.log)
+	serve := func(l net.Listener) error { return s.Serve(bounded(l, maxWebConnections)) }
+	return g.add(ctx, "HTTP", "http", c.Listen.HTTP, serve, stopWeb(s))
+}
+
+// web is the one tree of addresses below both web listeners.
+func (g *gateway) web(c *configs.Loaded) http.Handler {
+	from := trustedProxies(c)
+	api := admin.New(admin.Config{
+		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Log: g.log,
+		Version: g.options.Version, Hosts: hostsOf(c), Backup: g.backup, Doctor: g.doctor, Connection: from.connection,
+	})
+	dav := webdav.New(webdav.Config{
+		Sessions: g.sessions, Log: g.log, Hosts: hostsOf(c),
+		Origin: func(r *http.Request) webdav.Origin {
+			a, t := from.connection(r)
+			return webdav.Origin{Address: a, Transport: t}
+		},
+	})
+	mux := http.NewServeMux()
+	mux.Handle(admin.Prefix+"/", api.Handler())
+	mux.HandleFunc("/{$}", welcome)
+	return dav.Mount(mux)
+}
+
+// welcome is what a person sees who opens the address in a browser.
+func welcome(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = fmt.Fprintln(w, "This is a Gatehouse gateway. WebDAV is at /dav/, the API at "+admin.Prefix+"/openapi.json.")
+}
+
+// hostsOf are the outside names of the gateway.
+func hostsOf(c *configs.Loaded) []string {
+	hosts := slices.Clone(c.Hosts)
+	if u, err := url.Parse(c.SiteURL); err == nil && u.Hostname() != "" {
+		hosts = append(hosts, u.Hostname(), u.Host)
+	}
+	return append(hosts, c.TLS.ACME.Domains...)
+}
+
+func publicAddresses(rules configs.PublicAddress) []ftp.PublicAddress {
+	var list []ftp.PublicAddress
+	for _, r := range rules {
+		one := ftp.PublicAddress{Address: r.Address}
+		if p, err := configs.ParsePrefix(r.From); err == nil {
+			one.From = p
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+func (g *gateway) listenMetrics(ctx context.Context, c *configs.Loaded) error {
+	if c.Listen.Metrics == "" {
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", g.metrics.Handler())
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/readyz", g.readyz)
+	s := webServer(mux, g.log)
+	return g.add(ctx, metricsDoor, "metrics", c.Listen.Metrics, s.Serve, stopWeb(s))
+}
+
+// readyz says whether new sessions can be served: started, not draining, and
+// the store answers.
+func (g *gateway) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if !g.ready.Load() {
+		http.Error(w, "starting or stopping", http.StatusServiceUnavailable)
+		return
+	}
+	if _, err := g.state.Revision(ctx, "accounts"); err != nil {
+		http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ready")
+}
+
+// listenSocket opens the local socket. A socket file that nobody answers on is
+// what a killed gateway left behind: the store's lock has shown that none runs.
+func (g *gateway) listenSocket(ctx context.Context, c *configs.Loaded) error {
+	name := Socket(c.Data)
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the old local socket: %w", err)
+	}
+	l, err := listenPrivate(ctx, name)
+	if err != nil {
+		return fmt.Errorf("open the local socket: %w", err)
+	}
+	api := admin.New(admin.Config{
+		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Log: g.log,
+		Version: g.options.Version, Backup: g.backup, Doctor: g.doctor, Connection: socketConnection,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", api.Socket())
+	profiles(mux)
+	s := webServer(mux, g.log)
+	s.ConnContext = admin.ConnContext
+	g.doors = append(g.doors, door{
+		name: socketDoor, address: name,
+		serve: func() error { return s.Serve(l) }, shutdown: stopWeb(s),
+	})
+	return nil
+}
+
+// webServer has the limits that every HTTP listener shares. Bodies have no
+// limit in time here: WebDAV moves its own deadlines as bytes move.
+func webServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 15 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		WriteTimeout:      time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// stopWeb lets requests end within ctx, then closes what is left.
+func stopWeb(s *http.Server) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := s.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			return s.Close()
+		}
+		return err
+	}
+}
+
+// closed reports an error that only says that the door was closed.
+func closed(err error) bool {
+	for _, e := range []error{http.ErrServerClosed, sftp.ErrServerClosed, ftp.ErrServerClosed, net.ErrClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return strings.Contains(err.Error(), "use of closed network connection")
+}

@@ -1,0 +1,22 @@
+package server
+
+import (
+	"encoding/hex"
+	"errors"
+	"path/filepath"
+
+	"gatehouse/configs"
+	"gatehouse/storage/seal"
+)
+
+// openSealer takes the key from the configuration, or keeps one in the data folder.
+func openSealer(conf *configs.Loaded) (*seal.Sealer, error) {
+	if conf.SecretKey == "" {
+		return seal.LoadOrMake(filepath.Join(conf.Data, seal.FileName))
+	}
+	key, err := hex.DecodeString(conf.SecretKey)
+	if err != nil || len(key) != 32 {
+		return nil, errors.New("secret_key: takes 64 hexadecimal digits")
+	}
+	return seal.New(key)
+}

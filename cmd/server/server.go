@@ -1,0 +1,204 @@
+// Package server wires the gateway by hand: store, tree, sessions, doors and
+// administration, from a configuration, and takes it down again in order.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"gatehouse/cmd/certs"
+	"gatehouse/configs"
+)
+
+// Options is what Run is given by the command line.
+type Options struct {
+	Config   *configs.Loaded
+	Version  string
+	Out, Err io.Writer
+	Getenv   func(string) string
+	// Reload asks to read certificates and configuration again (SIGHUP).
+	Reload <-chan os.Signal
+	Load   func() (*configs.Loaded, error)
+}
+
+// Run serves until ctx ends, then drains: nobody new, transfers get their grace
+// period, and everything is closed in order.
+func Run(ctx context.Context, o Options) error {
+	level := new(slog.LevelVar)
+	log := newLog(o.Err, o.Config.Log, level)
+	for _, w := range o.Config.Warnings {
+		log.Warn("part of the configuration was not understood", "problem", w)
+	}
+	core, err := open(context.WithoutCancel(ctx), o, log)
+	if err != nil {
+		return err
+	}
+	g := &gateway{core: core, options: o, log: log, level: level}
+	err = g.serve(ctx)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, core.close(closing))
+}
+
+// gateway is a running gateway: the core and its doors.
+type gateway struct {
+	*core
+	options Options
+	log     *slog.Logger
+	level   *slog.LevelVar
+	certs   *certs.Source
+	// fingerprints are those of the SSH host keys, the preferred one first.
+	fingerprints []string
+	doors        []door
+}
+
+// door is a server that listens somewhere.
+type door struct {
+	name     string
+	address  string
+	serve    func() error
+	shutdown func(context.Context) error
+}
+
+func (g *gateway) serve(ctx context.Context) error {
+	var err error
+	c := g.options.Config
+	g.certs, err = certs.New(certs.Config{
+		Dir: c.Data, Certificate: c.TLS.Certificate, Key: c.TLS.Key, Hosts: hostsOf(c),
+		Domains: c.TLS.ACME.Domains, Email: c.TLS.ACME.Email, Directory: c.TLS.ACME.Directory,
+	})
+	if err != nil {
+		return err
+	}
+	password, err := adminPassword(g.options.Getenv)
+	if err != nil {
+		return err
+	}
+	made, err := firstAdmin(ctx, g.accounts, g.sessions, password)
+	if err != nil {
+		return err
+	}
+	if err := g.listen(ctx); err != nil {
+		return errors.Join(err, g.closeListeners())
+	}
+	if err := g.greet(made); err != nil {
+		return errors.Join(err, g.closeListeners())
+	}
+	return g.run(ctx)
+}
+
+// run serves every door until ctx or one of them ends.
+func (g *gateway) run(ctx context.Context) error {
+	group, inner := errgroup.WithContext(ctx)
+	for _, d := range g.doors {
+		group.Go(func() error {
+			if err := d.serve(); err != nil && !closed(err) {
+				return fmt.Errorf("%s: %w", d.name, err)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		for {
+			select {
+			case <-g.options.Reload:
+				g.reload()
+			case <-inner.Done():
+				return nil
+			}
+		}
+	})
+	group.Go(func() error {
+		<-inner.Done()
+		g.ready.Store(false)
+		g.log.Info("the gateway is stopping", "grace", g.options.Config.ShutdownGrace.String())
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.options.Config.ShutdownGrace)
+		defer cancel()
+		return g.drain(grace)
+	})
+	g.ready.Store(true)
+	return group.Wait()
+}
+
+// drain stops the doors at the same time: all share the grace period. The local
+// socket and the health listener go last, so that one can look on.
+func (g *gateway) drain(grace context.Context) error {
+	sessionsDone := make(chan error, 1)
+	go func() { sessionsDone <- g.sessions.Shutdown(grace) }()
+	var first, last errgroup.Group
+	for _, d := range g.doors {
+		group := &first
+		if d.name == socketDoor || d.name == metricsDoor {
+			group = &last
+			continue
+		}
+		group.Go(func() error { return ignoreDeadline(d.shutdown(grace)) })
+	}
+	err := errors.Join(first.Wait(), ignoreDeadline(<-sessionsDone))
+	for _, d := range g.doors {
+		if d.name == socketDoor || d.name == metricsDoor {
+			last.Go(func() error {
+				short, cancel := context.WithTimeout(context.WithoutCancel(grace), time.Second)
+				defer cancel()
+				return ignoreDeadline(d.shutdown(short))
+			})
+		}
+	}
+	return errors.Join(err, last.Wait())
+}
+
+// ignoreDeadline: transfers that outlasted the grace period were cut, as announced.
+func ignoreDeadline(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// reload reads certificates and the log level again; what is wrong is logged and
+// leaves everything as it is.
+func (g *gateway) reload() {
+	if err := g.certs.Reload(); err != nil {
+		g.log.Error("the certificate was not reloaded", "error", err)
+	} else {
+		g.log.Info("the certificate was reloaded")
+	}
+	conf, err := g.options.Load()
+	if err != nil {
+		g.log.Error("the configuration was not reloaded", "error", err)
+		return
+	}
+	g.level.Set(levelOf(conf.Log.Level))
+}
+
+func newLog(w io.Writer, c configs.Log, level *slog.LevelVar) *slog.Logger {
+	level.Set(levelOf(c.Level))
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+func levelOf(name string) slog.Level {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(name)) // Validate knows the names
+	return l
+}
+
+// absolute makes paths of the configuration independent of the working folder.
+func absolute(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find the folder %s: %w", dir, err)
+	}
+	return abs, nil
+}
