@@ -115,7 +115,12 @@ func setup(env *testscript.Env) error {
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("GOROOT", runtime.GOROOT())
 	env.Setenv("PATH", env.Getenv("PATH")+":/usr/sbin:/sbin:"+tools)
-	env.Setenv("SSH_OPTIONS", "-oBatchMode=yes -oStrictHostKeyChecking=no -oUserKnownHostsFile="+filepath.Join(env.WorkDir, "known_hosts"))
+	ssh := filepath.Join(env.WorkDir, "ssh_config")
+	env.Setenv("SSH_CONFIG", ssh)
+	options := "BatchMode yes\nStrictHostKeyChecking no\nUserKnownHostsFile " + filepath.Join(env.WorkDir, "known_hosts") + "\n"
+	if err := os.WriteFile(ssh, []byte(options), 0o600); err != nil {
+		return err
+	}
 	env.Values[gatewayKey{}] = &gateway{}
 	g := env.Values[gatewayKey{}].(*gateway)
 	env.Defer(func() { g.end(syscall.SIGKILL) })

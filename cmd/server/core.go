@@ -123,14 +123,23 @@ func (c *core) openTree(ctx context.Context, conf *configs.Loaded, node, epoch s
 	}
 	c.locks = locks.New(c.state, func(p path.Path) string {
 		m, _ := c.mounts.Of(p)
-		return "locks:" + m.Path.String()
+		return m.Path.String()
 	})
 	var tree *guard.Tree
-	walk := func(ctx context.Context, folder path.Path) (quota.Amount, error) { return tree.Walk(ctx, folder) }
+	made := make(chan struct{}) // the ledger may count before the tree it counts is made
+	walk := func(ctx context.Context, folder path.Path) (quota.Amount, error) {
+		select {
+		case <-made:
+			return tree.Walk(ctx, folder)
+		case <-ctx.Done():
+			return quota.Amount{}, context.Cause(ctx)
+		}
+	}
 	if c.quotas, err = quota.New(ctx, c.state, node, epoch, walk); err != nil {
 		return nil, fmt.Errorf("open the quotas: %w", err)
 	}
 	tree = guard.NewTree(guard.TreeConfig{Mounts: c.mounts, Staging: area, Quotas: c.quotas, Locks: c.locks})
+	close(made)
 	return tree, nil
 }
 

@@ -145,7 +145,7 @@ func (g *gateway) listenWeb(ctx context.Context, c *configs.Loaded) error {
 // web is the one tree of addresses below both web listeners.
 func (g *gateway) web(c *configs.Loaded) http.Handler {
 	from := trustedProxies(c)
-	api := admin.New(admin.Config{
+	g.api = admin.New(admin.Config{
 		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Log: g.log,
 		Version: g.options.Version, Hosts: hostsOf(c), Backup: g.backup, Doctor: g.doctor, Connection: from.connection,
 	})
@@ -157,7 +157,7 @@ func (g *gateway) web(c *configs.Loaded) http.Handler {
 		},
 	})
 	mux := http.NewServeMux()
-	mux.Handle(admin.Prefix+"/", api.Handler())
+	mux.Handle(admin.Prefix+"/", g.api.Handler())
 	mux.HandleFunc("/{$}", welcome)
 	return dav.Mount(mux)
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gatehouse/admin"
 	"gatehouse/cmd/certs"
 	"gatehouse/configs"
 )
@@ -57,6 +58,7 @@ type gateway struct {
 	certs   *certs.Source
 	// fingerprints are those of the SSH host keys, the preferred one first.
 	fingerprints []string
+	api          *admin.API
 	doors        []door
 }
 
@@ -131,6 +133,7 @@ func (g *gateway) run(ctx context.Context) error {
 // drain stops the doors at the same time: all share the grace period. The local
 // socket and the health listener go last, so that one can look on.
 func (g *gateway) drain(grace context.Context) error {
+	g.api.Close() // nobody waits for a browser to log out
 	sessionsDone := make(chan error, 1)
 	go func() { sessionsDone <- g.sessions.Shutdown(grace) }()
 	var first, last errgroup.Group
