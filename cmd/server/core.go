@@ -19,6 +19,7 @@ import (
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/backend/local"
+	"gatehouse/storage/backup"
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
 	"gatehouse/storage/mount"
@@ -57,6 +58,9 @@ func open(ctx context.Context, o Options, log *slog.Logger) (c *core, err error)
 	conf := o.Config
 	if conf.Data, err = absolute(conf.Data); err != nil {
 		return nil, err
+	}
+	if err := backup.Finish(conf.Data); err != nil {
+		return nil, fmt.Errorf("finish a restore that was cut off: %w", err)
 	}
 	if err := prepareData(conf.Data); err != nil {
 		return nil, err
@@ -212,6 +216,7 @@ func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *gua
 	}
 	c.sessions = session.New(ctx, session.Config{
 		Accounts: c.accounts, Auth: proved, Tree: tree, Quotas: c.quotas, Events: c.events, State: c.state, Log: log, Node: node,
+		Key: c.sealer.Derive("sessions"),
 	})
 	c.metrics.Sessions(c.sessions.List)
 	return nil

@@ -58,11 +58,15 @@ type Summary struct {
 // Write writes a backup. What was written before an error is no backup: it
 // lacks its end, and Restore refuses it.
 func Write(ctx context.Context, w io.Writer, passphrase string, src Source) (Summary, error) {
-	sum := Summary{Made: time.Now().UTC().Round(0), Program: src.Program}
 	if len(passphrase) < MinPassphrase {
-		return sum, fmt.Errorf("the passphrase has fewer than %d characters", MinPassphrase)
+		return Summary{}, fmt.Errorf("the passphrase has fewer than %d characters", MinPassphrase)
 	}
-	sealed, err := newSealWriter(w, passphrase)
+	return write(ctx, w, passphrase, presentCost, src)
+}
+
+func write(ctx context.Context, w io.Writer, passphrase string, c cost, src Source) (Summary, error) {
+	sum := Summary{Made: time.Now().UTC().Round(0), Program: src.Program}
+	sealed, err := newSealWriter(w, passphrase, c)
 	if err != nil {
 		return sum, fmt.Errorf("begin the backup: %w", err)
 	}

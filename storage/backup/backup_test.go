@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -22,6 +23,9 @@ import (
 )
 
 const pass = "correct horse battery staple"
+
+// cheap is a cost for tests; TestBackupUnderLoad pays the real one.
+var cheap = cost{passes: 1, memory: 64, threads: 1}
 
 func openBolt(dir string) (state.Store, error) { return bolt.Open(dir, bolt.Options{}) }
 
@@ -80,7 +84,7 @@ func sample(t *testing.T) (container []byte, items []state.Item) {
 	s := memory.New()
 	fill(t, s)
 	var out bytes.Buffer
-	if _, err := Write(t.Context(), &out, pass, Source{State: s, Files: files(t), Program: "1.2.3"}); err != nil {
+	if _, err := write(t.Context(), &out, pass, cheap, Source{State: s, Files: files(t), Program: "1.2.3"}); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes(), dump(t, s)
@@ -232,6 +236,12 @@ func TestFailuresAtTheWayLeaveNothing(t *testing.T) {
 			})
 			return err
 		},
+		"the store stops in between": func(dir string) error {
+			_, err := Restore(t.Context(), bytes.NewReader(container), pass, dir, func(string) (state.Store, error) {
+				return lazy{memory.New()}, nil
+			})
+			return err
+		},
 		"it is stopped": func(dir string) error {
 			_, err := Restore(ended, bytes.NewReader(container), pass, dir, openBolt)
 			return err
@@ -251,6 +261,11 @@ func TestFailuresAtTheWayLeaveNothing(t *testing.T) {
 		}
 	}
 }
+
+// lazy says that it has loaded, and did not.
+type lazy struct{ state.Store }
+
+func (lazy) Load(context.Context, iter.Seq2[state.Item, error]) error { return nil }
 
 type failing struct{ err error }
 
@@ -279,7 +294,7 @@ func TestNamesThatLeadOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		src := Source{State: memory.New(), Files: []File{{Name: name, Path: path}}}
-		if _, err := Write(t.Context(), io.Discard, pass, src); err == nil {
+		if _, err := write(t.Context(), io.Discard, pass, cheap, src); err == nil {
 			t.Errorf("%q was written", name)
 		}
 		parent := t.TempDir()
@@ -296,7 +311,7 @@ func TestNamesThatLeadOut(t *testing.T) {
 func crafted(t *testing.T, name string) io.Reader {
 	t.Helper()
 	var out bytes.Buffer
-	sealed, err := newSealWriter(&out, pass)
+	sealed, err := newSealWriter(&out, pass, cheap)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,72 +324,6 @@ func crafted(t *testing.T, name string) io.Reader {
 		t.Fatal(err)
 	}
 	return &out
-}
-
-// A restore was cut off by a loss of power: before it was whole it is gone,
-// after that it is completed.
-func TestFinish(t *testing.T) {
-	t.Run("nothing to do", func(t *testing.T) {
-		dir := t.TempDir()
-		if err := errors.Join(Finish(dir), Finish(filepath.Join(dir, "missing"))); err != nil {
-			t.Error(err)
-		}
-		if left := names(t, dir); len(left) > 0 {
-			t.Errorf("it has %q", left)
-		}
-	})
-	t.Run("cut off while it was built", func(t *testing.T) {
-		dir := t.TempDir()
-		write(t, filepath.Join(dir, building, "keys", "a"))
-		if err := Finish(dir); err != nil {
-			t.Fatal(err)
-		}
-		if left := names(t, dir); len(left) > 0 {
-			t.Errorf("it has %q", left)
-		}
-	})
-	t.Run("cut off while its files went up", func(t *testing.T) {
-		dir := t.TempDir()
-		write(t, filepath.Join(dir, "events.db"))
-		write(t, filepath.Join(dir, whole, "keys", "a"))
-		write(t, filepath.Join(dir, whole, "state.db"))
-		if _, err := Restore(t.Context(), bytes.NewReader(nil), pass, dir, openBolt); !errors.Is(err, ErrNotEmpty) {
-			t.Errorf("restored over it: %v", err)
-		}
-		if err := Finish(dir); err != nil {
-			t.Fatal(err)
-		}
-		if left := names(t, dir); !slices.Equal(left, []string{"events.db", "keys", "state.db"}) {
-			t.Errorf("it has %q", left)
-		}
-	})
-	t.Run("another restore runs", func(t *testing.T) {
-		dir := t.TempDir()
-		unlock, err := lock(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dir, building, "a"))
-		if err := Finish(dir); err == nil {
-			t.Error("it was taken away")
-		}
-		if err := unlock(); err != nil {
-			t.Fatal(err)
-		}
-		if err := Finish(dir); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func write(t *testing.T, path string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // A backup of a store that is written to is of one moment: each writer writes a

@@ -99,8 +99,8 @@ type sealWriter struct {
 	plain []byte
 }
 
-func newSealWriter(w io.Writer, passphrase string) (*sealWriter, error) {
-	head := header(presentCost)
+func newSealWriter(w io.Writer, passphrase string, c cost) (*sealWriter, error) {
+	head := header(c)
 	c, salt, err := parseHeader(head)
 	if err != nil {
 		return nil, err

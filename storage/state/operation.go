@@ -10,7 +10,8 @@ import (
 // text, made by NewOperationID. Empty asks for no such protection.
 type OperationID string
 
-// OperationLife is how long an operation id is remembered.
+// OperationLife is how long an operation id is remembered; that of a call that
+// ended in an error, or only looked, is not.
 const OperationLife = 10 * time.Minute
 
 // NewOperationID returns an id that was never used.

@@ -100,7 +100,7 @@ func (s *Store) changed(ctx context.Context, scope string, after uint64) (piece 
 			return nil
 		}
 		log := tx.Bucket(changesBucket)
-		if after > present || log.Get(numbered(scope, after+1)) == nil {
+		if log.Get(numbered(scope, after+1)) == nil {
 			piece = watch.Piece{Cut: true, Upto: present}
 			return nil
 		}

@@ -163,6 +163,48 @@ func TestWhatWaitsCanBeGivenUp(t *testing.T) {
 	})
 }
 
+func TestWhatWasNotBegunCanBeGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open1(t)
+		defer closed(t, s)
+		s.records.last = 2 // it waits for a second one
+		ctx, cancel := context.WithTimeout(t.Context(), groupPatience/2)
+		defer cancel()
+		if err := put(ctx, s, "s", "a"); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, state.ErrUnknown) {
+			t.Errorf("given up: %v", err)
+		}
+		time.Sleep(time.Second)
+		if _, err := s.Get(t.Context(), "s", "a"); !errors.Is(err, state.ErrNotFound) {
+			t.Errorf("it was made all the same: %v", err)
+		}
+	})
+}
+
+func TestCloseWaitsForWhatWasBegun(t *testing.T) {
+	for range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			s := open1(t)
+			held, release := hold(s)
+			var all sync.WaitGroup
+			begin := func(name string) {
+				all.Go(func() {
+					if err := put(t.Context(), s, "s", name); err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
+				})
+			}
+			begin("first")
+			<-held
+			begin("second")
+			synctest.Wait()
+			all.Go(func() { closed(t, s) })
+			synctest.Wait()
+			release()
+			all.Wait()
+		})
+	}
+}
+
 func TestWatchersHearWhatItsCallerDidNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open1(t)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -217,7 +216,7 @@ func snapshot(db *bbolt.DB, path string) (err error) {
 		}
 	}()
 	err = db.View(func(tx *bbolt.Tx) error {
-		_, err := tx.WriteTo(io.Writer(aside))
+		_, err := tx.WriteTo(aside)
 		return err
 	})
 	if err == nil {

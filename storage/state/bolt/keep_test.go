@@ -3,6 +3,7 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,10 @@ func TestSweep(t *testing.T) {
 		if _, err := s.Apply(t.Context(), renewed); err != nil {
 			t.Fatal(err)
 		}
+		lives := keys(t, s.records, recordsBucket) - 1 + keys(t, s.records, countersBucket) + keys(t, s.records, madeBucket)
+		if n := keys(t, s.records, expiryBucket); n != lives {
+			t.Errorf("%d keys in the index for %d lives", n, lives)
+		}
 		time.Sleep(5 * time.Minute)
 		if r, c := keys(t, s.records, recordsBucket), keys(t, s.records, countersBucket); r != 2 || c != 0 {
 			t.Errorf("%d records and %d counters are left, want 2 and 0", r, c)
@@ -100,6 +105,22 @@ func TestSweep(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The index says that a record's life has ended, the record does not: it stays.
+func TestASweepTrustsTheRecord(t *testing.T) {
+	s := open1(t)
+	defer closed(t, s)
+	if err := put(t.Context(), s, "s", "a"); err != nil {
+		t.Fatal(err)
+	}
+	err := s.records.db.Update(func(tx *bbolt.Tx) error { return expire(tx, recordsBucket, key("s", "a"), 0, 1) })
+	if err := errors.Join(err, s.sweep(t.Context(), s.records)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "s", "a"); err != nil || keys(t, s.records, expiryBucket) != 0 {
+		t.Errorf("get: %v, %d keys in the index", err, keys(t, s.records, expiryBucket))
+	}
 }
 
 func TestTheChangeLogIsBounded(t *testing.T) {
@@ -144,6 +165,32 @@ func TestLongTrim(t *testing.T) {
 	}
 	if n := keys(t, s.streams, entriesBucket); n != trimSize-7 {
 		t.Errorf("%d entries are left, want %d", n, trimSize-7)
+	}
+}
+
+// A dump never begins while one of the files is committed.
+func TestSnapshotsWaitForACommit(t *testing.T) {
+	s := open1(t)
+	defer closed(t, s)
+	s.moment.RLock() // as a commit does
+	begun := make(chan error, 1)
+	go func() {
+		records, streams, err := s.snapshots()
+		if err == nil {
+			err = errors.Join(records.Rollback(), streams.Rollback())
+		}
+		begun <- err
+	}()
+	for s.moment.TryRLock() { // until somebody waits for the commit
+		s.moment.RUnlock()
+		if len(begun) > 0 {
+			t.Fatal("it did not wait")
+		}
+		runtime.Gosched()
+	}
+	s.moment.RUnlock()
+	if err := <-begun; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -134,6 +134,9 @@ func TestClockSetBack(t *testing.T) {
 	if v := do(t, &s, state.Window{Name: "w", Period: time.Minute, Add: 1}, now.Add(-time.Hour)); v.Count != 2 {
 		t.Errorf("counts %d", v.Count)
 	}
+	if v := do(t, &s, state.Window{Name: "w", Period: time.Minute}, now.Add(30*time.Second)); v.Count != 2 {
+		t.Errorf("half a minute later it counts %d", v.Count)
+	}
 	if v := do(t, &s, state.Window{Name: "w", Period: time.Minute}, now.Add(time.Minute)); v.Count != 0 {
 		t.Errorf("still counts %d", v.Count)
 	}

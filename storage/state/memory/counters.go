@@ -20,6 +20,9 @@ func (s *Store) Count(ctx context.Context, scope string, op state.CounterOp) (st
 	defer s.mu.Unlock()
 	now := time.Now()
 	name, id := counter.Name(op)
+	if counter.Looks(op) {
+		return s.counter(scope, name, now).Do(op, now)
+	}
 	made := operation{'c', scope, id}
 	if v, ok := s.before(made, now); ok {
 		return clone(v.(state.CounterValue)), nil

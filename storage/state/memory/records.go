@@ -76,10 +76,14 @@ func (s *Store) Revision(ctx context.Context, scope string) (uint64, error) {
 		return 0, err
 	}
 	defer s.mu.Unlock()
+	return s.revision(scope), nil
+}
+
+func (s *Store) revision(scope string) uint64 {
 	if sc := s.scopes[scope]; sc != nil {
-		return sc.revision, nil
+		return sc.revision
 	}
-	return 0, nil
+	return 0
 }
 
 // Apply implements state.Store.
@@ -101,6 +105,9 @@ func (s *Store) Apply(ctx context.Context, b state.Batch) (state.Result, error) 
 			return state.Result{}, &state.ConflictError{Name: c.Name, Revision: r.Revision}
 		}
 	}
+	if len(b.Puts)+len(b.Deletes) == 0 {
+		return state.Result{Revision: s.revision(b.Scope)}, nil
+	}
 	result := s.write(b, now)
 	s.remember(op, now, result)
 	return result, nil
@@ -108,12 +115,6 @@ func (s *Store) Apply(ctx context.Context, b state.Batch) (state.Result, error) 
 
 // write makes a batch whose checks hold.
 func (s *Store) write(b state.Batch, now time.Time) state.Result {
-	if len(b.Puts)+len(b.Deletes) == 0 {
-		if sc := s.scopes[b.Scope]; sc != nil {
-			return state.Result{Revision: sc.revision}
-		}
-		return state.Result{}
-	}
 	sc := s.scope(b.Scope)
 	sc.revision++
 	var changes []state.Change

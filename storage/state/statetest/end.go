@@ -12,6 +12,7 @@ var endTests = []test{
 	{"a closed store refuses everything", func(e *env) {
 		e.put("s", "a", "1")
 		changes := e.watch(e.Context(), "s", 1)
+		e.pass(1) // it waits by now
 		if err := e.s.Close(); err != nil {
 			e.Fatalf("close: %v", err)
 		}
