@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -113,7 +112,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("DATA", filepath.Join(env.WorkDir, "data"))
 	env.Setenv("GATEHOUSE_DATA", filepath.Join(env.WorkDir, "data"))
 	env.Setenv("HOME", env.WorkDir)
-	env.Setenv("GOROOT", runtime.GOROOT())
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return fmt.Errorf("ask go for its root: %w", err)
+	}
+	env.Setenv("GOROOT", strings.TrimSpace(string(goroot)))
 	env.Setenv("PATH", env.Getenv("PATH")+":/usr/sbin:/sbin:"+tools)
 	ssh := filepath.Join(env.WorkDir, "ssh_config")
 	env.Setenv("SSH_CONFIG", ssh)
