@@ -54,18 +54,25 @@ type Ban struct {
 	Until   time.Time `json:"until"`
 }
 
-func (f *failures) mac(parts ...string) []byte {
+func (f *failures) mac(parts ...string) []byte { return f.sum(parts...)[:macSize] }
+
+func (f *failures) sum(parts ...string) []byte {
 	m := hmac.New(sha256.New, f.key)
 	for _, p := range parts {
 		fmt.Fprintf(m, "%d:%s", len(p), p)
 	}
-	return m.Sum(nil)[:macSize]
+	return m.Sum(nil)
+}
+
+// nobody stands for a name that no account has: of one length, whatever was sent.
+func (f *failures) nobody(name string) string {
+	return "nobody-" + base64.RawURLEncoding.EncodeToString(f.sum("nobody", name)[:12])
 }
 
 // locked returns until when an account is locked, the zero time where it is not,
 // and whether there is anything to forget.
 func (f *failures) locked(ctx context.Context, site policy.Site, id string) (until time.Time, failed bool, err error) {
-	if site.Lockout.Failures <= 0 || id == "" {
+	if site.Lockout.Failures <= 0 {
 		return time.Time{}, false, nil
 	}
 	l, revision, err := f.lock(ctx, id)
@@ -94,7 +101,7 @@ func (f *failures) lock(ctx context.Context, id string) (lock, uint64, error) {
 // A secret that failed already within the period does not count again.
 func (f *failures) fail(ctx context.Context, site policy.Site, id, secret string) (started bool, err error) {
 	period, err := time.ParseDuration(site.Lockout.Period)
-	if err != nil || period <= 0 || site.Lockout.Failures <= 0 || id == "" {
+	if err != nil || period <= 0 || site.Lockout.Failures <= 0 {
 		return false, nil
 	}
 	mac := f.mac("secret", id, secret)

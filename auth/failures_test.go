@@ -41,6 +41,12 @@ func TestLockoutAfterDifferentSecrets(t *testing.T) {
 		// More failures do not lengthen the lock.
 		time.Sleep(14 * time.Minute)
 		w.prove(t, attempt("alice", "four"), Once)
+		if got := w.prove(t, attempt("alice", "correct horse"), Once); got != policy.RuleLockout {
+			t.Errorf("a failure while locked unlocks: rule %q", got)
+		}
+		if got := w.prove(t, attempt("alice", "correct horse"), Once); got != policy.RuleLockout {
+			t.Errorf("the right password while locked unlocks: rule %q", got)
+		}
 		time.Sleep(time.Minute)
 		if got := w.prove(t, attempt("alice", "correct horse"), Once); got != policy.RuleAdmitted {
 			t.Errorf("after the period: got rule %q, want %q", got, policy.RuleAdmitted)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -111,17 +110,4 @@ func (h hasher) verify(phc string, password []byte) (ok, old bool, err error) {
 	}
 	got := h.compute(password, salt, p)
 	return subtle.ConstantTimeCompare(got, want) == 1, p != h.params, nil
-}
-
-// Floor is how long a refusal takes at least: the time of the dearest hash in
-// the store, so that an account that has it answers no later than one without.
-func (z *Authenticator) Floor() time.Duration {
-	dearest := z.hasher.params.cost()
-	for _, scheme := range z.accounts.PasswordSchemes() {
-		if p, err := parseScheme(scheme); err == nil {
-			dearest = max(dearest, p.cost())
-		}
-	}
-	ratio := dearest / z.hasher.params.cost()
-	return time.Duration(float64(z.base.Load()) * ratio * 1.5)
 }

@@ -79,9 +79,28 @@ func (z *Authenticator) meet(ctx context.Context, a Attempt) (Proof, error) {
 	if p.Attempt.Banned, err = z.failures.banned(ctx, site, a.Address); err != nil {
 		return Proof{}, err
 	}
-	until, failed, err := z.failures.locked(ctx, site, account.ID)
-	p.Attempt.Locked, p.failed = !until.IsZero(), failed
+	until, failed, err := z.failures.locked(ctx, site, z.subject(p, a))
+	// Nobody's name is locked like any other, so that it costs the same; the
+	// refusal is named for what it is.
+	p.Attempt.Locked, p.failed = !until.IsZero() && account.ID != "", failed
 	return p, err
+}
+
+// subject is whose failures are counted: the account's or, where there is none,
+// those of the name.
+func (z *Authenticator) subject(p Proof, a Attempt) string {
+	if p.Account.ID != "" {
+		return p.Account.ID
+	}
+	return z.failures.nobody(claimed(a))
+}
+
+// claimed is the name that the client sent, in the form in which names are compared.
+func claimed(a Attempt) string {
+	if name, err := accounts.Canonical(a.Account); err == nil {
+		return name
+	}
+	return a.Account
 }
 
 func kindOf(a Attempt) policy.CredentialKind {
@@ -128,7 +147,11 @@ func (z *Authenticator) hashOnce(ctx context.Context, p *Proof, a Attempt, phc s
 	}
 	defer z.slots.release()
 	password := prepare(a.Password)
+	began := time.Now()
 	right, old, err := z.hasher.verify(phc, password)
+	if err == nil && !old {
+		z.took(time.Since(began))
+	}
 	if err != nil {
 		z.log.Warn("a password hash cannot be used", "account", p.Account.Name, "error", err)
 		right, old, err = z.hasher.verify(z.dummy, password)
@@ -181,34 +204,18 @@ func (z *Authenticator) remember(ctx context.Context, p *Proof, a Attempt, right
 		if p.Attempt.Locked || !p.failed || !p.hashed {
 			return nil
 		}
-		return z.failures.forget(ctx, p.Account.ID)
+		return z.failures.forget(ctx, p.Account.ID) // only an account's password is ever right
 	}
 	site := p.Effective.Site()
-	if p.LockStarted, err = z.failures.fail(ctx, site, p.Account.ID, a.Password); err != nil {
+	started, err := z.failures.fail(ctx, site, z.subject(*p, a), a.Password)
+	if err != nil {
 		return fmt.Errorf("count a failed login: %w", err)
 	}
-	name, err := accounts.Canonical(a.Account)
-	if err != nil {
-		name = a.Account
-	}
-	if p.BanStarted, err = z.failures.suspect(ctx, site, a.Address, name, a.Password); err != nil {
+	p.LockStarted = started && p.Account.ID != ""
+	if p.BanStarted, err = z.failures.suspect(ctx, site, a.Address, claimed(a), a.Password); err != nil {
 		return fmt.Errorf("count a failed login: %w", err)
 	}
 	return nil
-}
-
-// Settle waits until a refusal that began at a moment may be told.
-func (z *Authenticator) Settle(ctx context.Context, began time.Time) {
-	left := time.Until(began.Add(z.Floor()))
-	if left <= 0 {
-		return
-	}
-	t := time.NewTimer(left)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // LogValue leaves everything secret out.

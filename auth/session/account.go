@@ -33,7 +33,21 @@ func (m *Manager) CreateAccount(ctx context.Context, a accounts.Account, passwor
 	if err := m.setQuota(ctx, a.Home, effective.HomeQuota()); err != nil {
 		return accounts.Account{}, err
 	}
-	return m.accounts.Create(ctx, a)
+	made, err := m.accounts.Create(ctx, a)
+	if errors.Is(err, accounts.ErrExists) {
+		// Somebody made it meanwhile: the quota is theirs.
+		return accounts.Account{}, errors.Join(err, m.restoreQuota(ctx, a))
+	}
+	return made, err
+}
+
+// restoreQuota puts back what an account of the same name and home is to have.
+func (m *Manager) restoreQuota(ctx context.Context, a accounts.Account) error {
+	other, effective, err := m.accounts.Look(ctx, a.Name)
+	if err != nil || other.Home != a.Home {
+		return err
+	}
+	return m.setQuota(ctx, other.Home, effective.HomeQuota())
 }
 
 // ChangeAccount is accounts.Update, with what a change asks for around it: a new
@@ -51,12 +65,8 @@ func (m *Manager) ChangeAccount(ctx context.Context, name string, revision uint6
 		return accounts.Account{}, err
 	}
 	if planned.Home != before.Home && !planned.Home.IsRoot() {
-		if there, err := m.homeThere(ctx, planned.Home); err != nil {
+		if err := m.newHome(ctx, planned); err != nil {
 			return accounts.Account{}, err
-		} else if !there {
-			if err := m.mkdirHome(ctx, planned); err != nil {
-				return accounts.Account{}, err
-			}
 		}
 	}
 	had, err := m.accounts.Effective(ctx, before)
@@ -68,6 +78,19 @@ func (m *Manager) ChangeAccount(ctx context.Context, name string, revision uint6
 		return accounts.Account{}, err
 	}
 	return now, m.moveQuota(ctx, before, had, now)
+}
+
+// newHome makes the folder that an account's home is to be from now on, where
+// it is missing.
+func (m *Manager) newHome(ctx context.Context, a accounts.Account) error {
+	if err := m.finishBelow(ctx, a.Home); err != nil {
+		return err
+	}
+	there, err := m.homeThere(ctx, a.Home)
+	if err != nil || there {
+		return err
+	}
+	return m.mkdirHome(ctx, a)
 }
 
 // moveQuota brings the ledger in line with a changed account.
@@ -110,7 +133,7 @@ func (m *Manager) SetPassword(ctx context.Context, name, password string, mustCh
 	if err != nil {
 		return accounts.Account{}, err
 	}
-	m.cutStale(changed.ID)
+	m.judgeAccount(changed.ID)
 	return changed, m.auth.Unlock(ctx, changed.ID)
 }
 
@@ -122,7 +145,7 @@ func (m *Manager) DeleteAccount(ctx context.Context, name string, revision uint6
 	if err != nil {
 		return err
 	}
-	m.cutStale(left.ID)
+	m.judgeAccount(left.ID)
 	if err := m.finish(ctx, left); err != nil {
 		if errors.Is(err, context.Canceled) {
 			return fmt.Errorf("the account is deleted, its home will be: %w", err)
@@ -130,11 +153,4 @@ func (m *Manager) DeleteAccount(ctx context.Context, name string, revision uint6
 		m.log.Warn("the home of a deleted account is still there", "account", left.Name, "error", err)
 	}
 	return nil
-}
-
-// cutStale judges an account's sessions now, before the change comes around.
-func (m *Manager) cutStale(id string) {
-	for _, s := range m.table.all(id) {
-		m.judge(s)
-	}
 }

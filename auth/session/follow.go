@@ -15,13 +15,19 @@ const rejudge = 10 * time.Minute
 // follow keeps the open sessions true to the present policy.
 func (m *Manager) follow(changes <-chan accounts.Change) {
 	for c := range changes {
-		account := ""
 		if c.Kind == accounts.KindAccount {
-			account = c.ID
+			m.judgeAccount(c.ID)
+			continue
 		}
-		for _, s := range m.table.all(account) {
+		for _, s := range m.table.all() {
 			m.judge(s)
 		}
+	}
+}
+
+func (m *Manager) judgeAccount(id string) {
+	for _, s := range m.table.of(id) {
+		m.judge(s)
 	}
 }
 

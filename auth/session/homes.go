@@ -143,6 +143,13 @@ func (m *Manager) finishBelow(ctx context.Context, home path.Path) error {
 func (m *Manager) finish(ctx context.Context, l accounts.Leaving) error {
 	m.homes.work.Lock()
 	defer m.homes.work.Unlock()
+	// Who was here first may have finished it, and a new home may be there by now.
+	if _, err := m.accounts.Leaving(ctx, l.ID); err != nil {
+		if errors.Is(err, accounts.ErrNotFound) {
+			return nil
+		}
+		return fmt.Errorf("look for the home of %s, which is deleted: %w", l.Name, err)
+	}
 	if !l.Home.IsRoot() {
 		if err := m.clear(ctx, l); err != nil {
 			return fmt.Errorf("see to the home of %s, which is deleted: %w", l.Name, err)
@@ -152,6 +159,10 @@ func (m *Manager) finish(ctx context.Context, l accounts.Leaving) error {
 }
 
 func (m *Manager) clear(ctx context.Context, l accounts.Leaving) error {
+	if other := m.accounts.HomeIn(l.Home, l.ID); other != "" {
+		m.log.Warn("the home of a deleted account is another's by now, and stays", "account", l.Name, "other", other)
+		return nil
+	}
 	if m.quotas != nil {
 		if err := m.quotas.Drop(ctx, l.Home); err != nil {
 			return err

@@ -185,7 +185,9 @@ func attemptedName(a auth.Attempt, p auth.Proof) string {
 
 // OffersKey reports whether an offered public key would be taken for the
 // account, so that SSH can answer the query. It admits nobody.
-func (m *Manager) OffersKey(ctx context.Context, a auth.Attempt) bool { return m.auth.OffersKey(ctx, a) }
+func (m *Manager) OffersKey(ctx context.Context, a auth.Attempt) bool {
+	return m.auth.OffersKey(ctx, a)
+}
 
 // AllowsPlainFTP reports whether USER may go on without TLS.
 func (m *Manager) AllowsPlainFTP(ctx context.Context, account string, _ netip.Addr) bool {

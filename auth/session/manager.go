@@ -28,6 +28,9 @@ const (
 	ruleShutdown policy.Rule = "shutdown" // of the gateway
 )
 
+// patience is how long the end of a session waits for the log.
+const patience = 5 * time.Second
+
 // ErrShuttingDown is what an attempt hears while the gateway stops.
 var ErrShuttingDown = errors.New("the gateway is shutting down")
 
@@ -97,7 +100,7 @@ func New(ctx context.Context, c Config) *Manager {
 
 // List describes the open sessions, the oldest first.
 func (m *Manager) List() []Description {
-	all := m.table.all("")
+	all := m.table.all()
 	list := make([]Description, len(all))
 	for i, s := range all {
 		list[i] = s.describe()
@@ -136,8 +139,8 @@ func (m *Manager) Unlock(ctx context.Context, name string) error {
 // Those that were cut for it are an error.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	empty := m.table.close()
-	for _, s := range m.table.all("") {
-		m.endUnused(s, 0)
+	for _, s := range m.table.all() {
+		m.drain(s)
 	}
 	var cut int
 	select {
@@ -153,15 +156,25 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+// drain ends a session that has nothing to finish: without a request, or at a
+// door where every request stands for itself.
+func (m *Manager) drain(s *Session) {
+	if !s.door.IsFile() {
+		m.end(s, policy.Decision{})
+		return
+	}
+	m.endUnused(s)
+}
+
 // cutAll cuts every session, and waits a moment for their ends to be in the log.
 func (m *Manager) cutAll(empty <-chan struct{}) int {
 	cut := 0
-	for _, s := range m.table.all("") {
+	for _, s := range m.table.all() {
 		if m.end(s, policy.Decision{Rule: ruleShutdown, Because: "the gateway stops"}) {
 			cut++
 		}
 	}
-	late := time.NewTimer(2 * time.Second)
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
 	case <-empty:
@@ -173,16 +186,24 @@ func (m *Manager) cutAll(empty <-chan struct{}) int {
 // end ends a session; the zero decision is the client's own wish. It never
 // blocks on the network, the disk or the store. False where it had ended.
 func (m *Manager) end(s *Session, d policy.Decision) bool {
-	if !m.table.leave(s) {
+	if !m.table.leave(s, causeOf(d)) {
 		return false
 	}
 	m.left(s, d)
 	return true
 }
 
-// endUnused ends a session of requests that has had none for so long.
-func (m *Manager) endUnused(s *Session, idle time.Duration) {
-	if m.table.leaveUnused(s, idle) {
+// causeOf is why a session's context ends.
+func causeOf(d policy.Decision) error {
+	if d.Rule == "" {
+		return context.Canceled
+	}
+	return &CutError{Decision: d}
+}
+
+// endUnused ends a session of requests that has had none for long enough.
+func (m *Manager) endUnused(s *Session) {
+	if m.table.leaveUnused(s, m.idle) {
 		m.left(s, policy.Decision{})
 	}
 }
@@ -190,20 +211,21 @@ func (m *Manager) endUnused(s *Session, idle time.Duration) {
 // left does what follows a session's leaving the table.
 func (m *Manager) left(s *Session, d policy.Decision) {
 	s.silence()
-	cause := error(context.Canceled)
 	e := events.Event{Time: time.Now(), Kind: events.Logout, Outcome: events.OK}
 	if d.Rule != "" {
-		cause = &CutError{Decision: d}
 		e.Kind, e.Outcome, e.Rule, e.Reason = events.Cut, events.WasCut, string(d.Rule), d.Because
 	}
-	s.cancel(cause)
-	s.fs.Close(cause)
+	s.fs.Close(causeOf(d))
 	e.Took = time.Since(s.since)
 	s.log.Info("session closed", "rule", e.Rule)
-	// The log may wait for the store; who ends a session does not.
+	// The log waits for the store; who ends a session does not.
 	go func() {
 		defer m.table.gone()
-		m.events.Note(s.sign(e))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), patience)
+		defer cancel()
+		if err := m.events.Record(ctx, s.sign(e)); err != nil {
+			s.log.Error("the end of a session was not recorded", "error", err)
+		}
 	}()
 }
 

@@ -113,24 +113,31 @@ func (s *Session) hold() {
 	}
 }
 
-// release ends a request. After the last one the session ends when it stays idle.
+// release ends a request. After the last one the session ends when it stays
+// idle, and at once while the gateway stops.
 func (s *Session) release() {
 	s.touch()
+	s.manager.table.release(s, s.manager.idle)
+}
+
+// letGo is release, under the table's lock.
+func (s *Session) letGo(idle time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.requests--; s.requests > 0 || s.ended {
 		return
 	}
+	s.unused = time.Now()
 	if s.idle != nil {
-		s.idle.Reset(s.manager.idle)
+		s.idle.Reset(idle)
 		return
 	}
-	s.idle = time.AfterFunc(s.manager.idle, func() { s.manager.endUnused(s, s.manager.idle) })
+	s.idle = time.AfterFunc(idle, func() { s.manager.endUnused(s) })
 }
 
-// unused reports whether a session of requests has had none for so long.
-func (s *Session) unused(idle time.Duration) bool {
+// isUnused reports whether a session of requests has had none for so long.
+func (s *Session) isUnused(idle time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.idle != nil && s.requests == 0 && time.Since(time.Unix(0, s.active.Load())) >= idle
+	return s.idle != nil && s.requests == 0 && time.Since(s.unused) >= idle
 }

@@ -225,3 +225,20 @@ func TestRequestSessionCountsOnce(t *testing.T) {
 		t.Errorf("got rule %q, want %q", got, policy.RuleSessionsAccount)
 	}
 }
+
+// A request is judged by the present policy also while the session itself waits
+// to be judged.
+func TestRequestIsJudgedBeforeItsSession(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	s, done := w.request(webdav("alice"))
+	done()
+	s.judging.Lock()
+	defer s.judging.Unlock()
+	_, err := w.accounts.Disable(t.Context(), "alice", "admin", "", accounts.Guarded)
+	w.must(err)
+	_, _, err = w.Request(t.Context(), webdav("alice"))
+	if refused, ok := errors.AsType[*auth.RefusedError](err); !ok || refused.Decision.Rule != policy.RuleStatus {
+		t.Errorf("got %v, want a refusal by the status", err)
+	}
+}

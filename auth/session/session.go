@@ -68,6 +68,7 @@ type Session struct {
 	moment   *time.Timer // when time alone changes the decision
 	idle     *time.Timer // of a session of requests
 	requests int
+	unused   time.Time // since when there are no requests
 	ended    bool
 }
 

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -15,7 +17,7 @@ import (
 type table struct {
 	mu       sync.Mutex // guards what follows
 	sessions map[string]*Session
-	accounts map[string]int
+	accounts map[string]map[*Session]bool // by id
 	from     map[netip.Addr]int
 	leaving  int           // sessions that are out and whose end is not in the log yet
 	closed   bool          // nobody is admitted any more
@@ -24,7 +26,7 @@ type table struct {
 
 func newTable() *table {
 	return &table{
-		sessions: make(map[string]*Session), accounts: make(map[string]int),
+		sessions: make(map[string]*Session), accounts: make(map[string]map[*Session]bool),
 		from: make(map[netip.Addr]int), empty: make(chan struct{}),
 	}
 }
@@ -80,32 +82,57 @@ func (t *table) joinOrEnter(s *Session, judge func(policy.Sessions) policy.Decis
 
 func (t *table) add(s *Session) {
 	t.sessions[s.id] = s
-	t.accounts[s.accountID]++
+	if t.accounts[s.accountID] == nil {
+		t.accounts[s.accountID] = make(map[*Session]bool)
+	}
+	t.accounts[s.accountID][s] = true
 	t.from[s.address]++
 }
 
-// leave takes a session out; false where it was out already. gone follows it.
-func (t *table) leave(s *Session) bool {
+// leave takes a session out and ends its context, so that who finds it no more
+// knows it ended; false where it was out already. gone follows it.
+func (t *table) leave(s *Session, cause error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.take(s)
+	return t.take(s, cause)
 }
 
 // leaveUnused is leave for a session of requests that has had none for so long.
 func (t *table) leaveUnused(s *Session, idle time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return s.unused(idle) && t.take(s)
+	return s.isUnused(t.patience(idle)) && t.take(s, context.Canceled)
 }
 
-func (t *table) take(s *Session) bool {
+// release ends a request of a session.
+func (t *table) release(s *Session, idle time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.letGo(t.patience(idle))
+}
+
+// patience is how long a session without requests stays: once nobody is
+// admitted any more, not at all.
+func (t *table) patience(idle time.Duration) time.Duration {
+	if t.closed {
+		return 0
+	}
+	return idle
+}
+
+func (t *table) take(s *Session, cause error) bool {
 	if t.sessions[s.id] != s {
 		return false
 	}
 	delete(t.sessions, s.id)
-	drop(t.accounts, s.accountID)
-	drop(t.from, s.address)
+	if delete(t.accounts[s.accountID], s); len(t.accounts[s.accountID]) == 0 {
+		delete(t.accounts, s.accountID)
+	}
+	if t.from[s.address]--; t.from[s.address] <= 0 {
+		delete(t.from, s.address)
+	}
 	t.leaving++
+	s.cancel(cause)
 	return true
 }
 
@@ -123,14 +150,8 @@ func (t *table) signal() {
 	}
 }
 
-func drop[K comparable](m map[K]int, k K) {
-	if m[k]--; m[k] <= 0 {
-		delete(m, k)
-	}
-}
-
 func (t *table) counts(account string, from netip.Addr) policy.Sessions {
-	return policy.Sessions{Account: t.accounts[account], Address: t.from[from], All: len(t.sessions)}
+	return policy.Sessions{Account: len(t.accounts[account]), Address: t.from[from], All: len(t.sessions)}
 }
 
 // count returns what is open now.
@@ -164,16 +185,18 @@ func (t *table) get(id string) (*Session, bool) {
 	return s, ok
 }
 
-// all returns the sessions of an account, "" for everybody's, the oldest first.
-func (t *table) all(account string) []*Session {
+// of returns the sessions of an account.
+func (t *table) of(account string) []*Session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var list []*Session
-	for _, s := range t.sessions {
-		if account == "" || s.accountID == account {
-			list = append(list, s)
-		}
-	}
+	return slices.Collect(maps.Keys(t.accounts[account]))
+}
+
+// all returns every session, the oldest first.
+func (t *table) all() []*Session {
+	t.mu.Lock()
+	list := slices.Collect(maps.Values(t.sessions))
+	t.mu.Unlock()
 	slices.SortFunc(list, func(a, b *Session) int { return a.since.Compare(b.since) })
 	return list
 }

@@ -65,12 +65,15 @@ func restart(t *testing.T, st state.Store, dir, epoch string) *world {
 	area, err := staging.New(ctx, mounts, "node", epoch, 100)
 	w.must(err)
 	var tree *guard.Tree
+	made := make(chan struct{})
 	w.quotas, err = quota.New(ctx, st, "node", epoch, func(ctx context.Context, p path.Path) (quota.Amount, error) {
+		<-made
 		return tree.Walk(ctx, p)
 	})
 	w.must(err)
 	table := locks.New(st, func(path.Path) string { return "/" })
 	tree = guard.NewTree(guard.TreeConfig{Mounts: mounts, Staging: area, Quotas: w.quotas, Locks: table})
+	close(made)
 	w.auth, err = auth.New(auth.Config{
 		Accounts: store, State: w.store, Params: auth.Params{Memory: 64, Time: 1, Threads: 1},
 	})
@@ -88,7 +91,7 @@ func (w *world) close(log *events.Log, mounts *mount.Table) {
 	w.store.heal()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	for _, s := range w.table.all("") {
+	for _, s := range w.table.all() {
 		s.Close()
 	}
 	for _, end := range []func(context.Context) error{w.Shutdown, w.accounts.Close, log.Close, w.quotas.Close} {
@@ -215,8 +218,46 @@ func waitCut(t *testing.T, s *Session) policy.Rule {
 // flaky is a store that fails after so many changes; negative never.
 type flaky struct {
 	state.Store
-	mu   sync.Mutex
-	left int
+	mu      sync.Mutex
+	left    int
+	changes int // that were made
+	stuck   chan struct{}
+	full    bool // for events
+}
+
+func (f *flaky) refuseEvents() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.full = true
+}
+
+func (f *flaky) isFull() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.full
+}
+
+// block makes every change wait until the channel is closed.
+func (f *flaky) block() chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stuck = make(chan struct{})
+	return f.stuck
+}
+
+func (f *flaky) wait() {
+	f.mu.Lock()
+	stuck := f.stuck
+	f.mu.Unlock()
+	if stuck != nil {
+		<-stuck
+	}
+}
+
+func (f *flaky) made() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changes
 }
 
 var errAway = errors.New("the store is away")
@@ -227,9 +268,15 @@ func (f *flaky) failAfter(n int) {
 	f.left = n
 }
 
-func (f *flaky) heal() { f.failAfter(-1) }
+func (f *flaky) heal() {
+	f.failAfter(-1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.full = false
+}
 
 func (f *flaky) spend() error {
+	f.wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.left == 0 {
@@ -238,6 +285,7 @@ func (f *flaky) spend() error {
 	if f.left > 0 {
 		f.left--
 	}
+	f.changes++
 	return nil
 }
 
@@ -248,7 +296,17 @@ func (f *flaky) Apply(ctx context.Context, b state.Batch) (state.Result, error) 
 	return f.Store.Apply(ctx, b)
 }
 
+func (f *flaky) Count(ctx context.Context, scope string, op state.CounterOp) (state.CounterValue, error) {
+	if err := f.spend(); err != nil {
+		return state.CounterValue{}, err
+	}
+	return f.Store.Count(ctx, scope, op)
+}
+
 func (f *flaky) Append(ctx context.Context, stream string, op state.OperationID, entries ...[]byte) (uint64, error) {
+	if f.isFull() {
+		return 0, errAway
+	}
 	if err := f.spend(); err != nil {
 		return 0, err
 	}

@@ -26,19 +26,12 @@ func (s *Store) Activity(_ context.Context, id string) (Activity, error) {
 // Touch notes a login or use of a credential in memory; it is written within a
 // minute, or at Close.
 func (s *Store) Touch(id, credential string, at time.Time, address string, door policy.Door) {
-	s.uses.mu.Lock()
-	defer s.uses.mu.Unlock()
-	a, ok := s.uses.all[id]
-	if !ok {
-		a = &Activity{}
-		s.uses.all[id] = a
-	}
 	used := Activity{LastLogin: at.UTC(), LastAddress: address, LastDoor: door}
 	if credential != "" {
 		used.LastUsed = map[string]Use{credential: {At: at.UTC(), Address: address, Door: door}}
 	}
-	a.merge(used)
-	s.uses.dirty[id] = true
+	s.uses.learn(id, used)
+	s.uses.mark(id)
 }
 
 // merge keeps the later of each.
@@ -122,7 +115,6 @@ func (s *Store) writeActivity(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		s.uses.merge(id, a)
 		_, err = s.state.Apply(ctx, state.Batch{
 			Scope: activityScope, ID: state.NewOperationID(),
 			Checks: []state.Check{{Name: id, Revision: r.Revision}}, Puts: []state.Put{p},
@@ -131,23 +123,47 @@ func (s *Store) writeActivity(ctx context.Context, id string) error {
 	})
 }
 
-func (s *Store) loadActivity(ctx context.Context) error {
-	s.uses.all, s.uses.dirty = make(map[string]*Activity), make(map[string]bool)
+// loadActivity joins everything that is written with what is known.
+func (s *Store) loadActivity(ctx context.Context) (uint64, error) {
+	revision, err := s.state.Revision(ctx, activityScope)
+	if err != nil {
+		return 0, err
+	}
 	for after, more := "", true; more; {
 		page, err := s.state.List(ctx, activityScope, "", after, 500)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		for _, r := range page.Records {
-			a := new(Activity)
-			if err := decode(r, a); err != nil {
-				return err
+			if err := s.learnActivity(r); err != nil {
+				return 0, err
 			}
-			s.uses.all[r.Name] = a
 			after = r.Name
 		}
 		more = page.More && len(page.Records) > 0
 	}
+	return revision, nil
+}
+
+// used takes in what another node has written.
+func (s *Store) used(ctx context.Context, c state.Change) error {
+	r, err := s.state.Get(ctx, activityScope, c.Name)
+	if errors.Is(err, state.ErrNotFound) {
+		s.uses.drop(c.Name)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.learnActivity(r)
+}
+
+func (s *Store) learnActivity(r state.Record) error {
+	var a Activity
+	if err := decode(r, &a); err != nil {
+		return err
+	}
+	s.uses.learn(r.Name, a)
 	return nil
 }
 
@@ -169,12 +185,16 @@ func (u *uses) get(id string) Activity {
 	return c
 }
 
-func (u *uses) merge(id string, other Activity) {
+// learn joins what is known of an account with something more.
+func (u *uses) learn(id string, more Activity) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if a, ok := u.all[id]; ok {
-		a.merge(other)
+	a, ok := u.all[id]
+	if !ok {
+		a = &Activity{}
+		u.all[id] = a
 	}
+	a.merge(more)
 }
 
 func (u *uses) lastLogin(id string) time.Time {

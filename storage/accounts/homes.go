@@ -78,7 +78,7 @@ func (s *Store) Remove(ctx context.Context, name string, revision uint64, files 
 	if err != nil {
 		return Leaving{}, err
 	}
-	other := s.sharer(e.account)
+	other := s.HomeIn(e.account.Home, e.account.ID)
 	if other != "" && files == DeleteFiles {
 		return Leaving{}, &InvalidError{Field: "files", Why: "the home of " + other + " is the same or in it: keep them, or move that first"}
 	}
@@ -96,14 +96,29 @@ func (s *Store) Remove(ctx context.Context, name string, revision uint64, files 
 	return *note, nil
 }
 
-// sharer names another account whose home is a's or in it.
-func (s *Store) sharer(a *Account) string {
+// HomeIn names an account, but not the one with this id, whose home is the folder
+// or in it; "" where there is none.
+func (s *Store) HomeIn(folder path.Path, but string) string {
 	for _, e := range s.index.all() {
-		if e.account.ID != a.ID && a.Home.Contains(e.account.Home) {
+		if e.account.ID != but && folder.Contains(e.account.Home) {
 			return e.account.Name
 		}
 	}
 	return ""
+}
+
+// Leaving returns the note of a deleted account whose home is still there;
+// ErrNotFound.
+func (s *Store) Leaving(ctx context.Context, id string) (Leaving, error) {
+	r, err := s.state.Get(ctx, scope, leavingPrefix+id)
+	if errors.Is(err, state.ErrNotFound) {
+		return Leaving{}, ErrNotFound
+	}
+	if err != nil {
+		return Leaving{}, err
+	}
+	var l Leaving
+	return l, decode(r, &l)
 }
 
 // Leavings returns the notes of deleted accounts whose homes are still there.

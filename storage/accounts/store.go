@@ -22,30 +22,33 @@ type Store struct {
 	feed     sync.Mutex
 	watchers watchers
 	uses     uses
+	trouble  trouble
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 }
 
 // Open reads the index and follows the state's changes until ctx ends or Close.
 func Open(ctx context.Context, st state.Store) (*Store, error) {
-	s := &Store{state: st, index: newIndex()}
-	revision, err := s.load(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the accounts: %w", err)
-	}
-	if err := s.loadActivity(ctx); err != nil {
-		return nil, fmt.Errorf("read the accounts' activity: %w", err)
-	}
+	s := &Store{state: st, index: newIndex(), uses: uses{all: make(map[string]*Activity), dirty: make(map[string]bool)}}
 	ctx, s.stop = context.WithCancel(ctx)
-	changes, err := st.Watch(ctx, scope, revision)
-	if err != nil {
-		s.stop()
-		return nil, fmt.Errorf("follow the accounts: %w", err)
+	for _, f := range []follower{
+		{scope: scope, load: s.load, one: s.changed, all: func() { s.watchers.publish(Change{Kind: KindAll}) }},
+		{scope: activityScope, load: s.loadActivity, one: s.used, all: func() {}},
+	} {
+		f.store = s
+		if err := f.start(ctx); err != nil {
+			s.stop()
+			s.running.Wait()
+			return nil, fmt.Errorf("read the accounts: %w", err)
+		}
 	}
-	s.running.Go(func() { s.follow(ctx, changes) })
 	s.running.Go(func() { s.flushEvery(ctx, time.Minute) })
 	return s, nil
 }
+
+// Err says why what this node knows may be old: it cannot follow the changes.
+// nil while it can.
+func (s *Store) Err() error { return s.trouble.first() }
 
 // Close stops following and writes the activity that is still in memory.
 func (s *Store) Close(ctx context.Context) error {
@@ -81,58 +84,12 @@ func (s *Store) load(ctx context.Context) (uint64, error) {
 	return revision, nil
 }
 
-// follow applies changes until ctx ends. Where they break off it reads all anew.
-func (s *Store) follow(ctx context.Context, changes <-chan state.Change) {
-	for ctx.Err() == nil {
-		s.consume(ctx, changes)
-		if ctx.Err() != nil {
-			return
-		}
-		changes = s.resume(ctx)
+// changed takes a change in, unless it is known already.
+func (s *Store) changed(ctx context.Context, c state.Change) error {
+	if !s.index.behind(c) {
+		return nil
 	}
-}
-
-// consume applies changes until the channel is closed or one cannot be applied.
-func (s *Store) consume(ctx context.Context, changes <-chan state.Change) {
-	for c := range changes {
-		if c.Resync {
-			if _, err := s.load(ctx); err != nil {
-				return
-			}
-			s.watchers.publish(Change{Kind: KindAll})
-			continue
-		}
-		if !s.index.behind(c) {
-			continue
-		}
-		if err := s.pull(ctx, c.Name); err != nil {
-			return
-		}
-	}
-}
-
-// resume opens a new watch, however long the state is away, reads all, and
-// reports that anything may have changed.
-func (s *Store) resume(ctx context.Context) <-chan state.Change {
-	wait := 50 * time.Millisecond
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, time.Second)
-		revision, err := s.load(ctx)
-		if err != nil {
-			continue
-		}
-		changes, err := s.state.Watch(ctx, scope, revision)
-		if err != nil {
-			continue
-		}
-		s.watchers.publish(Change{Kind: KindAll})
-		return changes
-	}
+	return s.pull(ctx, c.Name)
 }
 
 // pull brings the index up to date with one record of the state.

@@ -1,0 +1,153 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"testing"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/events"
+)
+
+// A grant that is taken away cuts the handles that it gave, within a second; the
+// session and its other handles go on.
+func TestRemovedGrantCutsItsHandles(t *testing.T) {
+	w := newWorld(t)
+	w.write("/shared/report", "quarterly")
+	w.add("alice", func(a *accounts.Account) {
+		a.Grants = []policy.Grant{{Path: path.MustParse("/shared"), Permissions: policy.ReadOnly, Recursive: true, At: "shared"}}
+	})
+	w.write("/home/alice/own", "mine")
+	s := w.login(sftp("alice"))
+	open := func(p string) *File {
+		t.Helper()
+		f, err := s.FS().Open(t.Context(), path.MustParse(p), Open{Read: true})
+		w.must(err)
+		return f
+	}
+	shared, own := open("/shared/report"), open("/own")
+	defer shared.Close()
+	defer own.Close()
+	buffer := make([]byte, 4)
+	if _, err := shared.ReadAt(buffer, 0); err != nil || string(buffer) != "quar" {
+		t.Fatalf("got %q %v", buffer, err)
+	}
+	a, err := w.accounts.Account(t.Context(), "alice")
+	w.must(err)
+	_, err = w.accounts.RemoveGrant(t.Context(), "alice", a.Grants[0].ID, accounts.Guarded)
+	w.must(err)
+	select {
+	case <-shared.Context().Done():
+	case <-time.After(time.Second):
+		t.Fatal("the handle is open a second after its grant is gone")
+	}
+	if _, err := shared.ReadAt(buffer, 0); err == nil {
+		t.Error("the cut handle still reads")
+	}
+	if _, err := own.ReadAt(buffer, 0); err != nil || own.Context().Err() != nil || s.Context().Err() != nil {
+		t.Errorf("what is still allowed was cut: %v", err)
+	}
+	if _, err := s.FS().Open(t.Context(), path.MustParse("/shared/report"), Open{Read: true}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want that it is not there", err)
+	}
+}
+
+func TestEndOfSessionCutsHandles(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	w.write("/home/alice/own", "mine")
+	s := w.login(sftp("alice"))
+	f, err := s.FS().Open(t.Context(), path.MustParse("/own"), Open{Write: true})
+	w.must(err)
+	defer f.Close()
+	_, err = w.accounts.Disable(t.Context(), "alice", "admin", "", accounts.Guarded)
+	w.must(err)
+	waitCut(t, s)
+	select {
+	case <-f.Context().Done():
+	case <-time.After(time.Second):
+		t.Fatal("the handle is open after its session")
+	}
+	if _, err := f.WriteAt([]byte("late"), 0); err == nil {
+		t.Error("a session that was cut still writes")
+	}
+	if err := s.FS().Mkdir(context.Background(), path.MustParse("/late"), 0); err == nil {
+		t.Error("a session that was cut still makes folders")
+	}
+}
+
+// Events of operations carry who, from where and in which session.
+func TestOperationsAreSigned(t *testing.T) {
+	w := newWorld(t)
+	a := w.add("alice", nil)
+	s := w.login(sftp("alice"))
+	w.must(s.FS().Mkdir(t.Context(), path.MustParse("/new"), 0))
+	s.Close()
+	var found []events.Event
+	for end := time.Now().Add(5 * time.Second); len(found) == 0; time.Sleep(time.Millisecond) {
+		for _, e := range w.eventsOf(events.Mkdir) {
+			if e.Session == s.ID() {
+				found = append(found, e)
+			}
+		}
+		if time.Now().After(end) {
+			t.Fatal("there is no event of the operation")
+		}
+	}
+	e := found[0]
+	if e.Account != "alice" || e.AccountID != a.ID || e.Door != "sftp" || e.Address != client || e.Node != "node" ||
+		e.Path != "/home/alice/new" || e.Time.IsZero() || e.Credential == "" {
+		t.Errorf("got event %+v", e)
+	}
+}
+
+// Ending a session must not wait for a store that does not answer.
+func TestCutDoesNotWaitForTheStore(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	s := w.login(sftp("alice"))
+	stuck := w.store.block()
+	done := make(chan bool)
+	go func() { done <- w.End(s.ID(), "told to") }()
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+		t.Error("End waits for the store")
+	}
+	if s.Context().Err() == nil {
+		t.Error("the session is open")
+	}
+	close(stuck)
+}
+
+func TestDrainOfRequests(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	w.add("bob", nil)
+	api := sftp("bob")
+	api.Door, api.Transport = policy.API, policy.TLS
+	browser := w.login(api)
+	idle, done := w.request(webdav("bob"))
+	done()
+	busy, finish := w.request(webdav("alice"))
+	drained := make(chan error)
+	go func() { drained <- w.Shutdown(t.Context()) }()
+	for _, s := range []*Session{browser, idle} {
+		select {
+		case <-s.Context().Done():
+		case <-time.After(time.Second):
+			t.Errorf("a session at %s that has nothing to finish is open", s.door)
+		}
+	}
+	if busy.Context().Err() != nil {
+		t.Error("a request was cut")
+	}
+	finish()
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,336 @@
+package session
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/accounts"
+)
+
+func (w *world) disk(p string) string { return filepath.Join(w.dir, filepath.FromSlash(p)) }
+
+func (w *world) there(p string) bool {
+	w.t.Helper()
+	_, err := os.Lstat(w.disk(p))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.t.Fatal(err)
+	}
+	return err == nil
+}
+
+func (w *world) write(p, text string) {
+	w.t.Helper()
+	w.must(os.MkdirAll(filepath.Dir(w.disk(p)), 0o750))
+	w.must(os.WriteFile(w.disk(p), []byte(text), 0o640))
+}
+
+func named(name string) accounts.Account {
+	return accounts.Account{Account: policy.Account{Name: name}}
+}
+
+func bytes10(a *accounts.Account) {
+	n := int64(10)
+	a.Quota.Bytes = &n
+}
+
+// limitOn returns the bytes that a folder's own quota allows, -1 without one.
+func (w *world) limitOn(folder string) int64 {
+	w.t.Helper()
+	u, ok, err := w.quotas.Get(w.t.Context(), path.MustParse(folder))
+	w.must(err)
+	if !ok {
+		return -1
+	}
+	return u.Bytes
+}
+
+func TestCreateMakesTheHome(t *testing.T) {
+	w := newWorld(t)
+	a := w.add("Alice", bytes10)
+	if !w.there("/home/alice") || w.limitOn("/home/alice") != 10 {
+		t.Errorf("home there %v, quota %d", w.there("/home/alice"), w.limitOn("/home/alice"))
+	}
+	if a.Password == nil || a.Password.MustChange {
+		t.Errorf("got password %+v", a.Password)
+	}
+	deep, err := w.CreateAccount(t.Context(), func() accounts.Account {
+		a := named("bob")
+		a.Home = path.MustParse("/projects/x/y/bob")
+		return a
+	}(), "", false, false)
+	if err != nil || deep.Password != nil || !w.there("/projects/x/y/bob") {
+		t.Errorf("got %+v %v", deep.Password, err)
+	}
+}
+
+// Somebody else's files must not become an account's home by accident.
+func TestExistingHomeIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.write("/home/alice/old", "x")
+	w.must(os.Mkdir(w.disk("/home/empty"), 0o750))
+	w.write("/home/file", "x")
+	for _, name := range []string{"alice", "empty"} {
+		if _, err := w.CreateAccount(t.Context(), named(name), "", false, false); !errors.Is(err, accounts.ErrHome) {
+			t.Errorf("%s: got %v, want %v", name, err, accounts.ErrHome)
+		}
+		if _, err := w.accounts.Account(t.Context(), name); !errors.Is(err, accounts.ErrNotFound) {
+			t.Errorf("%s: the account is there: %v", name, err)
+		}
+		if _, err := w.CreateAccount(t.Context(), named(name), "", false, true); err != nil {
+			t.Errorf("%s: adopting: %v", name, err)
+		}
+	}
+	var invalid *accounts.InvalidError
+	if _, err := w.CreateAccount(t.Context(), named("file"), "", false, true); !errors.As(err, &invalid) || invalid.Field != "home" {
+		t.Errorf("a file as home: got %v", err)
+	}
+	if !w.there("/home/alice/old") {
+		t.Error("adopting lost a file")
+	}
+}
+
+func TestRefusedCreateLeavesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.add("taken", nil)
+	for name, c := range map[string]struct {
+		account  accounts.Account
+		password string
+	}{
+		"bad name":      {named("a/b"), ""},
+		"bad password":  {named("weak"), "short"},
+		"bad group":     {func() accounts.Account { a := named("group"); a.Groups = []string{"x"}; return a }(), ""},
+		"taken":         {named("TAKEN"), ""},
+		"must not be /": {func() accounts.Account { a := named("off"); a.Role = "king"; return a }(), ""},
+	} {
+		if _, err := w.CreateAccount(t.Context(), c.account, c.password, false, false); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	list, err := os.ReadDir(w.disk("/home"))
+	if err != nil || len(list) != 1 {
+		t.Errorf("got %v %v, want the home of the one account", list, err)
+	}
+}
+
+// Wherever making an account is cut short, the same call again goes on: nothing
+// that is left over is in its way.
+func TestCreateCutShortCanBeRepeated(t *testing.T) {
+	for cut := 0; ; cut++ {
+		w := newWorld(t)
+		w.store.failAfter(cut)
+		_, err := w.CreateAccount(t.Context(), func() accounts.Account { a := named("alice"); bytes10(&a); return a }(), "correct horse", false, false)
+		w.store.heal()
+		if err == nil {
+			if cut == 0 {
+				t.Fatal("nothing is written at all")
+			}
+			return
+		}
+		if _, err := w.accounts.Account(t.Context(), "alice"); err == nil {
+			t.Fatalf("cut after %d: the account is there", cut)
+		}
+		w.add("alice", bytes10)
+		if !w.there("/home/alice") || w.limitOn("/home/alice") != 10 {
+			t.Errorf("cut after %d: home there %v, quota %d", cut, w.there("/home/alice"), w.limitOn("/home/alice"))
+		}
+		s := w.login(sftp("alice"))
+		s.Close()
+	}
+}
+
+// A home that came to hold files after a try was cut short is somebody's.
+func TestLeftoverHomeWithFilesIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.accounts.Begin(t.Context(), "alice", accounts.Making{Home: path.MustParse("/home/alice")}))
+	w.write("/home/alice/mine", "x")
+	if _, err := w.CreateAccount(t.Context(), named("alice"), "", false, false); !errors.Is(err, accounts.ErrHome) {
+		t.Errorf("got %v, want %v", err, accounts.ErrHome)
+	}
+}
+
+func TestDeleteKeepsOrDeletesFiles(t *testing.T) {
+	for files, c := range map[string]struct{ kept bool }{"keep": {true}, "delete": {false}} {
+		t.Run(files, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.add("Alice", bytes10)
+			w.write("/home/alice/dir/file", "x")
+			w.must(w.DeleteAccount(t.Context(), "alice", a.Revision, files, accounts.Guarded))
+			if w.there("/home/alice") || w.limitOn("/home/alice") != -1 {
+				t.Errorf("home there %v, quota %d", w.there("/home/alice"), w.limitOn("/home/alice"))
+			}
+			if got := w.there("/.kept/Alice-" + a.ID + "/dir/file"); got != c.kept {
+				t.Errorf("kept %v, want %v", got, c.kept)
+			}
+			if list, err := w.accounts.Leavings(t.Context()); err != nil || len(list) != 0 {
+				t.Errorf("notes are left: %v %v", list, err)
+			}
+			if again := w.add("alice", nil); again.ID == a.ID {
+				t.Error("the account came back")
+			}
+		})
+	}
+}
+
+func TestDeleteAsksWhatToDoWithFiles(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	var invalid *accounts.InvalidError
+	if err := w.DeleteAccount(t.Context(), "alice", 0, "", accounts.Guarded); !errors.As(err, &invalid) || invalid.Field != "files" {
+		t.Errorf("got %v, want a refusal of files", err)
+	}
+	if _, err := w.accounts.Account(t.Context(), "alice"); err != nil {
+		t.Errorf("the account is gone: %v", err)
+	}
+}
+
+// A delete that is cut short after the account is gone is finished by the next
+// start, or by whoever makes the account anew.
+func TestDeleteCutShortIsFinished(t *testing.T) {
+	for _, by := range []string{"restart", "create"} {
+		t.Run(by, func(t *testing.T) {
+			w := newWorld(t)
+			w.add("alice", bytes10)
+			w.write("/home/alice/file", "x")
+			_, err := w.accounts.Remove(t.Context(), "alice", 0, accounts.DeleteFiles, accounts.Guarded)
+			w.must(err)
+			if by == "create" {
+				w.add("alice", nil)
+				if w.there("/home/alice/file") || !w.there("/home/alice") {
+					t.Error("the new home is not a new one")
+				}
+				return
+			}
+			w = restart(t, w.memory, w.dir, "2")
+			for end := time.Now().Add(5 * time.Second); w.there("/home/alice"); time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatal("the home is still there")
+				}
+			}
+		})
+	}
+}
+
+func TestChangeMovesHomeAndQuota(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", bytes10)
+	n := int64(20)
+	_, err := w.ChangeAccount(t.Context(), "alice", 0, func(a *accounts.Account) error { a.Quota.Bytes = &n; return nil }, accounts.Guarded)
+	if err != nil || w.limitOn("/home/alice") != 20 {
+		t.Errorf("got %v and quota %d, want 20", err, w.limitOn("/home/alice"))
+	}
+	_, err = w.ChangeAccount(t.Context(), "alice", 0, func(a *accounts.Account) error {
+		a.Home = path.MustParse("/elsewhere/alice")
+		return nil
+	}, accounts.Guarded)
+	if err != nil || !w.there("/elsewhere/alice") || w.limitOn("/elsewhere/alice") != 20 || w.limitOn("/home/alice") != -1 {
+		t.Errorf("got %v, quotas %d and %d", err, w.limitOn("/elsewhere/alice"), w.limitOn("/home/alice"))
+	}
+	_, err = w.ChangeAccount(t.Context(), "alice", 0, func(a *accounts.Account) error { a.Quota = policy.Quota{}; return nil }, accounts.Guarded)
+	if err != nil || w.limitOn("/elsewhere/alice") != -1 {
+		t.Errorf("got %v and quota %d, want none", err, w.limitOn("/elsewhere/alice"))
+	}
+	if _, err := w.ChangeAccount(t.Context(), "nobody", 0, func(*accounts.Account) error { return nil }, accounts.Guarded); !errors.Is(err, accounts.ErrNotFound) {
+		t.Errorf("got %v, want %v", err, accounts.ErrNotFound)
+	}
+}
+
+// A group's quota for homes comes and goes with group and membership; a quota
+// that somebody put on a home by hand stays.
+func TestGroupQuotaIsKept(t *testing.T) {
+	w := newWorld(t)
+	g, err := w.accounts.CreateGroup(t.Context(), accounts.Group{Group: policy.Group{Name: "staff"}})
+	w.must(err)
+	w.add("alice", func(a *accounts.Account) { a.Groups = []string{g.ID} })
+	w.add("bob", nil)
+	hand := int64(77)
+	w.must(w.setQuota(t.Context(), path.MustParse("/home/bob"), policy.Quota{Bytes: &hand}))
+	n := int64(30)
+	for _, want := range []int64{30, -1} {
+		_, err := w.accounts.UpdateGroup(t.Context(), "staff", 0, func(g *accounts.Group) error {
+			g.Quota = policy.Quota{}
+			if want > 0 {
+				g.Quota.Bytes = &n
+			}
+			return nil
+		}, accounts.Guarded)
+		w.must(err)
+		for end := time.Now().Add(5 * time.Second); w.limitOn("/home/alice") != want; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("got quota %d, want %d", w.limitOn("/home/alice"), want)
+			}
+		}
+	}
+	if got := w.limitOn("/home/bob"); got != 77 {
+		t.Errorf("got quota %d of the other, want 77", got)
+	}
+}
+
+// What is left to do with a deleted account's home must not hit somebody who has
+// it by now.
+func TestHomeOfAnotherIsLeftAlone(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	w.add("bob", nil)
+	w.write("/home/alice/file", "x")
+	_, err := w.accounts.Remove(t.Context(), "alice", 0, accounts.DeleteFiles, accounts.Guarded)
+	w.must(err)
+	w.change("bob", func(a *accounts.Account) { a.Home = path.MustParse("/home/alice") })
+	w.finishAll()
+	if !w.there("/home/alice/file") {
+		t.Error("the files of another account's home are gone")
+	}
+	if list, err := w.accounts.Leavings(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("notes are left: %v %v", list, err)
+	}
+}
+
+func TestNewHomeIsClearedFirst(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	w.add("bob", nil)
+	w.write("/home/alice/file", "x")
+	_, err := w.accounts.Remove(t.Context(), "alice", 0, accounts.DeleteFiles, accounts.Guarded)
+	w.must(err)
+	_, err = w.ChangeAccount(t.Context(), "bob", 0, func(a *accounts.Account) error {
+		a.Home = path.MustParse("/home/alice")
+		return nil
+	}, accounts.Guarded)
+	w.must(err)
+	if w.there("/home/alice/file") || !w.there("/home/alice") {
+		t.Error("the new home holds what was to be deleted, or is not there")
+	}
+}
+
+// Of several who make the same account at once, one does, and the quota is its.
+func TestSameAccountAtOnceHasItsOwnQuota(t *testing.T) {
+	for range 10 {
+		w := newWorld(t)
+		var all sync.WaitGroup
+		var won atomic.Int64
+		for i := range 4 {
+			all.Go(func() {
+				a := named("alice")
+				n := int64(i + 1)
+				a.Quota.Bytes = &n
+				switch _, err := w.CreateAccount(t.Context(), a, "", false, true); {
+				case err == nil:
+					won.Add(n)
+				case !errors.Is(err, accounts.ErrExists):
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if got := w.limitOn("/home/alice"); got != won.Load() {
+			t.Fatalf("got quota %d, want %d", got, won.Load())
+		}
+	}
+}

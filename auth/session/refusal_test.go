@@ -1,0 +1,156 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/events"
+)
+
+// The client must learn nothing but a reference; the log has the rule.
+func TestRefusalTellsTheClientOneText(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	w.add("off", nil)
+	_, err := w.accounts.Disable(t.Context(), "off", "admin", "left the company", accounts.Guarded)
+	w.must(err)
+	text := regexp.MustCompile(`^login refused \(reference ([0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4})\)$`)
+	wrong := sftp("alice")
+	wrong.Password = "wrong"
+	for name, c := range map[string]struct {
+		attempt auth.Attempt
+		want    policy.Rule
+	}{
+		"wrong password": {wrong, policy.RuleCredential},
+		"unknown":        {sftp("nobody"), policy.RuleStatus},
+		"disabled":       {sftp("off"), policy.RuleStatus},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := w.Login(t.Context(), c.attempt)
+			refused, ok := errors.AsType[*auth.RefusedError](err)
+			if !ok || refused.Decision.Rule != c.want {
+				t.Fatalf("got %v, want a refusal by %q", err, c.want)
+			}
+			m := text.FindStringSubmatch(err.Error())
+			if m == nil {
+				t.Fatalf("got text %q", err)
+			}
+			found, _, err := w.events.List(t.Context(), events.Query{Reference: m[1]})
+			if err != nil || len(found) != 1 {
+				t.Fatalf("got events %v %v, want the one of the reference", found, err)
+			}
+			e := found[0]
+			if e.Kind != events.Refused || e.Rule != string(c.want) || e.Reason == "" || e.Account != c.attempt.Account || e.Address != client {
+				t.Errorf("got event %+v", e)
+			}
+		})
+	}
+	if n := len(w.List()); n != 0 {
+		t.Errorf("%d sessions are open after refusals", n)
+	}
+}
+
+// What a client sends as its name or version must not forge lines of a log.
+func TestHostileNamesAreEscaped(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	a := sftp("bob\n2026-01-01 login ok \x1b[2J\u202e")
+	if got := w.refusedBy(a); got != policy.RuleStatus {
+		t.Errorf("got rule %q, want %q", got, policy.RuleStatus)
+	}
+	if got := w.eventsOf(events.Refused)[0].Account; got != "bob?2026-01-01 login ok ?[2J?" {
+		t.Errorf("got account %q", got)
+	}
+	b := sftp("alice")
+	b.Client = "evil\r\nclient"
+	s := w.login(b)
+	defer s.Close()
+	if got := w.List()[0].Client; got != "evil??client" {
+		t.Errorf("got client %q", got)
+	}
+}
+
+// Whoever measures how long a refusal takes must not learn whether there is such
+// an account: each costs the same changes of the store.
+func TestRefusalsCostTheSameWrites(t *testing.T) {
+	w := newWorld(t)
+	w.changeSite(func(s *accounts.Site) { s.Lockout.Failures = 3; s.Ban.Failures = 100 })
+	w.add("alice", nil)
+	_, key := newKey(t, 1)
+	w.add("keys", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
+	w.change("keys", func(a *accounts.Account) { a.Password = nil })
+	want := []int{3, 2, 3, 3, 2} // failure, count and event; fewer for a stale secret and once locked
+	for _, name := range []string{"alice", "keys", "nobody", "", "a/b"} {
+		var got []int
+		for _, guess := range []string{"one", "one", "two", "three", "four"} {
+			a := sftp(name)
+			a.Password = guess
+			before := w.store.made()
+			w.refusedBy(a)
+			got = append(got, w.store.made()-before)
+		}
+		// The lockout of an account there is is an event of its own.
+		if name == "alice" || name == "keys" {
+			got[3]--
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: got %v changes, want %v", name, got, want)
+		}
+	}
+}
+
+// A banned address that goes on must not fill the log.
+func TestFloodFromBannedAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("alice", nil)
+		w.changeSite(func(s *accounts.Site) { s.Ban = policy.Ban{Failures: 3, Period: "1h"} })
+		for i := range 3 {
+			w.refusedBy(sftp(fmt.Sprint("user", i)))
+		}
+		if len(w.eventsOf(KindBan)) != 1 {
+			t.Error("the ban is not in the log")
+		}
+		before := len(w.eventsOf(events.Refused))
+		references := map[string]bool{}
+		for i := range 100 {
+			_, err := w.Login(t.Context(), sftp(fmt.Sprint("user", i)))
+			refused, ok := errors.AsType[*auth.RefusedError](err)
+			if !ok || refused.Decision.Rule != policy.RuleBan {
+				t.Fatalf("got %v, want the ban", err)
+			}
+			references[refused.Reference] = true
+		}
+		if got := len(w.eventsOf(events.Refused)) - before; got != 1 || len(references) != 1 {
+			t.Errorf("got %d events and %d references for the flood, want one of each", got, len(references))
+		}
+	})
+}
+
+func TestRefusalsTakeTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("alice", func(a *accounts.Account) { a.Protocols = []policy.Door{policy.SFTP} })
+		began := time.Now()
+		s := w.login(sftp("alice"))
+		s.Close()
+		if got := time.Since(began); got != 0 {
+			t.Errorf("a login waited %v", got)
+		}
+		for _, a := range []auth.Attempt{sftp("nobody"), webdav("alice")} {
+			began = time.Now()
+			w.refusedBy(a)
+			if got, least := time.Since(began), w.auth.Floor(); got < least {
+				t.Errorf("a refusal took %v, want at least %v", got, least)
+			}
+		}
+	})
+}

@@ -1,0 +1,109 @@
+package accounts
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/state/memory"
+)
+
+func TestWhatIsRefused(t *testing.T) {
+	s := open(t, memory.New())
+	create(t, s, "alice", nil)
+	negative := int64(-1)
+	no := -1
+	for name, c := range map[string]struct {
+		field  string
+		change func(*Account)
+	}{
+		"name":            {"username", func(a *Account) { a.Name = "bob" }},
+		"id":              {"id", func(a *Account) { a.ID = "x" }},
+		"role":            {"role", func(a *Account) { a.Role = "king" }},
+		"door":            {"protocols", func(a *Account) { a.Protocols = []policy.Door{"gopher"} }},
+		"plain FTP":       {"plain_ftp", func(a *Account) { a.PlainFTP = "maybe" }},
+		"uploads":         {"uploads", func(a *Account) { a.Uploads = "sometimes" }},
+		"grant of none":   {"grants", func(a *Account) { a.Grants = []policy.Grant{{Path: path.MustParse("/x")}} }},
+		"grant at a path": {"grants", func(a *Account) { a.Grants = []policy.Grant{{Permissions: policy.Full, At: "a/b"}} }},
+		"grants at one name": {"grants", func(a *Account) {
+			a.Grants = []policy.Grant{
+				{Path: path.MustParse("/x"), Permissions: policy.Full, At: "n"},
+				{Path: path.MustParse("/y"), Permissions: policy.Full, At: "n"},
+			}
+		}},
+		"grant twice": {"grants", func(a *Account) {
+			a.Grants = []policy.Grant{{ID: "1", Permissions: policy.Full}, {ID: "1", Permissions: policy.Full}}
+		}},
+		"address":         {"allowed_ips", func(a *Account) { a.AllowedIPs = []netip.Prefix{{}} }},
+		"expiry zone":     {"expires.zone", func(a *Account) { a.Expires = &policy.Expiry{Date: "2026-01-01", Zone: "Atlantis/Capital"} }},
+		"expiry here":     {"expires.zone", func(a *Account) { a.Expires = &policy.Expiry{Date: "2026-01-01", Zone: "Local"} }},
+		"expiry date":     {"expires", func(a *Account) { a.Expires = &policy.Expiry{Date: "2026-02-30"} }},
+		"expiry of none":  {"expires", func(a *Account) { a.Expires = &policy.Expiry{} }},
+		"quota":           {"quota.bytes", func(a *Account) { a.Quota.Bytes = &negative }},
+		"quota of files":  {"quota.files", func(a *Account) { a.Quota.Files = &negative }},
+		"limit":           {"limits.sessions", func(a *Account) { a.Limits.Sessions = -1 }},
+		"e-mail":          {"email", func(a *Account) { a.Email = "not an address" }},
+		"e-mail and name": {"email", func(a *Account) { a.Email = "Alice <alice@example.org>" }},
+		"recovery e-mail": {"recovery_email", func(a *Account) { a.RecoveryEmail = "a@b\r\nBcc: c@d" }},
+		"language":        {"language", func(a *Account) { a.Language = "klingon!" }},
+		"time zone":       {"time_zone", func(a *Account) { a.TimeZone = "../../etc/passwd" }},
+		"display name":    {"display_name", func(a *Account) { a.DisplayName = "a\x1b[2J" }},
+		"notes":           {"notes", func(a *Account) { a.Notes = strings.Repeat("x", 5000) }},
+		"uid":             {"uid", func(a *Account) { a.UID = &no }},
+		"home":            {"home", func(a *Account) { a.Home = path.Root }},
+		"group":           {"groups", func(a *Account) { a.Groups = []string{"nobody's"} }},
+		"key":             {"public_key", func(a *Account) { a.Keys = []Key{{PublicKey: "ssh-rsa AAAA"}} }},
+		"disabled admin": {"status", func(a *Account) {
+			admin(a)
+			a.Status.Disabled = true
+		}},
+		"authentication": {"authentication", func(a *Account) { a.Authentication = "magic" }},
+		"shared, must change": {"must_change", func(a *Account) {
+			a.Shared, a.Password = true, &Password{ID: "1", Hash: "x", MustChange: true}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := s.Update(t.Context(), "alice", 0, func(a *Account) error { c.change(a); return nil }, Guarded)
+			var invalid *InvalidError
+			if !errors.As(err, &invalid) || invalid.Field != c.field || invalid.Why == "" {
+				t.Errorf("got %v, want a refusal of %q", err, c.field)
+			}
+		})
+	}
+}
+
+func TestWhatIsNormalised(t *testing.T) {
+	s := open(t, memory.New())
+	a := create(t, s, "alice", func(a *Account) {
+		a.Protocols = []policy.Door{policy.WebDAV, policy.SFTP, policy.WebDAV}
+		a.AllowedIPs = []netip.Prefix{
+			netip.MustParsePrefix("192.0.2.77/24"), netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("::ffff:198.51.100.1/128"),
+		}
+		a.Grants = []policy.Grant{{Path: path.MustParse("/x"), Permissions: policy.ReadOnly}}
+		a.TimeZone = "Asia/Tokyo"
+		a.Expires = &policy.Expiry{Date: "2030-06-01"}
+	})
+	if want := []policy.Door{policy.SFTP, policy.WebDAV}; !slices.Equal(a.Protocols, want) {
+		t.Errorf("got protocols %v, want %v", a.Protocols, want)
+	}
+	if got, want := fmt.Sprint(a.AllowedIPs), "[192.0.2.0/24 198.51.100.1/32]"; got != want {
+		t.Errorf("got addresses %s, want %s", got, want)
+	}
+	if a.Grants[0].ID == "" {
+		t.Error("the grant has no id")
+	}
+	if got, want := a.Expires.Instant.UTC().Format(time.RFC3339), "2030-06-01T15:00:00Z"; got != want || a.Expires.Zone != "Asia/Tokyo" {
+		t.Errorf("got expiry %s in %s, want %s", got, a.Expires.Zone, want)
+	}
+	none := create(t, s, "none", func(a *Account) { a.Protocols = []policy.Door{} })
+	again, err := open(t, s.state).Account(t.Context(), "none")
+	if err != nil || none.Protocols == nil || again.Protocols == nil || len(again.Protocols) != 0 {
+		t.Errorf("no protocol at all became %v, then %v (%v)", none.Protocols, again.Protocols, err)
+	}
+}
