@@ -318,6 +318,7 @@ type counting struct {
 	state.Store
 	gets, lists atomic.Int64
 	lose        atomic.Int64
+	behind      time.Duration // how far the store's clock is behind this node's
 }
 
 func (c *counting) Get(ctx context.Context, scope, name string) (state.Record, error) {
@@ -327,7 +328,11 @@ func (c *counting) Get(ctx context.Context, scope, name string) (state.Record, e
 
 func (c *counting) List(ctx context.Context, scope, prefix, after string, limit int) (state.Page, error) {
 	c.lists.Add(1)
-	return c.Store.List(ctx, scope, prefix, after, limit)
+	page, err := c.Store.List(ctx, scope, prefix, after, limit)
+	for i := range page.Records {
+		page.Records[i].Expires = page.Records[i].Expires.Add(-c.behind)
+	}
+	return page, err
 }
 
 func (c *counting) Apply(ctx context.Context, b state.Batch) (state.Result, error) {
@@ -433,4 +438,26 @@ func TestOverlappingLockersNeverBothWin(t *testing.T) {
 			t.Fatal("locks are left")
 		}
 	}
+}
+
+// Whether a lock has run out the store says, not this node's clock: a lock that
+// the store still has holds, and is not asked for over and over.
+func TestTheStoresClockCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &counting{Store: memory.New(), behind: 2 * time.Hour}
+		lock(t, locks.New(store, one), locks.Request{Path: p("/a"), AccountID: "1"})
+		table := locks.New(store, one)
+		for range 10 {
+			if err := table.Check(t.Context(), "2", nil, locks.Touch{Path: p("/a")}); !errors.Is(err, locks.ErrLocked) {
+				t.Fatalf("got %v", err)
+			}
+		}
+		if n := store.lists.Load(); n != 2 {
+			t.Errorf("%d listings, want one for each table", n)
+		}
+		time.Sleep(time.Hour)
+		if err := table.Check(t.Context(), "2", nil, locks.Touch{Path: p("/a")}); err != nil {
+			t.Errorf("once the store has dropped it: %v", err)
+		}
+	})
 }

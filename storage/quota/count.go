@@ -29,8 +29,8 @@ import (
 // counting goes on in the background, less and less often, until a quiet walk
 // makes the figure exact.
 const (
-	tries     = 4    // walks before a figure that may be too large is taken
-	most      = 12   // walks before counting is put off
+	tries     = 4  // walks before a figure that may be too large is taken
+	most      = 12 // walks before counting is put off
 	shortWait = 20 * time.Millisecond
 	firstWait = 5 * time.Second
 	longWait  = time.Hour
@@ -109,8 +109,9 @@ func (p *pool) settle(ctx context.Context, began view, found Amount, must bool) 
 	}
 	p.settled = time.Now()
 	p.bytes.freed, p.files.freed = 0, 0
-	bytes := p.bytes.begin(p.holder, ask{giveBack: true, limit: &p.limit.Bytes, used: &found.Bytes})
-	files := p.files.begin(p.holder, ask{giveBack: true, limit: &p.limit.Files, used: &found.Files})
+	limit := p.limit
+	bytes := p.bytes.begin(p.holder, ask{giveBack: true, limit: &limit.Bytes, used: &found.Bytes})
+	files := p.files.begin(p.holder, ask{giveBack: true, limit: &limit.Files, used: &found.Files})
 	p.mu.Unlock()
 	_, err := p.do(ctx, &p.bytes, bytes)
 	_, err2 := p.do(ctx, &p.files, files)

@@ -49,9 +49,23 @@ func (f *figure) commit(granted, used int64) {
 	f.out -= granted
 	f.pending += used
 	f.avail += granted - used
+	f.net()
 }
 
-// net sets what was written against what was removed: neither needs the store.
+// write notes what was written without having been handed out.
+func (f *figure) write(n int64) {
+	f.pending += n
+	f.net()
+}
+
+// release notes what was removed.
+func (f *figure) release(n int64) {
+	f.freed += n
+	f.net()
+}
+
+// net sets what was written against what was removed: neither needs the store
+// then. One of the two is always 0.
 func (f *figure) net() {
 	n := min(f.pending, f.freed)
 	f.pending -= n
@@ -64,7 +78,7 @@ func (f *figure) free() int64 {
 	if f.limit < 0 {
 		return math.MaxInt64
 	}
-	return f.limit - f.used - f.leased + max(f.freed-f.pending, 0)
+	return f.limit - f.used - f.leased + f.freed
 }
 
 // room is what could still be written by this node as far as it knows.
@@ -94,7 +108,6 @@ type ask struct {
 // begin makes an operation of what is pending and freed, and of a. It counts as
 // stuck until done or undo is called.
 func (f *figure) begin(holder string, a ask) state.Lease {
-	f.net()
 	op := state.Lease{
 		ID: state.NewOperationID(), Name: f.name, Holder: holder,
 		Commit: f.pending - f.freed, Min: a.least, Want: a.want, SetLimit: a.limit, SetUsed: a.used,
@@ -123,7 +136,7 @@ func (f *figure) undo(op state.Lease) {
 	f.avail += op.Release
 	f.held += op.Release + max(op.Commit, 0)
 	f.pending += max(op.Commit, 0)
-	f.freed += max(-op.Commit, 0)
+	f.release(max(-op.Commit, 0))
 }
 
 // heard takes in what the store says.

@@ -11,7 +11,8 @@ import (
 	"gatehouse/storage/state"
 )
 
-// learn takes in a record as it was at a revision, on this node or another.
+// learn takes in a record as it is at a revision, on this node or another.
+// l.setting is held, so that what was read is not older than what is known.
 func (l *Ledger) learn(folder path.Path, r record, revision uint64) *pool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,8 +46,8 @@ func (l *Ledger) learn(folder path.Path, r record, revision uint64) *pool {
 	return p
 }
 
-// forget takes the quota of a folder out, unless it has moved there since. It
-// returns the pool that was ended.
+// forget takes the quota of a folder out, unless it came there later than the
+// revision. It returns the pool that was ended.
 func (l *Ledger) forget(folder path.Path, revision uint64) *pool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,17 +56,13 @@ func (l *Ledger) forget(folder path.Path, revision uint64) *pool {
 		return nil
 	}
 	p.mu.Lock()
-	newer := p.revision > revision || p.revision == revision && p.folder != folder
-	moved := p.folder != folder
+	newer := p.revision > revision
 	p.mu.Unlock()
-	if newer && !moved {
+	if newer {
 		return nil
 	}
 	l.folders.remove(folder)
 	l.version++
-	if moved {
-		return nil
-	}
 	l.end(p)
 	return p
 }
@@ -79,6 +76,13 @@ func (l *Ledger) end(p *pool) {
 	delete(l.active, p)
 }
 
+func (l *Ledger) reread() error {
+	l.setting.Lock()
+	defer l.setting.Unlock()
+	return l.readAll(l.ctx)
+}
+
+// readAll takes in every record, and forgets the quotas that have none.
 func (l *Ledger) readAll(ctx context.Context) error {
 	seen := make(map[string]bool)
 	err := l.each(ctx, scope, recordPrefix+"/", func(r state.Record) error {
@@ -138,23 +142,32 @@ func (l *Ledger) follow(changes <-chan state.Change) {
 		if sleep(l.ctx, round) != nil {
 			return
 		}
-		revision, err := l.store.Revision(l.ctx, scope)
-		if err == nil {
-			err = l.readAll(l.ctx)
-		}
-		if err != nil {
-			continue
-		}
-		if changes, err = l.store.Watch(l.ctx, scope, revision); err != nil {
-			changes = nil
-			return
-		}
+		changes = l.rejoin()
 	}
+}
+
+// rejoin reads all quotas anew and follows from there; a nil channel's place is
+// taken by one that yields nothing, where the store is away.
+func (l *Ledger) rejoin() <-chan state.Change {
+	none := make(chan state.Change)
+	close(none)
+	revision, err := l.store.Revision(l.ctx, scope)
+	if err != nil {
+		return none
+	}
+	if err := l.reread(); err != nil {
+		return none
+	}
+	changes, err := l.store.Watch(l.ctx, scope, revision)
+	if err != nil {
+		return none
+	}
+	return changes
 }
 
 func (l *Ledger) change(c state.Change) {
 	if c.Resync {
-		_ = l.readAll(l.ctx) // what is missed now the next change tells
+		_ = l.reread() // what is missed now the next change tells
 		return
 	}
 	if id, ok := strings.CutPrefix(c.Name, reclaimPrefix); ok {
@@ -165,16 +178,25 @@ func (l *Ledger) change(c state.Change) {
 	if !ok {
 		return
 	}
-	revision, r, err := l.read(l.ctx, folder)
+	if p := l.relearn(folder, c.Revision); p != nil {
+		_ = p.enforce(l.ctx) // what fails here is refused by the store
+	}
+}
+
+// relearn takes in what a folder's record says now. Nobody here changes it
+// between the reading and the taking in.
+func (l *Ledger) relearn(folder path.Path, revision uint64) *pool {
+	l.setting.Lock()
+	defer l.setting.Unlock()
+	now, r, err := l.read(l.ctx, folder)
 	if err != nil {
-		return
+		return nil
 	}
-	if revision == 0 {
-		l.missing(folder, c.Revision)
-		return
+	if now == 0 {
+		l.missing(folder, revision)
+		return nil
 	}
-	p := l.learn(folder, r, revision)
-	_ = p.enforce(l.ctx) // what fails here is refused by the store
+	return l.learn(folder, r, now)
 }
 
 // missing forgets a quota whose record is gone. A record that was renamed has

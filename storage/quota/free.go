@@ -80,8 +80,8 @@ func (p *pool) release(freed Amount) {
 		p.recount(doubt)
 		return
 	}
-	p.bytes.freed += freed.Bytes
-	p.files.freed += freed.Files
+	p.bytes.release(freed.Bytes)
+	p.files.release(freed.Files)
 }
 
 // mark makes sure that a crash now is found out: this node holds a lease of the
@@ -144,7 +144,6 @@ func (p *pool) book(ctx context.Context, f *figure, idle bool) error {
 		return err
 	}
 	p.mu.Lock()
-	f.net()
 	if p.gone || !f.dirty() && (!idle || f.avail == 0) {
 		p.mu.Unlock()
 		return nil

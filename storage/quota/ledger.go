@@ -32,6 +32,7 @@ type Ledger struct {
 	version uint64              // grows with each change of folders
 	marks   map[string][]string // records in openScope of dead epochs, by quota
 	active  map[*pool]bool
+	closed  bool
 }
 
 // How often things are looked after.
@@ -222,12 +223,26 @@ func (l *Ledger) beginCount(p *pool) {
 	p.mu.Lock()
 	p.due = time.Time{}
 	p.mu.Unlock()
-	l.work.Go(func() {
+	begun := l.spawn(func() {
 		defer func() { <-l.counts }()
 		if err := l.measure(l.ctx, p); err != nil {
 			l.again(p)
 		}
 	})
+	if !begun {
+		<-l.counts
+	}
+}
+
+// spawn runs work that Close waits for; false once the ledger is closed.
+func (l *Ledger) spawn(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.work.Go(f)
+	return true
 }
 
 // again puts off the count of a folder that could not be counted.
@@ -242,6 +257,9 @@ func (l *Ledger) again(p *pool) {
 // Close books everything and gives all unused leases back. What is still
 // reserved keeps its lease, so that the next start counts those folders.
 func (l *Ledger) Close(ctx context.Context) error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
 	l.stop()
 	l.work.Wait()
 	var mu sync.Mutex

@@ -15,6 +15,8 @@ import (
 // to the background.
 const prompt = 5 * time.Second
 
+var errClosed = errors.New("the quotas are closed")
+
 // Set sets, changes or, with both figures negative, removes the quota on a
 // folder. On a folder that holds something it is counted first, and enforced
 // then; what is counted at once is enforced when Set returns.
@@ -231,18 +233,20 @@ func (p *pool) enforce(ctx context.Context) error {
 
 // countSoon counts a folder in the background, and waits a little for it.
 func (l *Ledger) countSoon(ctx context.Context, p *pool) error {
-	done := make(chan error, 1)
-	l.work.Go(func() {
-		err := l.measure(l.ctx, p)
-		if err != nil {
-			l.again(p)
+	done := make(chan struct{})
+	begun := l.spawn(func() {
+		defer close(done)
+		if err := l.measure(l.ctx, p); err != nil {
+			l.again(p) // it is made again
 		}
-		done <- err
 	})
+	if !begun {
+		return errClosed
+	}
 	wait := time.NewTimer(prompt)
 	defer wait.Stop()
 	select {
-	case <-done: // a count that failed is made again
+	case <-done:
 	case <-wait.C:
 	case <-ctx.Done():
 	}
@@ -258,6 +262,7 @@ func (l *Ledger) Rescan(ctx context.Context, folder path.Path) (Usage, error) {
 		return Usage{}, fmt.Errorf("count what %s holds: it has no quota", folder)
 	}
 	if err := l.measure(ctx, p); err != nil {
+		l.again(p)
 		return Usage{}, err
 	}
 	l.activate(p)
@@ -284,16 +289,26 @@ func (l *Ledger) Rename(ctx context.Context, from, to path.Path) error {
 		if err != nil {
 			return fmt.Errorf("rename the quotas below %s: %w", from, err)
 		}
-		for _, m := range moved {
-			l.learn(m.to, m.record, result.Revision)
-		}
-		for _, m := range moved {
-			l.forget(m.from, result.Revision)
-		}
-		return nil
+		return l.moved(ctx, moved, result.Revision)
 	}
 }
 
+// moved takes in a rename, and clears away the quotas that it replaced.
+func (l *Ledger) moved(ctx context.Context, moved []move, revision uint64) error {
+	var errs []error
+	for _, m := range moved {
+		l.mu.RLock()
+		replaced := l.folders.at(m.to)
+		l.mu.RUnlock()
+		l.learn(m.to, m.record, revision)
+		if replaced != nil && replaced.id != m.record.ID {
+			errs = append(errs, replaced.clear(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// A move is that of one record.
 type move struct {
 	from, to path.Path
 	record   record

@@ -75,10 +75,11 @@ func lock(ctx context.Context, c chan struct{}) error {
 
 func unlock(c chan struct{}) { <-c }
 
-// take hands out between least and most of a figure, leasing more where there
-// is too little. An *ExceededError says that the quota has no room.
+// take hands out between least and most of a figure, as much as there is room
+// for, leasing more where there is too little. An *ExceededError says that the
+// quota has no room.
 func (p *pool) take(ctx context.Context, f *figure, least, most int64) (int64, error) {
-	if got, ok := p.quick(f, least, most); ok {
+	if got, ok := p.quick(f, most, most); ok {
 		return got, nil
 	}
 	if err := lock(ctx, p.op); err != nil {
@@ -86,17 +87,18 @@ func (p *pool) take(ctx context.Context, f *figure, least, most int64) (int64, e
 	}
 	defer unlock(p.op)
 	for try := 0; ; {
+		granted, err := p.lease(ctx, f, least, most)
 		if got, ok := p.quick(f, least, most); ok {
 			return got, nil
 		}
-		granted, err := p.lease(ctx, f, least)
-		if err != nil {
+		switch {
+		case err != nil:
 			return 0, err
-		}
-		if granted {
-			continue
-		}
-		if try == reclaims || !p.contended(f) {
+		case p.ended():
+			return most, nil // there is nothing to keep any more
+		case granted:
+			continue // others were faster
+		case try == reclaims || !p.contended(f):
 			return 0, p.exceeded()
 		}
 		if err := p.reclaim(ctx, try); err != nil {
@@ -116,6 +118,12 @@ func (p *pool) quick(f *figure, least, most int64) (int64, bool) {
 	return got, ok
 }
 
+func (p *pool) ended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gone
+}
+
 // touched notes that the pool is in use. p.mu is held.
 func (p *pool) touched() {
 	p.used = time.Now()
@@ -123,42 +131,36 @@ func (p *pool) touched() {
 	p.watch.events++
 }
 
-// lease asks the store for what is missing of least, and reports whether it got
-// that. Where there surely is too little it costs no write. p.op is held.
-func (p *pool) lease(ctx context.Context, f *figure, least int64) (bool, error) {
+// lease asks the store for what is missing of most, and reports whether it got
+// any. Where there surely is less than what is missing of least it costs no
+// write. p.op is held.
+func (p *pool) lease(ctx context.Context, f *figure, least, most int64) (bool, error) {
 	if err := p.resolve(ctx, f); err != nil {
 		return false, err
 	}
-	missing := p.missing(f, least)
-	if missing <= 0 {
-		return true, nil
-	}
-	if !p.has(f, missing) {
+	if !p.has(f, most) {
 		if err := p.look(ctx, f); err != nil {
 			return false, err
 		}
-		if !p.has(f, missing) {
-			return false, nil
-		}
 	}
 	p.mu.Lock()
-	op := f.begin(p.holder, ask{least: missing, want: f.want(missing)})
+	missing, gap := max(max(least, 1)-f.avail, 0), most-f.avail
+	if free := f.free(); p.gone || gap <= 0 || free <= 0 || free < missing {
+		p.mu.Unlock()
+		return gap <= 0, nil
+	}
+	op := f.begin(p.holder, ask{least: missing, want: f.want(gap)})
 	p.active = true
 	p.mu.Unlock()
 	v, err := p.do(ctx, f, op)
-	return v.Granted >= missing, err
+	return v.Granted > 0, err
 }
 
-func (p *pool) missing(f *figure, least int64) int64 {
+// has reports whether the store is known to have what is missing of most.
+func (p *pool) has(f *figure, most int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return max(least, 1) - f.avail
-}
-
-func (p *pool) has(f *figure, missing int64) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return f.free() >= missing
+	return f.free() >= most-f.avail
 }
 
 // look reads a counter, which is no write. p.op is held.
@@ -251,6 +253,9 @@ func (p *pool) commit(granted, used Amount) {
 // force books growth that was written without a reservation here: it had been
 // made before the quota was set. Whether counting saw it is not known.
 func (p *pool) force(ctx context.Context, used Amount) {
+	if used == (Amount{}) {
+		return
+	}
 	got, err := p.takeBoth(ctx, used)
 	if err == nil {
 		p.commit(got, used)
@@ -261,8 +266,8 @@ func (p *pool) force(ctx context.Context, used Amount) {
 		return
 	}
 	if err != nil {
-		p.bytes.pending += used.Bytes
-		p.files.pending += used.Files
+		p.bytes.write(used.Bytes)
+		p.files.write(used.Files)
 		p.watch.grown = p.watch.grown.plus(used)
 		p.touched()
 	}

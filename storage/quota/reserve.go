@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -31,16 +32,19 @@ func (l *Ledger) ReserveBytes(ctx context.Context, p path.Path, min, want int64)
 	r := l.begin(p)
 	for _, q := range r.above {
 		got, err := q.take(ctx, &q.bytes, min, want)
+		l.activate(q)
+		if min == 0 && errors.Is(err, ErrExceeded) {
+			got, err = 0, nil
+		}
 		if err != nil {
 			r.Cancel()
 			return nil, err
 		}
-		l.activate(q)
 		r.parts = append(r.parts, part{q, Amount{Bytes: got}})
 		want = got
 	}
 	for i := range r.parts {
-		r.parts[i].giveBack(Amount{Bytes: want})
+		r.parts[i].shrink(Amount{Bytes: want})
 	}
 	r.granted = Amount{Bytes: want}
 	return r, nil
@@ -56,6 +60,13 @@ func (l *Ledger) Move(ctx context.Context, from, to path.Path, held Amount) (*Re
 	sources, targets := l.moving(from, to)
 	for _, q := range targets {
 		if err := r.add(ctx, q, held); err != nil {
+			r.Cancel()
+			return nil, err
+		}
+	}
+	for _, q := range sources {
+		l.activate(q)
+		if err := q.mark(ctx); err != nil {
 			r.Cancel()
 			return nil, err
 		}
@@ -95,16 +106,16 @@ func (l *Ledger) moving(from, to path.Path) (sources, targets []*pool) {
 
 // A Reservation is growth that was taken and is not yet written.
 type Reservation struct {
-	ledger  *Ledger
-	path    path.Path
-	version uint64  // of the ledger's folders when it was made
-	above   []*pool // the quotas above path then
+	ledger *Ledger
+	path   path.Path
+
+	mu      sync.Mutex // guards what follows
+	version uint64     // of the ledger's folders when it was made
+	above   []*pool    // the quotas above path then
 	parts   []part
 	frees   []*pool
 	granted Amount
-
-	mu    sync.Mutex // guards ended
-	ended bool
+	ended   bool
 }
 
 // A part is what a reservation took of one quota.
@@ -113,13 +124,15 @@ type part struct {
 	taken Amount
 }
 
-// giveBack keeps no more than most.
-func (p *part) giveBack(most Amount) {
-	rest := Amount{Bytes: max(0, p.taken.Bytes-most.Bytes)}
-	if rest != (Amount{}) {
-		p.pool.commit(rest, Amount{})
-		p.taken.Bytes -= rest.Bytes
+// shrink keeps no more than most.
+func (p *part) shrink(most Amount) {
+	rest := Amount{Bytes: max(0, p.taken.Bytes-most.Bytes), Files: max(0, p.taken.Files-most.Files)}
+	if rest == (Amount{}) {
+		return
 	}
+	p.pool.commit(rest, Amount{})
+	p.taken.Bytes -= rest.Bytes
+	p.taken.Files -= rest.Files
 }
 
 func (l *Ledger) begin(p path.Path) *Reservation {
@@ -130,20 +143,76 @@ func (l *Ledger) begin(p path.Path) *Reservation {
 
 func (r *Reservation) add(ctx context.Context, q *pool, grow Amount) error {
 	got, err := q.takeBoth(ctx, grow)
+	r.ledger.activate(q)
 	if err != nil {
 		return err
 	}
-	r.ledger.activate(q)
 	r.parts = append(r.parts, part{q, got})
 	return nil
 }
 
-// Granted is what was reserved.
-func (r *Reservation) Granted() Amount { return r.granted }
+// Granted is what was reserved and not given back.
+func (r *Reservation) Granted() Amount {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.granted
+}
+
+// Shrink gives back at once what is granted beyond to.
+func (r *Reservation) Shrink(to Amount) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return
+	}
+	r.granted = r.granted.within(Amount{Bytes: max(to.Bytes, 0), Files: max(to.Files, 0)})
+	for i := range r.parts {
+		r.parts[i].shrink(r.granted)
+	}
+}
+
+// Add takes over what o holds, which is for the same path; o then holds nothing.
+func (r *Reservation) Add(o *Reservation) {
+	given := o.yield()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		for _, p := range given.parts {
+			p.pool.commit(p.taken, Amount{})
+		}
+		return
+	}
+	r.granted = r.granted.plus(given.granted)
+	for _, p := range given.parts {
+		i := slices.IndexFunc(r.parts, func(q part) bool { return q.pool == p.pool })
+		if i < 0 {
+			r.parts = append(r.parts, p)
+			continue
+		}
+		r.parts[i].taken = r.parts[i].taken.plus(p.taken)
+	}
+}
+
+// A given is what a reservation hands over to another.
+type given struct {
+	parts   []part
+	granted Amount
+}
+
+func (r *Reservation) yield() given {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return given{}
+	}
+	g := given{parts: r.parts, granted: r.granted}
+	r.parts, r.granted, r.ended = nil, Amount{}, true
+	return g
+}
 
 // Commit books used, which is at most what was granted, and gives back the
 // rest. It never fails: what the store does not take now is booked later.
-func (r *Reservation) Commit(used Amount) { r.end(used.within(r.granted)) }
+func (r *Reservation) Commit(used Amount) { r.end(used) }
 
 // Cancel gives all of it back. It does nothing after Commit, so it can be deferred.
 func (r *Reservation) Cancel() { r.end(Amount{}) }
@@ -155,8 +224,9 @@ func (r *Reservation) end(used Amount) {
 		return
 	}
 	r.ended = true
+	used = used.within(r.granted)
 	for _, p := range r.parts {
-		p.pool.commit(p.taken, used)
+		p.pool.commit(p.taken, used.within(p.taken))
 		r.ledger.activate(p.pool)
 	}
 	if used == (Amount{}) {
@@ -167,9 +237,20 @@ func (r *Reservation) end(used Amount) {
 		r.ledger.activate(q)
 	}
 	for _, q := range r.ledger.since(r) {
-		q.force(r.ledger.ctx, used)
+		q.force(r.ledger.ctx, r.missing(q, used))
 		r.ledger.activate(q)
 	}
+}
+
+// missing is what of used was not taken from a quota that came later.
+func (r *Reservation) missing(q *pool, used Amount) Amount {
+	for _, p := range r.parts {
+		if p.pool == q {
+			taken := used.within(p.taken)
+			return Amount{Bytes: used.Bytes - taken.Bytes, Files: used.Files - taken.Files}
+		}
+	}
+	return used
 }
 
 // since returns the quotas above the reservation's path that were not there

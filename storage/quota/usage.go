@@ -2,6 +2,8 @@ package quota
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"math"
 	"slices"
 
@@ -59,6 +61,18 @@ func (l *Ledger) Get(ctx context.Context, folder path.Path) (u Usage, ok bool, e
 	}
 	u, err = p.usage(ctx)
 	return u, err == nil, err
+}
+
+// Measure returns what a folder holds: as its quota knows, or counted now.
+func (l *Ledger) Measure(ctx context.Context, folder path.Path) (Amount, error) {
+	if u, ok, err := l.Get(ctx, folder); ok || err != nil {
+		return u.Used, err
+	}
+	found, err := l.walk(ctx, folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Amount{}, nil
+	}
+	return found, err
 }
 
 // usage is what the store says and what is not yet booked there.

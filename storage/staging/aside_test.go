@@ -1,6 +1,7 @@
 package staging_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 )
 
@@ -76,14 +78,18 @@ func TestAsideComesBackAfterCrash(t *testing.T) {
 	s.put("/e/x", "old")
 	s.put("/f/sub/x", "old")
 	s.put("/file", "old")
-	for _, p := range []string{"/d", "/e", "/f/sub", "/file"} {
+	s.put("/other", "old")
+	for _, p := range []string{"/d", "/e", "/f/sub", "/file", "/other"} {
 		_, _, err := s.area.PutAside(t.Context(), at(p))
 		s.must(err)
 	}
-	s.put("/e/y", "new")                      // the operation was complete, but for the end
+	s.put("/e/y", "new") // the operation was complete, but for the end
+	s.put("/other", "new")
 	s.must(os.Rename(s.dir+"/f", s.dir+"/g")) // the folder it stood in is called otherwise by now
 	s.start("2", 10)
-	s.holds(map[string]string{"/d/x": "old", "/e/y": "new", "/f/sub/x": "old", "/file": "old"})
+	s.holds(map[string]string{
+		"/d/x": "old", "/e/y": "new", "/f/sub/x": "old", "/file": "old", "/other": "new",
+	})
 	s.nothingStaged()
 }
 
@@ -106,6 +112,27 @@ func TestAsideIsKeptWhereItCannotComeBack(t *testing.T) {
 	s.must(os.Remove(s.dir + "/d"))
 	s.start("3", 10)
 	s.holds(map[string]string{"/d/x": "old"})
+	s.nothingStaged()
+}
+
+// shut is a store that lets nobody look into a folder that its owner has shut.
+type shut struct{ backend.Backend }
+
+func (b shut) List(ctx context.Context, p path.Path) (backend.Dir, error) {
+	if i, err := b.Stat(ctx, p); err == nil && i.Mode.Perm()&0o500 != 0o500 {
+		return nil, &fs.PathError{Op: "list", Path: p.String(), Err: fs.ErrPermission}
+	}
+	return b.Backend.List(ctx, p)
+}
+
+func TestDropFolderThatIsShut(t *testing.T) {
+	s := newSite(t, func(b backend.Backend) backend.Backend { return shut{b} })
+	s.put("/d/shut/x", "old")
+	s.must(os.Chmod(s.dir+"/d/shut", 0))
+	_, drop, err := s.area.PutAside(t.Context(), at("/d"))
+	s.must(err)
+	s.must(drop())
+	s.holds(map[string]string{})
 	s.nothingStaged()
 }
 

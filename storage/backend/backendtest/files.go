@@ -20,6 +20,7 @@ var fileCases = []testCase{
 	{name: "file/exclusive", run: exclusive},
 	{name: "file/one of many creates exclusively", run: exclusiveRace},
 	{name: "file/create keeps content", run: createKeeps},
+	{name: "file/made and removed all the time", run: madeAndRemoved},
 	{name: "file/truncate", run: truncate},
 	{name: "file/senseless ways to open", run: senselessOpen},
 	{name: "file/folder is no file", run: folderIsNoFile},
@@ -112,6 +113,29 @@ func createKeeps(s *store) {
 		s.Errorf("opened again: got %q, want what was there", got)
 	}
 	s.must("close", f.Close())
+}
+
+// Who asks for a file, be it there or not, gets one, whatever happens meanwhile.
+func madeAndRemoved(s *store) {
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 500 {
+				f, err := s.open("/a", backend.How{Write: true, Create: true})
+				if err != nil {
+					s.Errorf("open: %v", err)
+					return
+				}
+				if err := f.Close(); err != nil {
+					s.Errorf("close: %v", err)
+				}
+				if err := s.Remove(s.Context(), s.at("/a")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					s.Errorf("remove: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func truncate(s *store) {

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gatehouse/policy/path"
-	"gatehouse/storage/backend"
 )
 
 // Rename moves from to to. A folder replaces nothing, whatever replace says,
@@ -35,9 +34,6 @@ type move struct {
 }
 
 func (b *Backend) move(ctx context.Context, from, to path.Path) (*move, error) {
-	if to.IsRoot() {
-		return nil, backend.ErrBusy
-	}
 	m := &move{from: -1, to: -1}
 	var err error
 	if m.from, m.name, err = b.parent(ctx, from); err != nil {

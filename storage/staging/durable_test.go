@@ -1,0 +1,127 @@
+package staging_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/backend/local"
+	"gatehouse/storage/mount"
+	"gatehouse/storage/staging"
+)
+
+// A noted backend notes in which order things become durable.
+type noted struct {
+	backend.Backend
+	done *[]string
+	fail error // of Sync of a folder that users see
+}
+
+func (n noted) Open(ctx context.Context, p path.Path, how backend.How) (backend.File, error) {
+	f, err := n.Backend.Open(ctx, p, how)
+	return notedFile{f, n.done}, err
+}
+
+func (n noted) Rename(ctx context.Context, from, to path.Path, replace bool) error {
+	*n.done = append(*n.done, "rename to "+anonymous(to))
+	return n.Backend.Rename(ctx, from, to, replace)
+}
+
+func (n noted) Remove(ctx context.Context, p path.Path) error {
+	*n.done = append(*n.done, "remove "+anonymous(p))
+	return n.Backend.Remove(ctx, p)
+}
+
+func (n noted) Sync(ctx context.Context, p path.Path) error {
+	*n.done = append(*n.done, "sync "+anonymous(p))
+	if n.fail != nil && !strings.HasPrefix(p.String(), "/"+mount.Reserved) {
+		return n.fail
+	}
+	return n.Backend.Sync(ctx, p)
+}
+
+type notedFile struct {
+	backend.File
+	done *[]string
+}
+
+func (f notedFile) Sync() error {
+	*f.done = append(*f.done, "sync file")
+	return f.File.Sync()
+}
+
+func anonymous(p path.Path) string {
+	if s := p.String(); !strings.HasPrefix(s, "/"+mount.Reserved) {
+		return s
+	}
+	return "staging " + strings.TrimLeft(p.Base(), "0123456789abcdefghijklmnopqrstuvwxyz-")
+}
+
+func durable(t *testing.T, sync string, fail error) (*site, *[]string) {
+	t.Helper()
+	s := &site{T: t, dir: t.TempDir()}
+	b, err := local.Open(s.dir, local.Options{})
+	s.must(err)
+	done := new([]string)
+	s.table, err = mount.New(mount.Mount{Backend: noted{b, done, fail}, Sync: sync})
+	s.must(err)
+	t.Cleanup(func() { s.must(s.table.Close()) })
+	s.area = s.start("1", 10)
+	return s, done
+}
+
+// The content must be on disk before the name is, and the name before anybody
+// hears of it: else a loss of power leaves an empty file under it, or nothing.
+func TestDurableInOrder(t *testing.T) {
+	for sync, want := range map[string][]string{
+		"":               {"sync file", "rename to /d/f", "sync /d"},
+		mount.SyncClose:  {"sync file", "rename to /d/f", "sync /d"},
+		mount.SyncAlways: {"sync file", "rename to /d/f", "sync /d"},
+		mount.SyncNone:   {"rename to /d/f"},
+	} {
+		s, done := durable(t, sync, nil)
+		s.put("/d/x", "")
+		*done = nil
+		s.must(s.stage("/d/f", "content").Commit(t.Context(), true))
+		if !slices.Equal(*done, want) {
+			t.Errorf("sync %q: %q, want %q", sync, *done, want)
+		}
+	}
+}
+
+// What says where it stood must be on disk before it is moved away, and gone
+// from disk before the first of it is removed.
+func TestAsideDurableInOrder(t *testing.T) {
+	s, done := durable(t, mount.SyncClose, nil)
+	s.put("/d/f", "old")
+	*done = nil
+	_, drop, err := s.area.PutAside(t.Context(), at("/d/f"))
+	s.must(err)
+	s.must(drop())
+	want := []string{"sync file", "sync staging ", "rename to staging .aside", "remove staging .origin", "sync staging ", "remove staging .aside"}
+	if !slices.Equal(*done, want) {
+		t.Errorf("put aside and dropped: %q, want %q", *done, want)
+	}
+	restore, _, err := s.area.PutAside(t.Context(), at("/d"))
+	s.must(err)
+	*done = nil
+	s.must(restore())
+	if want := []string{"rename to /d", "sync /", "remove staging .origin", "sync staging "}; !slices.Equal(*done, want) {
+		t.Errorf("restored: %q, want %q", *done, want)
+	}
+}
+
+func TestInPlaceButNotDurable(t *testing.T) {
+	broken := errors.New("the disk is broken")
+	s, _ := durable(t, mount.SyncClose, broken)
+	err := s.stage("/f", "content").Commit(t.Context(), false)
+	if !errors.Is(err, staging.ErrNotDurable) || !errors.Is(err, broken) || !strings.Contains(fmt.Sprint(err), " /f:") {
+		t.Errorf("commit: got %v, want ErrNotDurable of /f with its reason", err)
+	}
+	s.holds(map[string]string{"/f": "content"})
+}
