@@ -139,6 +139,7 @@ func (t target) mutants() ([]mutant, error) {
 			from, to, text, what := t.mutation(n)
 			if what != "" {
 				a, b := set.Position(from).Offset, set.Position(to).Offset
+				text = strings.Replace(text, "$", string(source[a:b]), 1)
 				changed := slices.Concat(source[:a], []byte(text), source[b:])
 				found = append(found, mutant{file, set.Position(from).Line, what, changed})
 			}
@@ -148,19 +149,22 @@ func (t target) mutants() ([]mutant, error) {
 	return found, nil
 }
 
-// mutation says what of a node is replaced, and by what.
+// never is a condition that does not hold, though what it names is still used.
+const never = "false && ($)"
+
+// mutation says what of a node is replaced, and by what; $ is what stood there.
 func (t target) mutation(n ast.Node) (from, to token.Pos, text, what string) {
 	switch n := n.(type) {
 	case *ast.IfStmt:
 		if name := refusal(n.Body); name != "" && n.Else == nil {
-			return n.Cond.Pos(), n.Cond.Pos(), "false && ", "without " + name
+			return n.Cond.Pos(), n.Cond.End(), never, "without " + name
 		}
 		assign, ok := n.Init.(*ast.AssignStmt)
 		if !ok || len(assign.Rhs) != 1 || !refuses(n.Body) {
 			return
 		}
 		if name := called(assign.Rhs[0]); slices.Contains(t.checks, name) {
-			return n.Cond.Pos(), n.Cond.Pos(), "false && ", "without the refusal of " + name
+			return n.Cond.Pos(), n.Cond.End(), never, "without the refusal of " + name
 		}
 	case *ast.ReturnStmt:
 		if len(n.Results) != 1 {

@@ -90,6 +90,8 @@ func TestAddressForms(t *testing.T) {
 		{"192.0.2.0/24", "::ffff:192.0.2.9", true},
 		{"::ffff:192.0.2.0/120", "192.0.2.9", true},
 		{"::ffff:192.0.2.9", "192.0.2.9", true},
+		{"::ffff:0:0/96", "192.0.2.9", true},
+		{"::ffff:0:0/96", "2001:db8::1", false},
 		{"192.0.2.77/24", "192.0.2.1", true},
 		{"2001:db8::/32", "2001:db8::1", true},
 		{"2001:db8::/32", "2001:db9::1", false},
@@ -134,6 +136,12 @@ func TestAdmitRules(t *testing.T) {
 		"door not the account's": {func(_ *policy.Site, o *policy.Account, _ *policy.Attempt) {
 			o.Protocols = []policy.Door{policy.WebDAV}
 		}, policy.RuleDoorAccount},
+		"only another door": {func(_ *policy.Site, o *policy.Account, _ *policy.Attempt) {
+			o.Protocols = []policy.Door{policy.FTP}
+		}, policy.RuleDoorAccount},
+		"only this door": {func(_ *policy.Site, o *policy.Account, _ *policy.Attempt) {
+			o.Protocols = []policy.Door{policy.SFTP}
+		}, policy.RuleAdmitted},
 		"no protocols at all": {func(_ *policy.Site, o *policy.Account, _ *policy.Attempt) { o.Protocols = []policy.Door{} }, policy.RuleDoorAccount},
 		"door not the credential's": {func(_ *policy.Site, _ *policy.Account, a *policy.Attempt) {
 			a.Credential.Doors = []policy.Door{policy.WebDAV}
@@ -327,6 +335,27 @@ func TestZeroValueAdmitsNobody(t *testing.T) {
 	}
 	if d := (policy.Effective{}).Decide(policy.OpStat, policy.Target{Folder: true}); d.Allowed {
 		t.Errorf("the zero value permits: %+v", d)
+	}
+}
+
+func TestNoAccountIsRefused(t *testing.T) {
+	if got := policy.Resolve(policy.DefaultSite(), nil, policy.Account{}).Admit(attempt()); got.Allowed || got.Rule != policy.RuleStatus {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestADisabledAccountSaysByWhomAndWhy(t *testing.T) {
+	tests := map[string]policy.Status{
+		"the account is disabled":                      {Disabled: true},
+		"the account is disabled by admin":             {Disabled: true, By: "admin"},
+		"the account is disabled by admin: on holiday": {Disabled: true, By: "admin", Why: "on holiday"},
+	}
+	for want, status := range tests {
+		own := bob()
+		own.Status = status
+		if got := policy.Resolve(policy.DefaultSite(), nil, own).Admit(attempt()); got.Because != want {
+			t.Errorf("because %q, want %q", got.Because, want)
+		}
 	}
 }
 

@@ -220,6 +220,14 @@ func TestDecideRename(t *testing.T) {
 			[]policy.Grant{grant("/s", policy.Write)},
 			policy.Move{From: p("/home/bob/a"), To: p("/s/a"), Replaces: policy.ReplacesFolder}, policy.RuleNoGrant,
 		},
+		"a folder onto a file asks for create below it": {
+			[]policy.Grant{flat("/s/a", policy.Write)},
+			policy.Move{From: p("/home/bob/a"), To: p("/s/a"), Folder: true, Replaces: policy.ReplacesFile}, policy.RuleNoGrant,
+		},
+		"a folder onto a file asks for write on it": {
+			[]policy.Grant{grant("/s", policy.Create)},
+			policy.Move{From: p("/home/bob/a"), To: p("/s/a"), Folder: true, Replaces: policy.ReplacesFile}, policy.RuleNoGrant,
+		},
 		"out of a blind box one cannot read, into one's home": {
 			[]policy.Grant{grant("/s", policy.Delete|policy.Create)},
 			policy.Move{From: p("/s/a"), To: p("/home/bob/a")}, policy.RuleWidens,

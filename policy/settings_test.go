@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"errors"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -116,6 +117,7 @@ func TestHomeQuota(t *testing.T) {
 		"an account without":      {figure(-1), []*int64{figure(9)}, nil, "account"},
 		"the most generous group": {nil, []*int64{figure(3), nil, figure(9), figure(4)}, figure(9), "group 2"},
 		"a group without limit":   {nil, []*int64{figure(3), figure(-1)}, nil, "group 1"},
+		"a group of nothing":      {nil, []*int64{figure(0)}, figure(0), "group 0"},
 	}
 	for name, tt := range tests {
 		own := bob()
@@ -198,12 +200,38 @@ func TestMayMakeLinks(t *testing.T) {
 	}
 }
 
+// The same group twice is one; two of one name are two.
+func TestGroupsAreTakenOnce(t *testing.T) {
+	a := policy.Group{ID: "1", Name: "staff", Grants: []policy.Grant{grant("/a", policy.Read)}}
+	b := policy.Group{ID: "2", Name: "staff", Grants: []policy.Grant{grant("/b", policy.Read)}}
+	e := policy.Resolve(policy.DefaultSite(), []policy.Group{a, b, a, b}, bob())
+	if got := e.Groups(); len(got) != 2 || got[0].ID != "1" || got[1].ID != "2" {
+		t.Errorf("groups %+v", got)
+	}
+	if got := len(e.Grants()); got != 3 {
+		t.Errorf("%d grants, want home, /a and /b", got)
+	}
+}
+
 func TestDefaultsHaveNoProblems(t *testing.T) {
 	if p := policy.DefaultSite().Problems(); len(p) > 0 {
 		t.Errorf("site: %v", p)
 	}
 	if p := bob().Problems(); len(p) > 0 {
 		t.Errorf("account: %v", p)
+	}
+	admin, disabled := bob(), bob()
+	admin.Role, disabled.Status.Disabled = policy.RoleAdmin, true
+	for _, a := range []policy.Account{admin, disabled} {
+		if p := a.Problems(); len(p) > 0 {
+			t.Errorf("%+v: %v", a, p)
+		}
+	}
+	site := policy.DefaultSite()
+	site.AllowedIPs = prefixes(t, "10.0.0.0/8")
+	site.Lockout = policy.Lockout{Period: "0s", Scope: policy.LockoutAll}
+	if p := site.Problems(); len(p) > 0 {
+		t.Errorf("site with lockout off: %v", p)
 	}
 }
 
@@ -217,6 +245,7 @@ func TestProblemsNameTheField(t *testing.T) {
 		"second_factor":         func(s *policy.Site) { s.SecondFactor = "x" },
 		"lockout.scope":         func(s *policy.Site) { s.Lockout.Scope = "" },
 		"lockout.failures":      func(s *policy.Site) { s.Lockout.Failures = -1 },
+		"allowed_ips":           func(s *policy.Site) { s.AllowedIPs = []netip.Prefix{{}} },
 		"lockout.period":        func(s *policy.Site) { s.Lockout.Period = "soon" },
 		"ban.period":            func(s *policy.Site) { s.Ban.Period = "0s" },
 		"password.min_length":   func(s *policy.Site) { s.Password.MinLength = -1 },

@@ -49,7 +49,11 @@ func (f *FS) setAttr(ctx context.Context, r *rules, p *place, a backend.Attr) er
 		}
 		a.Size = nil
 	}
-	if a = clientAttr(a, info.IsDir()); a == (backend.Attr{}) {
+	owner := ownFile
+	if info.IsDir() {
+		owner = ownFolder
+	}
+	if a = clientAttr(a, owner); a == (backend.Attr{}) {
 		return nil
 	}
 	return t.store.SetAttr(ctx, p.real, a)
@@ -79,14 +83,10 @@ func (t *Tree) truncate(ctx context.Context, p path.Path, size int64) (err error
 			err = cerr
 		}
 	}()
-	info, err := file.Stat()
+	book, err := t.files.open(ctx, file, p)
 	if err != nil {
 		return err
 	}
-	book := t.files.use(info.ID, p)
 	defer book.close(ctx, file)
-	if err := book.learn(ctx, file); err != nil {
-		return err
-	}
 	return book.truncate(ctx, file, size)
 }

@@ -49,7 +49,7 @@ func (d *duplicate) copy(ctx context.Context, r *rules) error {
 	if err := d.fs.unlocked(ctx, locks.Touch{Path: d.to.real, Tree: true, Member: !d.exists}); err != nil {
 		return err
 	}
-	d.book = &pending{files: &t.files, path: d.to.real}
+	d.book = t.files.pending(d.to.real)
 	defer d.book.close(ctx, nil)
 	if err := d.reserve(ctx); err != nil {
 		return err
@@ -324,7 +324,7 @@ func (b *builder) file(ctx context.Context, p, rel path.Path) (err error) {
 // place judges anew, and puts what was built in the place of what is there.
 func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, replace bool) error) error {
 	t, to := d.fs.s.tree, d.to.real
-	release, err := t.names.hold(ctx, span{to, true})
+	release, err := t.hold(ctx, span{to, true})
 	if err != nil {
 		return err
 	}
@@ -365,7 +365,7 @@ func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, 
 	t.release(ctx, to, positive(minus(quota.Amount{}, grow)))
 	still.lose(replaced)
 	if d.exists && d.target.IsDir() {
-		err = errors.Join(err, t.quotas.Drop(context.WithoutCancel(ctx), to))
+		err = errors.Join(err, d.dropReplaced(context.WithoutCancel(ctx)))
 	}
 	return err
 }
@@ -380,7 +380,7 @@ func (d *duplicate) put(ctx context.Context, commit func(ctx context.Context, re
 	}
 	err = commit(ctx, false)
 	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
-		return errors.Join(err, restore())
+		return errors.Join(err, bring(restore))
 	}
 	_ = drop() // what is left of it is out of sight, and goes at the next start
 	return err

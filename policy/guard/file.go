@@ -219,7 +219,7 @@ func (f *File) setAttr(a backend.Attr) error {
 	if a.Mode != nil {
 		f.modeSet.Store(true)
 	}
-	a = clientAttr(a, false)
+	a = clientAttr(a, ownFile)
 	if a == (backend.Attr{}) {
 		return nil
 	}

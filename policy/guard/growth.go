@@ -5,24 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"sync"
-	"sync/atomic"
 
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/quota"
 )
-
-// files is the table of files that are open for writing, by identity: who
-// writes to one, through whatever session and name, takes its growth from the
-// same figure.
-type files struct {
-	ledger *quota.Ledger
-	// tight counts those who found no room: meanwhile nobody reserves ahead.
-	tight atomic.Int32
-
-	mu   sync.Mutex // guards byID and the uses of each
-	byID map[backend.FileID]*stored
-}
 
 // ahead is how much a writer reserves beyond what it needs now, so that not
 // each block asks the ledger. Whoever finds no room gets it back first.
@@ -52,89 +39,6 @@ type stored struct {
 	left, used int64
 }
 
-// use enters a user of the file, which leave takes out again.
-func (t *files) use(id backend.FileID, p path.Path) *stored {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.byID[id]
-	if s == nil {
-		s = &stored{files: t, id: id, path: p}
-		t.byID[id] = s
-	}
-	s.uses++
-	return s
-}
-
-// find returns the file where somebody has it open.
-func (t *files) find(id backend.FileID) *stored {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.byID[id]
-}
-
-func (t *files) leave(s *stored) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s.uses--; s.uses == 0 {
-		delete(t.byID, s.id)
-	}
-}
-
-// each calls do for every file in use.
-func (t *files) each(do func(*stored)) {
-	t.mu.Lock()
-	all := make([]*stored, 0, len(t.byID))
-	for _, s := range t.byID {
-		s.uses++
-		all = append(all, s)
-	}
-	t.mu.Unlock()
-	for _, s := range all {
-		do(s)
-		t.leave(s)
-	}
-}
-
-// giveBack returns what writers have reserved ahead and do not use.
-func (t *files) giveBack() {
-	t.each(func(s *stored) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.book()
-	})
-}
-
-// tightly runs reserve again where it found no room, after everybody gave back
-// what they had reserved ahead.
-func (t *files) tightly(reserve func() error) error {
-	err := reserve()
-	if !errors.Is(err, quota.ErrExceeded) {
-		return err
-	}
-	t.tight.Add(1)
-	defer t.tight.Add(-1)
-	t.giveBack()
-	return reserve()
-}
-
-// reserve is the ledger's, with what others reserved ahead taken back first.
-func (t *files) reserve(ctx context.Context, p path.Path, grow quota.Amount) (r *quota.Reservation, err error) {
-	err = t.tightly(func() error {
-		r, err = t.ledger.Reserve(ctx, p, grow)
-		return err
-	})
-	return r, err
-}
-
-// move is the ledger's, in the same way.
-func (t *files) move(ctx context.Context, from, to path.Path, held quota.Amount) (r *quota.Reservation, err error) {
-	err = t.tightly(func() error {
-		r, err = t.ledger.Move(ctx, from, to, held)
-		return err
-	})
-	return r, err
-}
-
 // lock takes s.mu once no rename measures the file.
 func (s *stored) lock(ctx context.Context) error {
 	for {
@@ -152,35 +56,43 @@ func (s *stored) lock(ctx context.Context) error {
 	}
 }
 
-// learn reads the size of a file that has just come into use.
-func (s *stored) learn(ctx context.Context, f backend.File) error {
+// learn reads the size of a file that has just come into use. It is stale where
+// s was another file, of which f has only the identity.
+func (s *stored) learn(ctx context.Context, f backend.File) (stale bool, err error) {
 	if err := s.lock(ctx); err != nil {
-		return err
+		return false, err
 	}
 	defer s.mu.Unlock()
-	if s.known {
-		return nil
+	if s.known && !s.gone {
+		return false, nil
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return false, err
+	}
+	if s.gone {
+		return info.Links > 0, nil
 	}
 	s.known, s.size, s.gone = true, info.Size, info.Links == 0
-	return nil
+	return false, nil
 }
 
 // begin takes the growth of a write of n bytes at off before it is made. It
 // returns how much of it there is room for, with the error for the rest. Where
 // that is more than nothing, finish follows.
 func (s *stored) begin(ctx context.Context, off, n int64) (int64, error) {
-	granted, err := s.take(ctx, off, n, s.whole)
-	if err == nil || !errors.Is(err, quota.ErrExceeded) {
-		return granted, err
+	granted, full := s.take(ctx, off, n, s.whole)
+	if !errors.Is(full, quota.ErrExceeded) {
+		return granted, full
 	}
 	s.files.tight.Add(1)
 	defer s.files.tight.Add(-1)
 	s.files.giveBack()
-	return s.take(ctx, off, n, s.some)
+	granted, err := s.take(ctx, off, n, s.some)
+	if err == nil && granted < n {
+		err = full
+	}
+	return granted, err
 }
 
 // beginAll is begin for what is useless in part.
@@ -205,14 +117,17 @@ func (s *stored) take(ctx context.Context, off, n int64, grow func(context.Conte
 		return 0, errGone
 	}
 	got, err := grow(ctx, need)
-	granted := n - (need - got)
-	if got <= 0 || granted <= 0 {
-		s.refund(ctx, got)
+	if err != nil {
 		return 0, err
+	}
+	granted := n - (need - got)
+	if granted <= 0 {
+		s.refund(ctx, got)
+		return 0, nil
 	}
 	s.size += got
 	s.writing++
-	return granted, err
+	return granted, nil
 }
 
 // whole uses need of the chunk, and takes a new one where it is too small.
@@ -234,21 +149,25 @@ func (s *stored) whole(ctx context.Context, need int64) (int64, error) {
 	return need, nil
 }
 
-// some uses as much as there is room for.
+// some uses as much as there is room for, which may be nothing.
 func (s *stored) some(ctx context.Context, need int64) (int64, error) {
 	got, err := s.whole(ctx, need)
-	if err == nil || !errors.Is(err, quota.ErrExceeded) {
+	if !errors.Is(err, quota.ErrExceeded) {
 		return got, err
 	}
 	got = s.left
 	s.left, s.used = 0, s.used+got
-	r, rerr := s.files.ledger.ReserveBytes(ctx, s.path, 1, need-got)
-	if rerr != nil {
-		return got, err
+	r, err := s.files.ledger.ReserveBytes(ctx, s.path, 1, need-got)
+	if errors.Is(err, quota.ErrExceeded) {
+		return got, nil
+	}
+	if err != nil {
+		s.refund(ctx, got)
+		return 0, err
 	}
 	more := min(r.Granted().Bytes, need-got)
 	s.replace(r, more)
-	return got + more, err
+	return got + more, nil
 }
 
 // replace books the chunk, of which all is used now, and goes on with r, of
@@ -288,8 +207,30 @@ func (s *stored) settle(ctx context.Context, f backend.File) {
 		return
 	}
 	s.unsettled = false
-	s.refund(ctx, s.size-info.Size)
-	s.size = info.Size
+	_ = s.shrink(ctx, info.Size, func() error { return nil })
+}
+
+// shrink lets do make the file smaller, and gives back what it then no longer
+// holds. The quotas hear of it before and after.
+func (s *stored) shrink(ctx context.Context, size int64, do func() error) error {
+	if size >= s.size || s.gone {
+		if err := do(); err != nil {
+			return err
+		}
+		s.size = size
+		return nil
+	}
+	done, err := s.files.ledger.Touch(context.WithoutCancel(ctx), s.path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := do(); err != nil {
+		return err
+	}
+	s.refund(ctx, s.size-size)
+	s.size = size
+	return nil
 }
 
 // refund gives back what is no longer part of the file.
@@ -299,9 +240,16 @@ func (s *stored) refund(ctx context.Context, n int64) {
 	}
 	back := min(n, s.used)
 	s.used, s.left = s.used-back, s.left+back
-	if n > back {
-		_ = s.files.ledger.Release(context.WithoutCancel(ctx), s.path, quota.Amount{Bytes: n - back})
+	if n == back {
+		return
 	}
+	// A count sees the file by its charged size, under s.mu: whatever it saw,
+	// this is to be taken off, also right after it.
+	ctx = context.WithoutCancel(ctx)
+	if done, err := s.files.ledger.Touch(ctx, s.path); err == nil {
+		defer done()
+	}
+	_ = s.files.ledger.Release(ctx, s.path, quota.Amount{Bytes: n - back})
 }
 
 // truncate sets the size of the file, and what is charged for it.
@@ -314,20 +262,15 @@ func (s *stored) truncate(ctx context.Context, f backend.File, size int64) error
 		return s.extend(ctx, f, size)
 	}
 	defer s.mu.Unlock()
-	if err := f.Truncate(size); err != nil {
-		return err
-	}
 	if s.writing > 0 {
 		s.unsettled = true
-		return nil
+		return f.Truncate(size)
 	}
-	s.refund(ctx, s.size-size)
-	s.size = size
-	return nil
+	return s.shrink(ctx, size, func() error { return f.Truncate(size) })
 }
 
 func (s *stored) extend(ctx context.Context, f backend.File, size int64) error {
-	if err := s.beginAll(ctx, size, 0); err != nil {
+	if err := s.beginAll(ctx, 0, size); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -360,7 +303,7 @@ func (s *stored) remove(ctx context.Context, look func() (backend.Info, error), 
 	if err != nil {
 		return quota.Amount{}, err
 	}
-	if info.ID != s.id {
+	if info.ID != s.id || s.gone {
 		return quota.Amount{}, errSwapped
 	}
 	if !s.known {
@@ -379,5 +322,6 @@ func (s *stored) remove(ctx context.Context, look func() (backend.Info, error), 
 func (s *stored) lose() quota.Amount {
 	s.book()
 	s.gone, s.unsettled = true, false
+	s.files.gone(s)
 	return quota.Amount{Bytes: s.size, Files: 1}
 }

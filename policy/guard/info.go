@@ -30,7 +30,7 @@ func newInfo(r *rules, p *place, i backend.Info) Info {
 	return Info{info: i, name: name, rules: r, asked: p.asked, real: p.real}
 }
 
-// Name, Size, Mode, ModTime, IsDir and Sys are fs.FileInfo's.
+// Name is the last element of the path as the account sees it.
 func (i Info) Name() string { return i.name }
 
 // Size is the length in bytes.

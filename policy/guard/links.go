@@ -210,6 +210,9 @@ func (m *move) link(ctx context.Context, r *rules) error {
 		return err
 	}
 	defer s.mu.Unlock()
+	if s.gone {
+		return errSwapped
+	}
 	if err := m.unchanged(ctx); err != nil {
 		return err
 	}

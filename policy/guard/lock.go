@@ -12,8 +12,8 @@ import (
 	"gatehouse/storage/locks"
 )
 
-// Lock, RefreshLock, Unlock and Locks are locks.Table's, guarded. Locking what
-// does not exist makes an empty file, exclusively; created tells.
+// Lock locks p. Locking what does not exist makes an empty file, exclusively;
+// created tells.
 func (f *FS) Lock(ctx context.Context, p path.Path, q LockRequest) (l Lock, created bool, err error) {
 	c, err := f.call("lock", events.LockTree, p)
 	if err != nil {

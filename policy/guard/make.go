@@ -52,12 +52,18 @@ func (f *FS) mkdir(ctx context.Context, r *rules, p *place, mode fs.FileMode) er
 	return t.sync(ctx, p.real.Dir())
 }
 
-// dress gives a new folder the mode and owner that it is to have.
+// dress gives a new folder the mode and owner that it is to have; the mount's
+// mode is as a umask to the client's.
 func (f *FS) dress(ctx context.Context, p path.Path, mode fs.FileMode) error {
 	a := backend.Attr{UID: f.s.config.UID, GID: f.s.config.GID}
 	if mode != 0 {
-		mode = folderMode(mode)
-		a.Mode = &mode
+		made, err := f.s.tree.store.Stat(ctx, p)
+		if err != nil {
+			return err
+		}
+		if mode = mode&made.Mode.Perm() | ownFolder; mode != made.Mode.Perm() {
+			a.Mode = &mode
+		}
 	}
 	if a == (backend.Attr{}) {
 		return nil

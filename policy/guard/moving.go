@@ -30,7 +30,7 @@ func (t *Tree) freeze(ctx context.Context, trees []path.Path, more ...fileAt) (*
 	t.files.each(func(s *stored) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if slices.ContainsFunc(trees, func(p path.Path) bool { return p.Contains(s.path) }) {
+		if !s.gone && slices.ContainsFunc(trees, func(p path.Path) bool { return p.Contains(s.path) }) {
 			all = append(all, t.files.use(s.id, s.path))
 		}
 	})
@@ -52,6 +52,12 @@ func (t *Tree) freeze(ctx context.Context, trees []path.Path, more ...fileAt) (*
 			return nil, err
 		}
 		st.byID[s.id] = s
+	}
+	for _, f := range more {
+		if st.byID[f.id].gone { // another file had this identity until now
+			st.thaw()
+			return t.freeze(ctx, trees, more...)
+		}
 	}
 	return st, nil
 }
@@ -169,11 +175,11 @@ func (c *census) size(info backend.Info) int64 {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.known && s.frozen != nil {
+	if !s.known && !s.gone && s.frozen != nil {
 		s.known, s.size = true, info.Size
 	}
-	if !s.known {
-		return info.Size // it is just being opened
+	if !s.known || s.gone {
+		return info.Size // it is just being opened, or was another file
 	}
 	return s.size
 }

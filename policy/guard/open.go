@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -106,6 +107,8 @@ func (f *File) openRead(ctx context.Context, r *rules) error {
 // openError is what the account hears where the store does not open a file.
 func (f *File) openError(r *rules, err error) error {
 	switch {
+	case errors.Is(err, backend.ErrSpecial) && f.how.Create:
+		return fs.ErrExist
 	case errors.Is(err, backend.ErrSpecial):
 		return fs.ErrNotExist
 	case errors.Is(err, backend.ErrNotDir):
@@ -146,7 +149,8 @@ func (f *File) openInPlace(ctx context.Context, r *rules, may policy.Operation) 
 	f.sync = m.Durable()
 	if may == policy.OpWrite && !f.how.Exclusive {
 		err := f.openExisting(ctx, r)
-		if !f.how.Create || !errors.Is(err, fs.ErrNotExist) {
+		var hidden *refusal
+		if !f.how.Create || !errors.Is(err, fs.ErrNotExist) || errors.As(err, &hidden) {
 			return err
 		}
 	}
@@ -169,9 +173,11 @@ func (f *File) openExisting(ctx context.Context, r *rules) error {
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	book := t.files.use(info.ID, p)
-	err = book.learn(ctx, file)
-	if err == nil && f.how.Size > 0 {
+	book, err := t.files.open(ctx, file, p)
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	if f.how.Size > 0 {
 		err = f.announced(ctx, f.how.Size-info.Size)
 	}
 	if err == nil && f.how.Truncate {
@@ -209,7 +215,7 @@ func (f *File) create(ctx context.Context, r *rules, may policy.Operation) error
 	}
 	grown, err := t.files.reserve(ctx, p, quota.Amount{Bytes: f.how.Size, Files: 1})
 	if err != nil {
-		return err
+		return cmp.Or(f.fs.s.folderThere(ctx, r, &f.c.at), err)
 	}
 	defer grown.Cancel()
 	file, err := t.store.Open(ctx, p, f.fs.s.newFile(f.how))
@@ -221,8 +227,11 @@ func (f *File) create(ctx context.Context, r *rules, may policy.Operation) error
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	book := t.files.use(info.ID, p)
-	err = errors.Join(book.learn(ctx, file), t.sync(ctx, p.Dir()))
+	book, err := t.files.open(ctx, file, p)
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	err = errors.Join(f.shape(file, info), t.sync(ctx, p.Dir()))
 	f.file, f.book = file, book
 	if err != nil {
 		f.drop()
@@ -234,12 +243,31 @@ func (f *File) create(ctx context.Context, r *rules, may policy.Operation) error
 	return nil
 }
 
+// newFile is how a file is made: with the mount's mode, which shape then fits
+// to what the client asked for.
 func (s *session) newFile(how Open) backend.How {
 	return backend.How{
 		Read: how.Read, Write: true, Create: true, Exclusive: true,
-		Mode: fileMode(how.Mode), UID: s.config.UID, GID: s.config.GID,
+		UID: s.config.UID, GID: s.config.GID,
 	}
 }
+
+// shape gives a new file the mode that the client asked for.
+func (f *File) shape(file backend.File, made backend.Info) error {
+	if f.how.Mode == 0 {
+		return nil
+	}
+	mode := f.how.Mode&fileMask(made.Mode) | ownFile
+	if mode == made.Mode.Perm() {
+		return nil
+	}
+	return file.SetAttr(backend.Attr{Mode: &mode})
+}
+
+// fileMask is what the mount leaves of the mode that a client makes a file
+// with, as its umask: clients send modes that are no wish of anybody. Who may
+// read may execute.
+func fileMask(mount fs.FileMode) fs.FileMode { return mount&0o777 | mount&0o444>>2 }
 
 // exists is the error where a file could not be made because one is there.
 func (f *File) exists(r *rules, may policy.Operation, err error) error {
@@ -260,26 +288,20 @@ func tooLarge(most int64) error {
 	return &refusal{Decision: policy.Decision{Rule: policy.RuleLargestUpload, Because: "larger than the largest upload allowed"}}
 }
 
-// A client's modes keep the owner's rights, so that the gateway stays able to
-// work with what it stores, and lose setuid, setgid and sticky.
-func fileMode(m fs.FileMode) fs.FileMode {
-	if m == 0 {
-		return 0
-	}
-	return m&0o777 | 0o600
-}
-
-func folderMode(m fs.FileMode) fs.FileMode { return m&0o777 | 0o700 }
-
-// clientAttr is what of a client's wish is granted: no owners, sane modes.
-func clientAttr(a backend.Attr, folder bool) backend.Attr {
+// clientAttr is what of a client's wish is granted. Modes keep the owner's
+// rights, so that the gateway stays able to work with what it stores, and lose
+// setuid, setgid and sticky; owners stay.
+func clientAttr(a backend.Attr, owner fs.FileMode) backend.Attr {
 	a.UID, a.GID = nil, nil
 	if a.Mode != nil {
-		mode := *a.Mode&0o777 | 0o600
-		if folder {
-			mode = folderMode(*a.Mode)
-		}
+		mode := *a.Mode&0o777 | owner
 		a.Mode = &mode
 	}
 	return a
 }
+
+// What the owner of a file and of a folder always may.
+const (
+	ownFile   fs.FileMode = 0o600
+	ownFolder fs.FileMode = 0o700
+)

@@ -26,8 +26,6 @@ type operation struct {
 	also policy.Permissions
 	do   func(ctx context.Context, u *user, folder string) error
 	kind events.Kind // of the one event, where it leaves one
-	// lists says that a refusal is told from absence only by who may list.
-	door policy.Door
 }
 
 const anything = policy.Permissions(0)

@@ -60,7 +60,7 @@ func (f *FS) remove(ctx context.Context, r *rules, p *place) error {
 		return err
 	}
 	t := f.s.tree
-	release, err := t.names.hold(ctx, span{path: p.real})
+	release, err := t.hold(ctx, span{path: p.real})
 	if err != nil {
 		return err
 	}
@@ -82,11 +82,20 @@ func (t *Tree) unlink(ctx context.Context, p path.Path) (quota.Amount, error) {
 	if !info.IsRegular() {
 		return quota.Amount{}, t.store.Remove(ctx, p)
 	}
-	s := t.files.use(info.ID, p)
-	defer t.files.leave(s)
-	return s.remove(ctx,
-		func() (backend.Info, error) { return t.store.Stat(ctx, p) },
-		func() error { return t.store.Remove(ctx, p) })
+	for range maxSwaps {
+		s := t.files.use(info.ID, p)
+		freed, err := s.remove(ctx,
+			func() (backend.Info, error) { return t.store.Stat(ctx, p) },
+			func() error { return t.store.Remove(ctx, p) })
+		t.files.leave(s)
+		if !errors.Is(err, errSwapped) {
+			return freed, err
+		}
+		if info, err = t.store.Stat(ctx, p); err != nil {
+			return quota.Amount{}, err
+		}
+	}
+	return quota.Amount{}, errSwapped
 }
 
 func (f *FS) mayRemoveFolder(ctx context.Context, r *rules, p *place) error {
@@ -113,7 +122,7 @@ func (f *FS) removeDir(ctx context.Context, r *rules, p *place) error {
 		return err
 	}
 	t := f.s.tree
-	release, err := t.names.hold(ctx, span{p.real, true})
+	release, err := t.hold(ctx, span{p.real, true})
 	if err != nil {
 		return err
 	}
@@ -166,7 +175,7 @@ func (f *FS) removeAll(ctx context.Context, r *rules, p *place) error {
 			return backend.ErrBusy
 		}
 	}
-	release, err := t.names.hold(ctx, span{p.real, true})
+	release, err := t.hold(ctx, span{p.real, true})
 	if err != nil {
 		return err
 	}

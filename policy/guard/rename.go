@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -53,7 +54,7 @@ func (m *move) rename(ctx context.Context, r *rules) error {
 	if err != nil {
 		return err
 	}
-	release, err := m.fs.s.tree.names.hold(ctx, span{from, true}, span{to, true})
+	release, err := m.fs.s.tree.hold(ctx, span{from, true}, span{to, true})
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (m *move) prepare(ctx context.Context, r *rules, how last, decide func(poli
 		return err
 	}
 	if !m.exists {
-		return r.newName(m.to.real)
+		return cmp.Or(m.fs.s.folderThere(ctx, r, m.to), r.newName(m.to.real))
 	}
 	return m.mayReplace(r)
 }
@@ -235,10 +236,43 @@ func (m *move) do(ctx context.Context) error {
 		return err
 	}
 	if err := t.store.Rename(ctx, from, to, false); err != nil {
-		return errors.Join(err, restore())
+		return errors.Join(err, bring(restore))
 	}
 	_ = drop() // what is left of it is out of sight, and goes at the next start
 	return nil
+}
+
+// bring puts back what was put aside, also while somebody swaps folders on
+// the way.
+func bring(restore func() error) error {
+	err := restore()
+	for range maxSwaps {
+		if !swapped(err) {
+			return err
+		}
+		err = restore()
+	}
+	return err
+}
+
+// dropReplaced removes the quotas of a folder that was replaced. That on the
+// folder itself stays where another folder has its name now.
+func (m *move) dropReplaced(ctx context.Context) error {
+	quotas, to := m.fs.s.tree.quotas, m.to.real
+	if !m.source.IsDir() {
+		return quotas.Drop(ctx, to)
+	}
+	all, err := quotas.List(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, q := range all {
+		if q.Folder != to && to.Contains(q.Folder) {
+			errs = append(errs, quotas.Drop(ctx, q.Folder))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // settle makes quotas and locks follow. Locks stay with the name (RFC 4918 7.7).
@@ -247,7 +281,7 @@ func (m *move) settle(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	var errs []error
 	if m.exists && m.target.IsDir() {
-		errs = append(errs, t.quotas.Drop(ctx, to))
+		errs = append(errs, m.dropReplaced(ctx))
 	}
 	if m.source.IsDir() {
 		errs = append(errs, t.quotas.Rename(ctx, from, to))

@@ -58,6 +58,8 @@ func (w *walk) step(ctx context.Context) error {
 		return err
 	case info.IsLink():
 		return w.link(ctx, next)
+	case !info.IsDir() && len(w.ahead) > 0:
+		return fs.ErrNotExist
 	}
 	w.at = next
 	return nil

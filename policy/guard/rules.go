@@ -74,7 +74,17 @@ func (r *rules) decide(op policy.Operation, t policy.Target) policy.Decision {
 	if d, ok := r.scope(op, t); !ok {
 		return d
 	}
-	return r.policy.Decide(op, t)
+	d := r.policy.Decide(op, t)
+	if d.Rule == policy.RuleShell && !r.shows(t.Path) {
+		return policy.Decision{Rule: policy.RuleNoGrant, Because: "the folder leads to what is granted, but is not in what the account sees"}
+	}
+	return d
+}
+
+// shows reports whether p is in what the account sees, whatever it may do there.
+func (r *rules) shows(p path.Path) bool {
+	_, ok := r.view.Seen(p)
+	return ok
 }
 
 func (r *rules) decideTree(op policy.Operation, p path.Path) policy.Decision {

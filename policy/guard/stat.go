@@ -78,6 +78,20 @@ func (s *session) find(ctx context.Context, p *place) (info backend.Info, exists
 	return info, err == nil, err
 }
 
+// folderThere refuses at once what would stand in no folder.
+func (s *session) folderThere(ctx context.Context, r *rules, p *place) error {
+	info, err := s.tree.store.Stat(ctx, p.real.Dir())
+	switch {
+	case err != nil:
+		return storeError(r, p, err)
+	case info.IsLink():
+		return backend.ErrLink
+	case !info.IsDir():
+		return storeError(r, p, fs.ErrNotExist)
+	}
+	return nil
+}
+
 // RealPath resolves every link and returns the path as the account sees it.
 func (f *FS) RealPath(ctx context.Context, p path.Path) (path.Path, error) {
 	c, err := f.call("realpath", "", p)

@@ -116,7 +116,7 @@ func (f *File) receive(r io.Reader, off int64) (int64, error) {
 		n, room, err := f.receivePiece(r, off+done, piece)
 		f.use.RUnlock()
 		done += n
-		if err != nil || n < room {
+		if err != nil || n < room || room == 0 {
 			return done, f.c.wrap(err)
 		}
 		piece = nextPiece(piece, time.Since(began))

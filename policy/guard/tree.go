@@ -41,7 +41,7 @@ func NewTree(c TreeConfig) *Tree {
 		staging: c.Staging,
 		quotas:  c.Quotas,
 		locks:   c.Locks,
-		files:   files{ledger: c.Quotas, byID: make(map[backend.FileID]*stored)},
+		files:   files{ledger: c.Quotas, byID: make(map[backend.FileID]*stored), staged: make(map[*pending]struct{})},
 	}
 }
 
@@ -83,6 +83,28 @@ func (t *Tree) sync(ctx context.Context, folders ...path.Path) error {
 		}
 	}
 	return nil
+}
+
+// hold keeps others off these names, and announces to the quotas that
+// something there may go away.
+func (t *Tree) hold(ctx context.Context, spans ...span) (release func(), err error) {
+	leave, err := t.names.hold(ctx, spans...)
+	if err != nil {
+		return nil, err
+	}
+	paths := make([]path.Path, len(spans))
+	for i, s := range spans {
+		paths[i] = s.path
+	}
+	done, err := t.quotas.Touch(ctx, paths...)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return func() {
+		done()
+		leave()
+	}, nil
 }
 
 // release gives back what was freed at p. What the ledger cannot take now its

@@ -41,18 +41,19 @@ func (f *File) openStaged(ctx context.Context, r *rules, may policy.Operation) e
 	if exists && !f.how.Truncate {
 		return errAppend
 	}
-	if err := f.folderThere(ctx, r); err != nil {
+	if err := f.fs.s.folderThere(ctx, r, &f.c.at); err != nil {
 		return err
 	}
 	if err := f.fs.unlocked(ctx, locks.Touch{Path: p, Member: !exists}); err != nil {
 		return err
 	}
-	u := &upload{may: may, book: &pending{files: &t.files, path: p, base: old.Size}}
-	first := quota.Amount{Bytes: f.how.Size - old.Size}
-	if !exists {
-		u.book.base, first = 0, quota.Amount{Bytes: f.how.Size, Files: 1}
+	u := &upload{may: may, book: t.files.pending(p)}
+	first := quota.Amount{Bytes: f.how.Size, Files: 1}
+	if exists {
+		u.book.base, first = old.Size, quota.Amount{Bytes: f.how.Size - old.Size}
 	}
 	if err := u.book.hold(ctx, first); err != nil {
+		u.book.close(ctx, nil)
 		return err
 	}
 	if u.staged, err = t.staging.Create(ctx, p, f.fs.s.newFile(f.how)); err != nil {
@@ -60,21 +61,14 @@ func (f *File) openStaged(ctx context.Context, r *rules, may policy.Operation) e
 		return f.openError(r, err)
 	}
 	f.upload, f.book, f.file = u, u.book, u.staged.File
-	return nil
-}
-
-// folderThere refuses at once what could not be put in place at the end.
-func (f *File) folderThere(ctx context.Context, r *rules) error {
-	info, err := f.fs.s.tree.store.Stat(ctx, f.c.at.real.Dir())
-	switch {
-	case err != nil:
-		return f.openError(r, err)
-	case info.IsLink():
-		return backend.ErrLink
-	case !info.IsDir():
-		return fs.ErrNotExist
+	info, err := f.file.Stat()
+	if err == nil {
+		err = f.shape(f.file, info)
 	}
-	return nil
+	if err != nil {
+		f.drop()
+	}
+	return err
 }
 
 // mayPlace judges what stands where the upload will.
@@ -89,7 +83,7 @@ func (f *File) mayPlace(r *rules, may policy.Operation, old backend.Info, exists
 	case old.IsLink():
 		return backend.ErrLink
 	case old.IsSpecial():
-		return fs.ErrNotExist
+		return f.openError(r, backend.ErrSpecial)
 	case old.IsDir():
 		return f.openError(r, backend.ErrIsDir)
 	case f.how.Exclusive:
@@ -123,7 +117,7 @@ func (u *upload) end(ctx context.Context, f *File) error {
 // place judges anew, since much may have changed, and replaces what is there.
 func (u *upload) place(ctx context.Context, f *File) error {
 	s, p := f.fs.s, f.c.at.real
-	release, err := s.tree.names.hold(ctx, span{path: p})
+	release, err := s.tree.hold(ctx, span{path: p})
 	if err != nil {
 		return err
 	}

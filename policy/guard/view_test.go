@@ -131,7 +131,7 @@ func TestDropBox(t *testing.T) {
 			dav := w.stranger("dav", grantedAt("/drop", policy.UploadOnly, "box"), through(policy.WebDAV))
 			l, created, err := dav.Lock(t.Context(), tp("/box/locked"), guard.LockRequest{})
 			w.must(err)
-			if !created || l.Path != tp("/box/locked") {
+			if !created || l.Path != tp("/drop/locked") {
 				t.Fatalf("got %+v", l)
 			}
 			locked := &user{FS: dav.With([]string{l.Token}), w: w}
@@ -202,7 +202,8 @@ func TestDirectGrant(t *testing.T) {
 	w := newWorld(t)
 	w.put("/share/f", "f")
 	w.put("/share/sub/g", "g")
-	u := w.stranger("eve", direct("/share", policy.Full))
+	u := w.stranger("eve", direct("/share", policy.Full), granted("/out", policy.Full))
+	w.folder("/out")
 	w.wantNames(u, "/share", "f")
 	for _, p := range []string{"/share/sub", "/share/sub/g"} {
 		_, err := u.Stat(t.Context(), tp(p))
@@ -213,7 +214,7 @@ func TestDirectGrant(t *testing.T) {
 	w.want(u.upload("/share/sub", "x"), fs.ErrNotExist)
 	w.want(u.Mkdir(t.Context(), tp("/share/new"), 0), fs.ErrNotExist)
 	w.want(u.RemoveAll(t.Context(), tp("/share")), fs.ErrPermission)
-	w.want(u.Copy(t.Context(), tp("/share"), tp("/share2"), guard.CopyHow{}), fs.ErrPermission)
+	w.want(u.Copy(t.Context(), tp("/share"), tp("/out/copy"), guard.CopyHow{}), fs.ErrPermission)
 	w.must(u.upload("/share/f", "new"))
 	w.must(u.Remove(t.Context(), tp("/share/f")))
 }

@@ -257,6 +257,9 @@ func (w *world) stranger(name string, options ...option) *user {
 	return u
 }
 
+// GoString keeps the reports of the property tests short.
+func (u *user) GoString() string { return u.account.Name + " " + string(u.account.Uploads) }
+
 func (u *user) note(e events.Event) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -292,12 +292,12 @@ func withKey(s *suite) {
 func wrongProofs(s *suite) {
 	ann, bob := s.Add("ann"), s.Add("bob")
 	for name, l := range map[string]Login{
-		"a wrong password":    {Person: Person{Name: "ann", Password: "guess"}},
-		"another's password":  {Person: Person{Name: "ann", Password: bob.Password}},
-		"no password":         {Person: Person{Name: "ann"}},
-		"an unknown account":  {Person: Person{Name: "nobody", Password: ann.Password}},
-		"another's key":       {Person: Person{Name: "ann", Key: bob.Key}, WithKey: true},
-		"a key of nobody":     {Person: Person{Name: "ann", Key: NewKey(s.T)}, WithKey: true},
+		"a wrong password":     {Person: Person{Name: "ann", Password: "guess"}},
+		"another's password":   {Person: Person{Name: "ann", Password: bob.Password}},
+		"no password":          {Person: Person{Name: "ann"}},
+		"an unknown account":   {Person: Person{Name: "nobody", Password: ann.Password}},
+		"another's key":        {Person: Person{Name: "ann", Key: bob.Key}, WithKey: true},
+		"a key of nobody":      {Person: Person{Name: "ann", Key: NewKey(s.T)}, WithKey: true},
 		"a key for no account": {Person: Person{Name: "nobody", Key: ann.Key}, WithKey: true},
 	} {
 		if l.WithKey && !s.door.Keys {

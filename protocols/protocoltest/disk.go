@@ -12,7 +12,14 @@ import (
 
 // OnDisk is where a tree path is on the machine. What is done there is what
 // somebody with a shell on the machine does: no front end, guard or quota sees it.
-func (w *World) OnDisk(tree string) string { return filepath.Join(w.Dir, tree) }
+func (w *World) OnDisk(tree string) string {
+	for at, dir := range w.mounted {
+		if rest, ok := strings.CutPrefix(tree, at); ok && (rest == "" || rest[0] == '/') {
+			return filepath.Join(dir, rest)
+		}
+	}
+	return filepath.Join(w.Dir, tree)
+}
 
 // Write writes a file on disk, with the folders on the way.
 func (w *World) Write(tree, content string) {
@@ -63,11 +70,15 @@ type failer interface {
 	Fatal(...any)
 }
 
-// Files is World.Files for any folder of the machine.
+// Files is World.Files for any folder of the machine. What goes away while it
+// looks is left out.
 func Files(t failer, dir string) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
 	err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && p != dir {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -81,6 +92,9 @@ func Files(t failer, dir string) map[string]string {
 			return err
 		case e.Type().IsRegular():
 			content, err := os.ReadFile(p)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
 			found[rel] = string(content)
 			return err
 		}

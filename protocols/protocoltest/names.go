@@ -79,7 +79,7 @@ func climbing(s *suite) {
 	s.Write("/home/ann/d/f", "own")
 	check := s.unchanged("/home/bob")
 	for _, up := range []string{
-		"/../bob/secret", "/../../home/bob/secret", "/../../top", "/../../../../../../../../etc/passwd", "/..//..//top",
+		"/../bob/secret", "/../../home/bob/secret", "/../../top", "/..//..//top",
 		"/d/../../bob/secret", "/d/../../../top", "/none/../../bob/secret", "/./../bob/secret", "/d/./.././../bob/secret",
 		"//../bob/secret", "/..", "/../", "/d/../..", "/%2e%2e/bob/secret", "/..%2fbob%2fsecret", `/..\bob\secret`,
 		"/.. /bob/secret", "/\u2025/bob/secret", "/..;/bob/secret", "/d/f/../../../bob/secret", "/..\x00/bob/secret",
@@ -98,6 +98,13 @@ func climbing(s *suite) {
 		_ = ann.Rename(up, "/d/stolen")
 		_ = ann.Remove("/../bob/secret")
 		_ = ann.RemoveDir("/../bob")
+	}
+	// What would reach the machine's own files is only looked at: a test that
+	// fails must not break the machine.
+	for _, up := range []string{"/../../../../../../../../../../etc/passwd", "/d/../../../../../../../../../../etc/passwd"} {
+		if got, err := ann.get(up); err == nil {
+			s.T.Errorf("get %q: got %s", up, short(got))
+		}
 	}
 	check()
 	s.onDisk("/top", "of the tree")

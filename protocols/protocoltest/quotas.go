@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"gatehouse/policy/path"
+	"gatehouse/storage/quota"
 )
 
 var quotaCases = []testCase{
@@ -25,12 +27,21 @@ func (s *suite) stored(folder string) (bytes int64) {
 	return bytes
 }
 
-// used asks what the ledger has booked.
+// used asks what the ledger has booked, which it does within a second.
 func (s *suite) used(folder string, bytes, files int64) {
 	s.T.Helper()
-	u, ok, err := s.Quotas.Get(s.T.Context(), path.MustParse(folder))
-	if err != nil || !ok || u.Used.Bytes != bytes || u.Used.Files != files {
-		s.T.Errorf("booked for %s: %+v, %v, %v, want %d bytes in %d files", folder, u.Used, ok, err, bytes, files)
+	want := quota.Amount{Bytes: bytes, Files: files}
+	var last quota.Usage
+	s.within(5*time.Second, fmt.Sprintf("%s uses %+v", folder, want), func() bool {
+		u, ok, err := s.Quotas.Get(s.T.Context(), path.MustParse(folder))
+		if err != nil || !ok {
+			s.T.Errorf("the quota of %s: %v, %v", folder, ok, err)
+		}
+		last = u
+		return u.Used == want
+	})
+	if last.Used != want {
+		s.T.Logf("%s uses %+v", folder, last.Used)
 	}
 }
 

@@ -2,6 +2,7 @@ package protocoltest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -230,9 +231,9 @@ func short(s string) string {
 
 // pattern is bytes that are other ones at each offset.
 func pattern(size int) []byte {
-	b := make([]byte, 0, size+16)
-	for i := 0; len(b) < size; i++ {
-		b = fmt.Appendf(b, "%x,", i)
+	b := make([]byte, size+8)
+	for at := 0; at < size; at += 8 {
+		binary.BigEndian.PutUint64(b[at:], uint64(at)*0x9e3779b97f4a7c15)
 	}
 	return b[:size]
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -51,17 +52,23 @@ type World struct {
 	Locks    *locks.Table
 	Events   *events.Log
 
-	t    testing.TB
-	logs *record
+	t       testing.TB
+	mounted map[string]string // further mounts' folders on disk, by tree path
+	logs    *record
 }
 
 // node is the World's, in its first epoch.
 const node, epoch = "test", "1"
 
-// NewWorld makes a world. The site's policy is the default one.
-func NewWorld(t testing.TB) *World {
+// NewWorld makes a world. The site's policy is the default one. mounts are
+// tree paths at which further mounts stand, each in a folder of its own.
+func NewWorld(t testing.TB, mounts ...string) *World {
 	t.Helper()
-	w := &World{t: t, Dir: filepath.Join(t.TempDir(), "files"), logs: &record{}}
+	base := t.TempDir()
+	w := &World{t: t, Dir: filepath.Join(base, "files"), mounted: map[string]string{}, logs: &record{}}
+	for i, at := range mounts {
+		w.mounted[at] = filepath.Join(base, fmt.Sprint("mount", i))
+	}
 	w.Log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -102,10 +109,12 @@ func (w *World) openStores(ctx context.Context) {
 
 func (w *World) openTree(ctx context.Context) {
 	w.t.Helper()
-	w.must(os.Mkdir(w.Dir, 0o750))
-	disk, err := local.Open(w.Dir, local.Options{})
-	w.must(err)
-	w.Mounts, err = mount.New(mount.Mount{Backend: disk, Sync: mount.SyncNone})
+	all := []mount.Mount{w.mount("/", w.Dir)}
+	for at, dir := range w.mounted {
+		all = append(all, w.mount(at, dir))
+	}
+	var err error
+	w.Mounts, err = mount.New(all...)
 	w.must(err)
 	w.after(func(context.Context) error { return w.Mounts.Close() })
 	area, err := staging.New(ctx, w.Mounts, node, epoch, 1000)
@@ -122,6 +131,14 @@ func (w *World) openTree(ctx context.Context) {
 	})
 	tree = guard.NewTree(guard.TreeConfig{Mounts: w.Mounts, Staging: area, Quotas: w.Quotas, Locks: w.Locks})
 	w.Tree = tree
+}
+
+func (w *World) mount(at, dir string) mount.Mount {
+	w.t.Helper()
+	w.must(os.Mkdir(dir, 0o750))
+	disk, err := local.Open(dir, local.Options{})
+	w.must(err)
+	return mount.Mount{Path: path.MustParse(at), Backend: disk, Sync: mount.SyncNone}
 }
 
 func (w *World) openDoors(ctx context.Context) {

@@ -1,0 +1,151 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
+	"gatehouse/storage/quota"
+)
+
+// files is the table of files that are open for writing, by identity: who
+// writes to one, through whatever session and name, takes its growth from the
+// same figure.
+type files struct {
+	ledger *quota.Ledger
+	// tight counts those who found no room: meanwhile nobody reserves ahead.
+	tight atomic.Int32
+
+	mu     sync.Mutex // guards byID, the uses of each, and staged
+	byID   map[backend.FileID]*stored
+	staged map[*pending]struct{}
+}
+
+// use enters a user of the file, which leave takes out again.
+func (t *files) use(id backend.FileID, p path.Path) *stored {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.byID[id]
+	if s == nil {
+		s = &stored{files: t, id: id, path: p}
+		t.byID[id] = s
+	}
+	s.uses++
+	return s
+}
+
+// find returns the file where somebody has it open.
+func (t *files) find(id backend.FileID) *stored {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byID[id]
+}
+
+func (t *files) leave(s *stored) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s.uses--; s.uses == 0 {
+		t.drop(s)
+	}
+}
+
+// drop takes a file out of the table. t.mu is held.
+func (t *files) drop(s *stored) {
+	if t.byID[s.id] == s {
+		delete(t.byID, s.id)
+	}
+}
+
+// gone takes a file without a name out of the table: the next file may well
+// get its identity.
+func (t *files) gone(s *stored) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop(s)
+}
+
+// open enters the user of an open file, with its size. What the table still
+// holds of a file that had the same identity before is not it.
+func (t *files) open(ctx context.Context, f backend.File, p path.Path) (*stored, error) {
+	for {
+		info, err := f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		s := t.use(info.ID, p)
+		stale, err := s.learn(ctx, f)
+		if err == nil && !stale {
+			return s, nil
+		}
+		t.leave(s)
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// each calls do for every file in use.
+func (t *files) each(do func(*stored)) {
+	t.mu.Lock()
+	all := make([]*stored, 0, len(t.byID))
+	for _, s := range t.byID {
+		s.uses++
+		all = append(all, s)
+	}
+	t.mu.Unlock()
+	for _, s := range all {
+		do(s)
+		t.leave(s)
+	}
+}
+
+// giveBack returns what writers have reserved ahead and do not use.
+func (t *files) giveBack() {
+	t.mu.Lock()
+	staged := slices.Collect(maps.Keys(t.staged))
+	t.mu.Unlock()
+	for _, p := range staged {
+		p.giveBack()
+	}
+	t.each(func(s *stored) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.book()
+	})
+}
+
+// tightly runs reserve again where it found no room, after everybody gave back
+// what they had reserved ahead.
+func (t *files) tightly(reserve func() error) error {
+	err := reserve()
+	if !errors.Is(err, quota.ErrExceeded) {
+		return err
+	}
+	t.tight.Add(1)
+	defer t.tight.Add(-1)
+	t.giveBack()
+	return reserve()
+}
+
+// reserve is the ledger's, with what others reserved ahead taken back first.
+func (t *files) reserve(ctx context.Context, p path.Path, grow quota.Amount) (r *quota.Reservation, err error) {
+	err = t.tightly(func() error {
+		r, err = t.ledger.Reserve(ctx, p, grow)
+		return err
+	})
+	return r, err
+}
+
+// move is the ledger's, in the same way.
+func (t *files) move(ctx context.Context, from, to path.Path, held quota.Amount) (r *quota.Reservation, err error) {
+	err = t.tightly(func() error {
+		r, err = t.ledger.Move(ctx, from, to, held)
+		return err
+	})
+	return r, err
+}
