@@ -79,6 +79,7 @@ func (a *API) mux(who identify) *http.ServeMux {
 	a.registerExplain(api)
 	a.registerStorage(api)
 	a.registerOperation(api)
+	a.servePage(mux, api.OpenAPI())
 	return mux
 }
 

@@ -428,3 +428,16 @@ func TestOpenAPI(t *testing.T) {
 		t.Error("the API differs from testdata/openapi.json: run with -update and look at the difference")
 	}
 }
+
+func TestThePageListsTheAPI(t *testing.T) {
+	s := newSite(t)
+	w := (&client{site: s, tls: true}).do("GET", "/", "")
+	for _, want := range []string{"/api/v1/accounts/{name}/grants", "openapi.json", "socket"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("the page lacks %q: %d %s", want, w.Code, w.Body)
+		}
+	}
+	if strings.Contains(w.Body.String(), "<script") || !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Error("the page could run a script")
+	}
+}
