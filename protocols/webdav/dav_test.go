@@ -28,7 +28,12 @@ type site struct {
 
 func newSite(t testing.TB, change ...func(*Config)) *site {
 	t.Helper()
-	s := &site{World: protocoltest.NewWorld(t)}
+	return serve(t, protocoltest.NewWorld(t), change...)
+}
+
+func serve(t testing.TB, w *protocoltest.World, change ...func(*Config)) *site {
+	t.Helper()
+	s := &site{World: w}
 	c := Config{Sessions: s.Sessions, Log: s.Log}
 	for _, f := range change {
 		f(&c)

@@ -53,7 +53,7 @@ func newExchange(w http.ResponseWriter, r *http.Request, stall time.Duration) (*
 		return nil, err
 	}
 	if x.body.end != nil {
-		return x, x.control.SetReadDeadline(time.Time{})
+		return x, nil
 	}
 	return x, x.control.SetReadDeadline(time.Now().Add(stall))
 }
@@ -143,20 +143,15 @@ func (x *exchange) move(set func(time.Time) error, by time.Duration) error {
 	return set(time.Now().Add(by))
 }
 
-// received says that the whole body is here: from now on nothing is expected
-// of the client, and a deadline for reading would end the request for nothing.
-func (x *exchange) received() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !x.cut && !x.over {
-		_ = x.control.SetReadDeadline(time.Time{}) // it was settable when the exchange began
-	}
-}
-
-// cutWith breaks the exchange when ctx ends; the function returned ends that.
+// cutWith breaks the exchange when ctx ends, until release. What was working
+// with ctx may fail before the exchange is broken: release then does that.
 func (x *exchange) cutWith(ctx context.Context) (release func()) {
 	stop := context.AfterFunc(ctx, x.breakOff)
-	return func() { stop() }
+	return func() {
+		if stop(); ctx.Err() != nil {
+			x.breakOff()
+		}
+	}
 }
 
 // breakOff ends reading at once and writing within cutGrace, whatever the client does.
@@ -198,7 +193,9 @@ func (x *exchange) settle(send func()) {
 	case b.end != nil || b.expects && b.n == 0 || !b.http1 || x.wasCut():
 		send()
 	case b.length >= 0 && b.length-b.n <= drainQuietly:
-		_, _ = io.CopyN(io.Discard, b, drainQuietly) // the answer stands, whatever becomes of the rest
+		if x.move(x.control.SetReadDeadline, drainTime) == nil {
+			_, _ = io.CopyN(io.Discard, b.in, drainQuietly) // the answer stands, whatever becomes of the rest
+		}
 		send()
 	default:
 		x.sendThenDrain(send)
@@ -241,25 +238,15 @@ func (u *upload) Read(b []byte) (int, error) {
 	}
 	n, err := u.in.Read(b)
 	u.n += int64(n)
-	if err != nil {
-		u.end = err
+	u.end = err
+	if err != nil && err != io.EOF {
+		u.end = &brokenError{err}
 	}
-	if err == io.EOF {
-		u.x.received()
-	}
-	return n, err
+	return n, u.end
 }
 
 // Close is io.Closer's.
 func (u *upload) Close() error { return u.in.Close() }
-
-// broken is what the client's side of the body ended with, nil for its end.
-func (u *upload) broken() error {
-	if u.end == nil || errors.Is(u.end, io.EOF) {
-		return nil
-	}
-	return u.end
-}
 
 // empty reports whether the request has no body at all, chunked or not.
 func (u *upload) empty() bool {
@@ -270,3 +257,9 @@ func (u *upload) empty() bool {
 	_, err := peek.Peek(1)
 	return errors.Is(err, io.EOF)
 }
+
+// A brokenError is what reading a body ends with that did not come whole.
+type brokenError struct{ err error }
+
+func (e *brokenError) Error() string { return "the request broke off: " + e.err.Error() }
+func (e *brokenError) Unwrap() error { return e.err }

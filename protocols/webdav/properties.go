@@ -21,6 +21,7 @@ type resource struct {
 	dead      map[string][]byte
 	deadAsked bool
 	space     *session.Space
+	unlocked  bool // no lock is on it: that was asked before
 }
 
 // A liveProperty appends the value of a property; ok is false where the
@@ -50,7 +51,7 @@ var allProperties = []xml.Name{
 }
 
 // settable are the live properties that PROPPATCH changes.
-var settable = map[string]bool{"displayname": true, "getlastmodified": true}
+var settable = map[string]bool{"getlastmodified": true}
 
 func dav(local string) xml.Name { return xml.Name{Space: davSpace, Local: local} }
 
@@ -60,8 +61,8 @@ func creationDate(b []byte, r *resource) ([]byte, bool, error) {
 	return r.info.ModTime().UTC().AppendFormat(b, "2006-01-02T15:04:05Z"), true, nil
 }
 
-// displayName is what a client set, else the last element of the path where
-// XML can hold it.
+// displayName is the last element of the path, where XML can hold it. It cannot
+// be set: every listing asks for it, and would have to look into every file.
 func displayName(b []byte, r *resource) ([]byte, bool, error) {
 	name := r.path.Base()
 	if name == "" || !xmlSafe(name) {
@@ -109,6 +110,9 @@ func supportedLock(b []byte, _ *resource) ([]byte, bool, error) {
 }
 
 func lockDiscovery(b []byte, r *resource) ([]byte, bool, error) {
+	if r.unlocked {
+		return b, true, nil
+	}
 	locks, err := r.q.fs.Locks(r.q.ctx, r.path)
 	if err != nil && !unseen(err) {
 		return b, false, err

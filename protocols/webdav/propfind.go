@@ -47,6 +47,7 @@ func (q *request) propfind() error {
 			return err
 		}
 		defer dir.Close()
+		defer q.x.cutWith(dir.Context())()
 	}
 	s := newPropStream(q, ask)
 	if err := s.resource(&resource{q: q, path: q.path, info: info}); err != nil {
@@ -104,6 +105,8 @@ type propStream struct {
 	ask  question
 	out  *bufio.Writer
 	open bool // the answer has begun
+	// unlocked says that no member of the folder has a lock.
+	unlocked bool
 
 	entry, missing []byte // buffers of one resource
 }
@@ -130,6 +133,9 @@ func (s *propStream) end() error {
 
 // members writes what the folder shows.
 func (s *propStream) members(dir *session.Dir) error {
+	if err := s.lookForLocks(); err != nil {
+		return err
+	}
 	for {
 		entries, err := dir.Next(listPiece)
 		for _, info := range entries {
@@ -149,6 +155,22 @@ func (s *propStream) members(dir *session.Dir) error {
 	}
 }
 
+// lookForLocks asks once whether there are locks on the folder, above or below
+// it: mostly there are none, and nobody has to ask for each entry. At the root,
+// where folders of other places appear, it cannot be told.
+func (s *propStream) lookForLocks() error {
+	if s.q.path.IsRoot() || !s.ask.all && !slices.Contains(s.ask.names, dav("lockdiscovery")) {
+		return nil
+	}
+	above, err := s.q.fs.Locks(s.q.ctx, s.q.path)
+	if err != nil {
+		return err
+	}
+	below, err := s.q.fs.LocksBelow(s.q.ctx, s.q.path)
+	s.unlocked = err == nil && len(above)+len(below) == 0
+	return err
+}
+
 // member writes one entry of the folder. A link is shown as what it leads to.
 // One that leads nowhere is shown as broken; an entry that goes away meanwhile
 // is left out, and so is a path that is too long to be asked for.
@@ -157,8 +179,9 @@ func (s *propStream) member(info session.Info) error {
 	if err != nil {
 		return nil
 	}
-	r := &resource{q: s.q, path: p, info: info}
+	r := &resource{q: s.q, path: p, info: info, unlocked: s.unlocked}
 	if info.Mode().Type() == fs.ModeSymlink {
+		r.unlocked = false // it leads elsewhere
 		r.info, err = s.q.fs.Stat(s.q.ctx, p)
 		if unseen(err) || errors.Is(err, session.ErrLink) || errors.Is(err, session.ErrSpecial) {
 			return s.broken(r)
@@ -265,23 +288,14 @@ func (s *propStream) everything(b []byte, r *resource) ([]byte, error) {
 
 // value appends one property, or tells that the resource has none of this name.
 func (s *propStream) value(b []byte, r *resource, n xml.Name) ([]byte, bool, error) {
-	live, isLive := liveProperties[n.Local]
-	isLive = isLive && n.Space == davSpace
-	if !isLive || n.Local == "displayname" {
+	if !isLive(n) {
 		dead, err := r.properties()
-		if err != nil {
-			return b, false, err
-		}
-		if v, ok := dead[key(n)]; ok {
-			return append(b, v...), true, nil
-		}
-	}
-	if !isLive {
-		return b, false, nil
+		v, ok := dead[key(n)]
+		return append(b, v...), ok, err
 	}
 	start := len(b)
 	b = appendString(b, "<D:", n.Local, ">")
-	out, ok, err := live(b, r)
+	out, ok, err := liveProperties[n.Local](b, r)
 	if err != nil || !ok {
 		return b[:start], false, err
 	}

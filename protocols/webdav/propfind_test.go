@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/auth/session"
 	"gatehouse/policy"
+	"gatehouse/policy/path"
 )
 
 func TestPropfindRequests(t *testing.T) {
@@ -107,6 +109,23 @@ func TestQuotaProperties(t *testing.T) {
 	got := free.ask("/dav/", `<D:quota-available-bytes/><D:quota-used-bytes/>`)
 	if got[dav("quota-available-bytes")] == "0" || !strings.Contains(got[dav("quota-used-bytes")], "404") {
 		t.Errorf("unlimited: got %v", got)
+	}
+}
+
+// What nothing bounds has no figure; what is full has 0.
+func TestUnlimitedIsLeftOut(t *testing.T) {
+	s := newSite(t)
+	folder, err := s.Sessions.System("test").Stat(t.Context(), path.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for free, want := range map[int64]string{-1: "", 0: "0", 7: "7"} {
+		r := &resource{info: folder, space: &session.Space{FreeBytes: free, UsedBytes: free, Quota: true}}
+		for name, property := range map[string]liveProperty{"available": quotaAvailable, "used": quotaUsed} {
+			if got, ok, err := property(nil, r); err != nil || string(got) != want || ok != (want != "") {
+				t.Errorf("%s of %d: got %q, %v, %v, want %q", name, free, got, ok, err, want)
+			}
+		}
 	}
 }
 
@@ -217,7 +236,10 @@ func BenchmarkPropfind20000(b *testing.B) {
 	s := newSite(b)
 	c := s.client(b, "alice")
 	fillLarge(b, c, 20000)
-	for name, body := range map[string]string{"usual": usual, "allprop": `<propfind xmlns="DAV:"><allprop/></propfind>`} {
+	for name, body := range map[string]string{
+		"usual": usual, "allprop": `<propfind xmlns="DAV:"><allprop/></propfind>`,
+		"locks": propfind("resourcetype", "lockdiscovery"), "unknown": askBody(`<x xmlns="u"/>`),
+	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				answer, err := http.DefaultTransport.RoundTrip(c.request("PROPFIND", "/dav/large/", strings.NewReader(body), "Depth: 1"))

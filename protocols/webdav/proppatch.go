@@ -24,7 +24,7 @@ type patchResult struct {
 
 // proppatch changes all the properties or none (RFC 4918 9.2). Dead ones are
 // kept with the file as they were sent; of the live ones only the modification
-// time and the display name can be changed.
+// time can be changed.
 func (q *request) proppatch() error {
 	patches, err := readPatches(q.x.body)
 	if err != nil {
@@ -82,7 +82,7 @@ func refusals(patches []patch) []patchResult {
 	var results []patchResult
 	for _, p := range patches {
 		switch {
-		case isLive(p.name) && (!settable[p.name.Local] || p.element == nil && p.name.Local == "getlastmodified"):
+		case isLive(p.name) && (!settable[p.name.Local] || p.element == nil):
 			results = append(results, patchResult{p.name, answer{status: http.StatusForbidden, condition: protected}})
 		case isModified(p.name) && !validTime(p.element):
 			results = append(results, patchResult{p.name, answer{status: http.StatusConflict}})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"gatehouse/auth/session"
 )
@@ -87,17 +88,35 @@ func (q *request) receive(f *session.File) (err error) {
 		_ = f.Close() // err says more
 	}()
 	if _, err = f.CopyFrom(q.x.body, 0); err != nil {
-		if broken := q.x.body.broken(); broken != nil {
-			return fmt.Errorf("receive the upload: %w", broken)
-		}
-		return err
+		return fmt.Errorf("receive the upload: %w", err)
 	}
 	if q.x.body.end == nil {
 		return errShort
+	}
+	if err = q.date(f); err != nil {
+		return err
 	}
 	release()
 	placed = true
 	return f.Close()
 }
+
+// date gives the upload the modification time that some clients send with it,
+// and says so: without, they would take each file that they sent for changed.
+func (q *request) date(f *session.File) error {
+	seconds, err := strconv.ParseInt(q.r.Header.Get("X-OC-Mtime"), 10, 64)
+	if err != nil || seconds < 0 || seconds > maxSeconds {
+		return nil
+	}
+	modified := time.Unix(seconds, 0)
+	if err := f.SetAttr(session.Attr{Modified: &modified}); err != nil {
+		return err
+	}
+	q.x.Header().Set("X-OC-Mtime", "accepted")
+	return nil
+}
+
+// maxSeconds is the end of the year 9999.
+const maxSeconds = 253402300799
 
 var errShort = refuse(http.StatusBadRequest, "the upload was not read to its end")

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/policy"
 	"gatehouse/policy/path"
 )
 
@@ -115,9 +116,12 @@ func TestPutOverQuota(t *testing.T) {
 	s.SetQuota(c.Home.String(), 1<<20, -1)
 	waitCounted(t, s, c)
 	big := strings.Repeat("x", 3<<20)
-	for name, body := range map[string]io.Reader{"announced": strings.NewReader(big), "chunked": chunked(big)} {
+	for name, body := range map[string]func() io.Reader{
+		"announced": func() io.Reader { return strings.NewReader(big) },
+		"chunked":   func() io.Reader { return chunked(big) },
+	} {
 		for _, target := range []string{"/dav/a", "/dav/new"} {
-			if a := c.send("PUT", target, body); a.status != http.StatusInsufficientStorage || !strings.Contains(a.body, quotaExceeded) {
+			if a := c.send("PUT", target, body()); a.status != http.StatusInsufficientStorage || !strings.Contains(a.body, quotaExceeded) {
 				t.Errorf("%s %s: got %d %s, want 507", name, target, a.status, a.body)
 			}
 		}
@@ -215,6 +219,29 @@ func TestTwoConditionalWriters(t *testing.T) {
 			c.wantFiles(map[string]string{"a": "begin 0"})
 		})
 	}
+}
+
+// Sync clients send the file's own time along; what is no time is ignored.
+func TestPutWithATime(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, "alice")
+	a := c.want(201, "PUT", "/dav/a", "1", "X-OC-Mtime: 1136214245")
+	head := c.want(200, "HEAD", "/dav/a", "")
+	if a.header.Get("X-OC-Mtime") != "accepted" || head.header.Get("Last-Modified") != "Mon, 02 Jan 2006 15:04:05 GMT" {
+		t.Errorf("got %v and %v", a.header, head.header)
+	}
+	if a.header.Get("ETag") != head.header.Get("ETag") {
+		t.Errorf("ETag %s, then %s", a.header.Get("ETag"), head.header.Get("ETag"))
+	}
+	for _, value := range []string{"yesterday", "-1", "99999999999999999999", "253402300800"} {
+		if a := c.want(204, "PUT", "/dav/a", "1", "X-OC-Mtime: "+value); a.header.Get("X-OC-Mtime") != "" {
+			t.Errorf("%s was accepted", value)
+		}
+	}
+	s.Mkdir(c.Home.String() + "/box")
+	guest := s.client(t, "guest")
+	s.Grant("guest", c.Home.String()+"/box", policy.UploadOnly, "box")
+	guest.want(201, "PUT", "/dav/box/a", "1", "X-OC-Mtime: 1136214245")
 }
 
 // The lock table is not written to by uploads without a lock: a temporary lock

@@ -3,7 +3,6 @@ package webdav
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -59,6 +58,7 @@ const (
 func answerTo(method string, err error) answer {
 	var refused *refusal
 	var name *policy.NameError
+	var broken *brokenError
 	var denied *session.DeniedError
 	var locked *session.LockedError
 	var tooLarge *http.MaxBytesError
@@ -87,9 +87,9 @@ func answerTo(method string, err error) answer {
 		return answer{status: http.StatusBadRequest, text: "the name cannot be used"}
 	case errors.Is(err, errCut):
 		return answer{status: http.StatusForbidden}
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, &broken) && errors.Is(err, os.ErrDeadlineExceeded):
 		return answer{status: http.StatusRequestTimeout}
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &broken):
 		return answer{status: http.StatusBadRequest, text: "the request broke off"}
 	}
 	return storageAnswer(method, err)

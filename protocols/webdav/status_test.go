@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"syscall"
 	"testing"
 
 	"gatehouse/auth/session"
@@ -57,8 +58,9 @@ func TestAnswerTo(t *testing.T) {
 		"name too long":                {"PUT", at(path.ErrTooLong), 414, ""},
 		"climbing":                     {"PUT", path.ErrClimbs, 400, ""},
 		"bad name":                     {"PUT", path.ErrInvalid, 400, ""},
-		"body broke off":               {"PUT", fmt.Errorf("receive: %w", io.ErrUnexpectedEOF), 400, ""},
-		"body stopped":                 {"PUT", fmt.Errorf("receive: %w", os.ErrDeadlineExceeded), 408, ""},
+		"body broke off":               {"PUT", at(&brokenError{io.ErrUnexpectedEOF}), 400, ""},
+		"body stopped":                 {"PUT", at(&brokenError{os.ErrDeadlineExceeded}), 408, ""},
+		"connection reset":             {"PUT", at(&brokenError{syscall.ECONNRESET}), 400, ""},
 		"client gone":                  {"PUT", context.Canceled, 503, ""},
 		"store away":                   {"GET", &awayError{errors.New("no route")}, 503, ""},
 		"state away":                   {"LOCK", at(session.ErrUnknown), 503, ""},

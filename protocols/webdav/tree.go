@@ -1,6 +1,7 @@
 package webdav
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -202,11 +203,14 @@ func (q *request) move() error {
 	return q.made(t)
 }
 
+// moveAcross copies first. When the copy is there the source goes, whatever the
+// client does: were it left in part, a client that asks again would replace the
+// whole copy by the rest.
 func (q *request) moveAcross(t transfer) error {
 	if err := q.fs.Copy(q.ctx, q.path, t.to, session.CopyHow{Replace: t.replace}); err != nil {
 		return err
 	}
-	if err := q.fs.RemoveAll(q.ctx, q.path); err != nil {
+	if err := q.fs.RemoveAll(context.WithoutCancel(q.ctx), q.path); err != nil {
 		return q.member(fmt.Errorf("remove the source after copying: %w", err))
 	}
 	return q.made(t)

@@ -1,11 +1,13 @@
 package webdav
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
 
 	"gatehouse/policy"
+	"gatehouse/protocols/protocoltest"
 )
 
 // Moving a folder's member onto the folder, or a folder into itself, once lost
@@ -260,8 +262,47 @@ func TestLinksDoNotLeadOut(t *testing.T) {
 	c.want(200, "GET", "/dav/inside", "")
 }
 
-// A MOVE between mounts, which no rename can do, copies whole and removes then.
-// It is asked of the account's own tree here: a folder shared into it by name.
+// A MOVE between mounts, which no rename can do, copies whole and removes
+// then. Where the copy fails or the source is locked, both stay as they were.
+func TestMoveAcrossMounts(t *testing.T) {
+	s := serve(t, protocoltest.NewWorld(t, "/archive"))
+	c := s.client(t, "alice")
+	s.Grant("alice", "/archive", policy.Full, "archive")
+	c.fill(map[string]string{"d/e/f": "1", "d/g": "2", "locked/f": "3", "file": "4", "big": strings.Repeat("x", 2000)})
+	s.Write("/archive/old/f", "old")
+	s.Write("/archive/kept", "kept")
+	archive := func() map[string]string { return s.Files("/archive") }
+
+	c.want(201, "MOVE", "/dav/d/", "", "Destination: /dav/archive/d/")
+	c.want(204, "MOVE", "/dav/file", "", "Destination: /dav/archive/old")
+	c.want(412, "MOVE", "/dav/big", "", "Destination: /dav/archive/kept", "Overwrite: F")
+	c.wantFiles(map[string]string{"locked/f": "3", "big": strings.Repeat("x", 2000)})
+	want := map[string]string{"/d/e/f": "1", "/d/g": "2", "/old": "4", "/kept": "kept"}
+	if got := archive(); !maps.Equal(got, want) {
+		t.Errorf("the other mount holds %v, want %v", got, want)
+	}
+	t.Run("over the quota of the target", func(t *testing.T) {
+		s.SetQuota("/archive", 1000, -1)
+		waitFor(t, func() bool { return c.do("MOVE", "/dav/big", "", "Destination: /dav/archive/kept").status == 507 })
+		if got := archive(); !maps.Equal(got, want) {
+			t.Errorf("the other mount holds %v, want %v", got, want)
+		}
+	})
+	t.Run("with a lock in the source", func(t *testing.T) {
+		c.lock("/dav/locked/f", lockBody)
+		if a := c.do("MOVE", "/dav/locked/", "", "Destination: /dav/archive/kept"); a.status != 423 && a.status != 207 {
+			t.Errorf("got %d %s, want 423", a.status, a.body)
+		}
+		if got := archive(); !maps.Equal(got, want) {
+			t.Errorf("the other mount holds %v, want %v", got, want)
+		}
+	})
+	c.wantFiles(map[string]string{"locked/f": "3", "big": strings.Repeat("x", 2000)})
+	c.want(403, "DELETE", "/dav/archive", "")
+	c.want(403, "MOVE", "/dav/archive/", "", "Destination: /dav/mine/")
+}
+
+// A folder that was shared by name is as good a target as one's own.
 func TestMoveIntoASharedFolder(t *testing.T) {
 	s := newSite(t)
 	owner := s.client(t, "owner")
