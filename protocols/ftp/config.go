@@ -47,7 +47,8 @@ type Config struct {
 	Require Requirement
 	// Resumption refuses protected data connections that do not resume a TLS
 	// session of their own control connection: nobody else at the client's
-	// address can take them then. Not every client can.
+	// address can take them then. Clients that cannot, or that share one cache of
+	// sessions among several connections, are refused.
 	Resumption bool
 
 	Ports  *Ports          // passive ports; nil takes any

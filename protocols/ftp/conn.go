@@ -18,7 +18,7 @@ import (
 	"gatehouse/policy/path"
 )
 
-// parting is how long a connection that is cut may take over its last words.
+// parting is how long a connection that ends may take over its last word.
 const parting = 200 * time.Millisecond
 
 // A conn is one control connection with all that belongs to it: its sockets,
@@ -98,7 +98,12 @@ func (c *conn) serve() {
 	defer c.contain(&fault)
 	defer c.release()
 	if c.server.config.Mode == Implicit {
-		if err := c.startTLS(); err != nil {
+		base := c.server.config.TLS()
+		if base == nil {
+			c.log.Warn("no certificate for a connection")
+			return
+		}
+		if err := c.startTLS(base); err != nil {
 			c.log.Debug("TLS handshake", "err", err)
 			return
 		}
@@ -126,42 +131,29 @@ func (c *conn) release() {
 	}
 }
 
-// end cuts the connection, from any goroutine and without waiting for the
-// client: data first, then a last word if it can be had at once.
-func (c *conn) end(why string) {
-	c.over.Do(func() {
-		defer close(c.done)
-		c.cutData(errCut)
-		c.cancel()
-		if c.write.TryLock() {
-			c.lastWord(reply{421, why}.String())
-			c.write.Unlock()
-		}
-		_ = c.raw.Close()
-	})
-}
+// end cuts the connection, from any goroutine: data at once, the control
+// connection as soon as it has taken a last word, if why says something, or not
+// taken it for a moment.
+func (c *conn) end(why string) { c.leave(errCut, why) }
 
 // close ends the connection from the inside, after its last reply.
-func (c *conn) close() {
+func (c *conn) close() { c.leave(net.ErrClosed, "") }
+
+func (c *conn) leave(cause error, why string) {
 	c.over.Do(func() {
 		defer close(c.done)
-		c.cutData(net.ErrClosed)
+		c.cutData(cause)
 		c.cancel()
-		_ = c.raw.SetWriteDeadline(time.Now().Add(parting)) // for whoever writes now
+		// Whoever writes to a client that takes nothing lets go of the lock then.
+		defer time.AfterFunc(parting, func() { _ = c.raw.Close() }).Stop()
 		c.write.Lock()
 		defer c.write.Unlock()
-		c.lastWord("")
+		if why != "" {
+			_ = c.raw.SetWriteDeadline(time.Now().Add(parting))
+			_, _ = io.WriteString(c.stream, reply{421, why}.String())
+		}
+		_ = c.stream.Close()
 	})
-}
-
-// lastWord sends what the client takes at once, and closes the connection.
-func (c *conn) lastWord(text string) {
-	defer time.AfterFunc(parting, func() { _ = c.raw.Close() }).Stop()
-	if text != "" {
-		_ = c.raw.SetWriteDeadline(time.Now().Add(parting))
-		_, _ = io.WriteString(c.stream, text)
-	}
-	_ = c.stream.Close()
 }
 
 // cutData breaks the data connection, and whatever waits for one.
@@ -239,10 +231,7 @@ func (c *conn) readLine() (string, error) {
 		return "", err
 	}
 	line, err := c.lines.next()
-	switch {
-	case errors.Is(err, errLongLine):
-		c.send(reply{500, "The command line is too long"})
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.send(reply{421, "Nothing came in for too long"})
 	}
 	return line, err

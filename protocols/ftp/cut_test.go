@@ -27,6 +27,16 @@ func TestDisabledAccountIsCut(t *testing.T) {
 			c.send("RETR big\r\n")
 			return nil
 		},
+		"an upload that waits for its data connection": func(c *client) *net.TCPConn {
+			c.port()
+			c.send("STOR new\r\n")
+			return nil
+		},
+		"a listing that waits for its data connection": func(c *client) *net.TCPConn {
+			c.port()
+			c.send("LIST\r\n")
+			return nil
+		},
 		"connected, without a command": func(c *client) *net.TCPConn { return c.data() },
 		"a download that nobody reads": func(c *client) *net.TCPConn {
 			conn := c.data()
@@ -57,11 +67,13 @@ func TestDisabledAccountIsCut(t *testing.T) {
 					drain(t, conn)
 				}
 				c.gone(within)
+				waitFor(t, "the connection to be over", func() bool { return s.server.count() == 1 })
 				if took := time.Since(start); took > within {
 					t.Errorf("protected %v: took %v", protected, took)
 				}
 				other.must(200, "NOOP")
-				waitFor(t, "nothing to listen any more", func() bool { return len(s.listening(t)) == 0 })
+				other.must(221, "QUIT")
+				waitFor(t, "nothing to listen any more", func() bool { return len(s.listening(t)) == 0 && s.server.count() == 0 })
 			}
 		})
 	}

@@ -185,16 +185,20 @@ func (f files) AllocateSpace(size int) error {
 	})
 }
 
-// room is never zero where there is no limit.
+// room is what is left below p; unlimited never reads as zero.
 func (f files) room(p path.Path) (int64, error) {
 	space, err := f.fs().Space(f.c.ctx, p)
 	if err != nil {
 		return 0, err
 	}
-	if space.FreeBytes < 0 {
-		return unlimited, nil
+	return freeBytes(space), nil
+}
+
+func freeBytes(s session.Space) int64 {
+	if s.FreeBytes < 0 {
+		return unlimited
 	}
-	return space.FreeBytes, nil
+	return s.FreeBytes
 }
 
 // What the library asks for in no command that passes the screen.

@@ -21,6 +21,7 @@ var (
 	errAborted    = errors.New("the client aborted the transfer")
 	errStalled    = errors.New("the data connection made no progress")
 	errTruncated  = errors.New("the data connection ended without close_notify")
+	errLeft       = errors.New("the client left in the middle of a transfer")
 	errCut        = errors.New("the transfer was cut")
 	errNoData     = errors.New("no data connection was made")
 	errDataTLS    = errors.New("the TLS handshake of the data connection did not succeed")
@@ -41,6 +42,7 @@ var answers = []struct {
 	{errAborted, reply{426, "Transfer aborted"}},
 	{errStalled, reply{426, "The data connection made no progress"}},
 	{errTruncated, reply{426, "The data connection ended without a TLS close_notify"}},
+	{errLeft, plain(426)},
 	{errCut, reply{426, "The transfer is no longer allowed"}},
 	{errNoData, reply{425, "No data connection was made"}},
 	{errDataTLS, reply{522, "The TLS handshake of the data connection did not succeed"}},
@@ -75,7 +77,6 @@ var answers = []struct {
 // denials are the rules of which a client is told, beyond that it is denied.
 var denials = map[policy.Rule]reply{
 	policy.RuleNames:         {553, "The name is not allowed here"},
-	policy.RuleUploads:       {550, "Uploads appear whole: appending and resuming are off"},
 	policy.RuleLargestUpload: {552, "The file is larger than allowed"},
 }
 
@@ -91,6 +92,9 @@ func replyTo(err error) reply {
 		if r, ok := denials[d.Rule]; ok {
 			return r
 		}
+	}
+	if u, ok := errors.AsType[*session.UnsupportedError](err); ok {
+		return reply{550, u.Text}
 	}
 	for _, a := range answers {
 		if errors.Is(err, a.err) {

@@ -34,7 +34,7 @@ func TestReplyTo(t *testing.T) {
 		"denied":                      {denied(policy.RuleNoGrant), 550},
 		"denied by the names":         {denied(policy.RuleNames), 553},
 		"denied by its size":          {denied(policy.RuleLargestUpload), 552},
-		"resuming where all is whole": {denied(policy.RuleUploads), 550},
+		"resuming where all is whole": {&session.UnsupportedError{Text: "not here", Rule: policy.RuleUploads}, 550},
 		"no such file":                {fs.ErrNotExist, 550},
 		"exists":                      {fs.ErrExist, 550},
 		"a filled folder":             {session.ErrNotEmpty, 550},

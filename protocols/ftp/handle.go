@@ -80,10 +80,14 @@ func (h *handle) Seek(int64, int) (int64, error) { return 0, errSeek }
 func (h *handle) TransferError(err error) { _ = h.t.note(err) }
 
 // Close puts an upload in place, or leaves it as the policy says where the
-// transfer broke.
+// transfer broke. In clear the end of the data is all there is to tell a whole
+// upload; one from a client that is gone altogether is none.
 func (h *handle) Close() (err error) {
 	defer h.t.c.contain(&err)
 	h.uncut()
+	if h.t.upload() && h.t.tls == nil && h.t.c.left() {
+		_ = h.t.note(errLeft)
+	}
 	if cause := h.t.failure(); cause != nil {
 		h.f.Abort(cause)
 	}

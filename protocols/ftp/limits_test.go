@@ -3,6 +3,9 @@ package ftp
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -40,33 +43,39 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 	s.dial(t).login(p)
 }
 
-// Commands do not prolong the time for a login; nor does a handshake.
+// Commands do not prolong the time for a login; nor does a handshake that never
+// comes to its end.
 func TestLoginTime(t *testing.T) {
-	for _, mode := range []Mode{Explicit, Implicit} {
-		s := newSite(t, func(c *Config) { c.Limits.Login = 300 * time.Millisecond; c.Mode = mode })
-		raw, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			t.Fatal(err)
+	const login = 300 * time.Millisecond
+	t.Run("talking", func(t *testing.T) {
+		s := newSite(t, func(c *Config) { c.Limits.Login = login })
+		c := s.dial(t)
+		start := time.Now()
+		for code := 200; code == 200 && time.Since(start) < patience; {
+			code, _ = c.cmd("NOOP")
 		}
-		defer raw.Close()
-		start, ended := time.Now(), make(chan struct{})
-		go func() {
-			defer close(ended)
-			for {
-				if _, err := raw.Write([]byte("N")); err != nil {
-					return
-				}
-				time.Sleep(20 * time.Millisecond)
-			}
-		}()
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			t.Error("still connected")
-		}
-		if took := time.Since(start); took < 200*time.Millisecond {
+		c.gone(time.Second)
+		if took := time.Since(start); took < login/2 || took > patience/2 {
 			t.Errorf("ended after %v", took)
 		}
+	})
+	for _, mode := range []Mode{Explicit, Implicit} {
+		t.Run(fmt.Sprintf("shaking hands, mode %d", mode), func(t *testing.T) {
+			s := newSite(t, func(c *Config) { c.Limits.Login, c.Mode = login, mode })
+			raw, err := net.Dial("tcp", s.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer raw.Close()
+			c := &client{t: t, raw: raw}
+			c.use(raw)
+			if mode == Explicit {
+				c.expect(220)
+				c.must(234, "AUTH TLS")
+			}
+			c.send("\x16\x03\x01\x02") // and nothing more
+			c.gone(patience / 2)
+		})
 	}
 }
 
@@ -90,9 +99,10 @@ func TestLongLines(t *testing.T) {
 	c.must(550, "SIZE %s", strings.Repeat("a/", 1500)+"a")
 	c.must(553, "SIZE %s", strings.Repeat("a/", 2040)+"a")
 	c.must(553, "SIZE %s", strings.Repeat("a/", 3000)+"a")
-	c.send(strings.Repeat("a", 1<<20) + "\r\n")
-	c.expect(500)
-	c.gone(time.Second)
+	c.must(500, "SIZE %s", strings.Repeat("a", 2*maxLine))
+	c.must(200, "NOOP")
+	go func() { _, _ = c.raw.Write(make([]byte, 1<<20)) }()
+	c.gone(patience / 2)
 }
 
 // Shutdown lets a transfer come to its end, and everyone else go at once.
@@ -168,4 +178,27 @@ func TestPanicIsContained(t *testing.T) {
 	c.expect(421)
 	c.gone(time.Second)
 	other.must(550, "SIZE f")
+}
+
+// The library calls handles in a goroutine of its own, where a panic would leave
+// the transfer, and the file, open.
+func TestPanicInHandle(t *testing.T) {
+	c := &conn{log: slog.New(slog.DiscardHandler)}
+	h := &handle{t: &transfer{c: c}} // without a file
+	h.uncut = func() bool { return true }
+	for name, call := range map[string]func() error{
+		"Read":     func() error { _, err := h.Read(make([]byte, 1)); return err },
+		"Write":    func() error { _, err := h.Write(make([]byte, 1)); return err },
+		"WriteTo":  func() error { _, err := h.WriteTo(io.Discard); return err },
+		"ReadFrom": func() error { _, err := h.ReadFrom(strings.NewReader("x")); return err },
+		"Close":    h.Close,
+	} {
+		c.leaving = ""
+		if err := call(); !errors.Is(err, errPanic) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.leaving == "" {
+			t.Errorf("%s: the session goes on", name)
+		}
+	}
 }

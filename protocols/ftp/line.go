@@ -11,7 +11,13 @@ import (
 // doubled as Telnet asks, and the command before it.
 const maxLine = 8<<10 + 64
 
-var errLongLine = errors.New("the command line is too long")
+// mostSkipped bounds how much of a longer one is read to find its end.
+const mostSkipped = 64 << 10
+
+var (
+	errLongLine = errors.New("the command line is too long")
+	errFlood    = errors.New("the command line has no end")
+)
 
 // Telnet's bytes, as far as FTP control connections know them (RFC 854).
 const (
@@ -26,11 +32,12 @@ type lines struct{ r *bufio.Reader }
 
 func newLines(r io.Reader) *lines { return &lines{bufio.NewReaderSize(r, maxLine)} }
 
-// next returns the next line without its end and Telnet's commands.
+// next returns the next line without its end and Telnet's commands. After
+// errLongLine the line has been skipped.
 func (l *lines) next() (string, error) {
 	b, err := l.r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
-		return "", errLongLine
+		return "", l.skip()
 	}
 	if err != nil {
 		return "", err
@@ -40,6 +47,20 @@ func (l *lines) next() (string, error) {
 		b = b[:n-1]
 	}
 	return withoutTelnet(b), nil
+}
+
+func (l *lines) skip() error {
+	for skipped := maxLine; skipped < mostSkipped; {
+		b, err := l.r.ReadSlice('\n')
+		if err == nil {
+			return errLongLine
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return err
+		}
+		skipped += len(b)
+	}
+	return errFlood
 }
 
 // pending reports whether more than the last line has come in already.

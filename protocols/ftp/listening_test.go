@@ -90,12 +90,18 @@ func TestPassiveListener(t *testing.T) {
 	if got := s.listening(t); len(got) != 0 {
 		t.Errorf("listening after a transfer: %v", got)
 	}
+	if _, code, _ := c.fetch("RETR absent"); code != 550 {
+		t.Errorf("RETR absent: %d", code)
+	}
+	waitFor(t, "nothing to listen after a transfer that was refused", func() bool { return len(s.listening(t)) == 0 })
 	c.port()
 	c.must(221, "QUIT")
 	waitFor(t, "nothing to listen", func() bool { return len(s.listening(t)) == 0 })
-	if n := len(s.config.Ports.free); n != 4 {
-		t.Errorf("%d of 4 ports came back", n)
-	}
+	waitFor(t, "all ports to come back", func() bool {
+		s.config.Ports.mu.Lock()
+		defer s.config.Ports.mu.Unlock()
+		return len(s.config.Ports.free) == 4
+	})
 }
 
 // When all ports are taken the client hears so, and gets one later.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strconv"
 	"strings"
 	"time"
 
@@ -209,84 +208,4 @@ func column(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// facts is the set of MLSD's facts that a client wants (RFC 3659, 7.5).
-type facts uint8
-
-const (
-	factType facts = 1 << iota
-	factSize
-	factModify
-	factMode
-
-	allFacts = factType | factSize | factModify | factMode
-)
-
-// factNames are in the order of their bits.
-var factNames = []string{"type", "size", "modify", "UNIX.mode"}
-
-// factsOf reads the argument of OPTS MLST.
-func factsOf(arg string) facts {
-	var f facts
-	for want := range strings.SplitSeq(arg, ";") {
-		for i, name := range factNames {
-			if strings.EqualFold(want, name) {
-				f |= 1 << i
-			}
-		}
-	}
-	return f
-}
-
-// feature is the facts as FEAT shows them: those in use with a star.
-func (f facts) feature() string {
-	var b strings.Builder
-	for i, name := range factNames {
-		b.WriteString(name)
-		if f&(1<<i) != 0 {
-			b.WriteByte('*')
-		}
-		b.WriteByte(';')
-	}
-	return b.String()
-}
-
-// names is the facts in use.
-func (f facts) names() string {
-	var b strings.Builder
-	for i, name := range factNames {
-		if f&(1<<i) != 0 {
-			b.WriteString(name + ";")
-		}
-	}
-	return b.String()
-}
-
-// of describes an entry; the name follows after a space.
-func (f facts) of(i session.Info, target string) string {
-	values := []string{kindFact(i, target), "", i.ModTime().UTC().Format("20060102150405"), fmt.Sprintf("%04o", i.Mode().Perm())}
-	if !i.IsDir() {
-		values[1] = strconv.FormatInt(i.Size(), 10)
-	}
-	var b strings.Builder
-	for n, value := range values {
-		if f&(1<<n) != 0 && value != "" {
-			b.WriteString(factNames[n] + "=" + value + ";")
-		}
-	}
-	return b.String()
-}
-
-func kindFact(i session.Info, target string) string {
-	switch {
-	case i.IsDir():
-		return "dir"
-	case i.Mode().Type() != fs.ModeSymlink:
-		return "file"
-	case target == "" || strings.ContainsAny(target, "; "):
-		return "OS.unix=symlink"
-	default:
-		return "OS.unix=slink:" + target
-	}
 }

@@ -98,21 +98,25 @@ func (c *conn) transport() policy.Transport {
 // doAUTH changes over to TLS (RFC 4217). What came in behind the command was
 // sent in clear, by whoever: the connection ends.
 func (c *conn) doAUTH(arg string) string {
-	mechanism := strings.ToUpper(arg)
-	switch {
-	case c.server.config.TLS == nil:
+	if c.server.config.TLS == nil {
 		c.send(plain(502))
+		return ""
+	}
+	mechanism, base := strings.ToUpper(arg), c.server.config.TLS()
+	switch {
 	case c.binding != nil || c.loggedIn() != nil:
 		c.send(replyTo(errOrder))
 	case mechanism != "TLS" && mechanism != "TLS-C":
 		c.send(plain(504))
+	case base == nil:
+		c.send(reply{431, "There is no certificate now"})
 	case c.lines.pending():
 		c.log.Warn("commands behind AUTH TLS, in clear")
 		c.end("Nothing may follow AUTH before the handshake")
 	default:
 		c.user = ""
 		c.send(reply{234, "Begin the TLS handshake"})
-		if err := c.startTLS(); err != nil {
+		if err := c.startTLS(base); err != nil {
 			c.log.Debug("TLS handshake", "err", err)
 			c.close()
 		}

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"gatehouse/policy"
+	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
 )
@@ -217,6 +219,52 @@ func TestHandshakes(t *testing.T) {
 				t.Errorf("the handshake ends with %v", err)
 			}
 		})
+	}
+}
+
+// A certificate that was changed is used for those who come then; who is there
+// already goes on, and resumes what it has.
+func TestChangedCertificate(t *testing.T) {
+	var present atomic.Pointer[tls.Config]
+	present.Store(serverTLS())
+	s := newSite(t, func(c *Config) { c.TLS = present.Load; c.Resumption = true })
+	s.Write("/home/anna/f", "content")
+	p := s.Add("anna")
+	c := s.dial(t).secure(s.trust()).login(p)
+	other := newCertificate("other")
+	present.Store(&tls.Config{Certificates: []tls.Certificate{other}})
+	if got := c.get("RETR f"); got != "content" {
+		t.Errorf("on the connection from before: %q", got)
+	}
+	config := s.trust()
+	config.ServerName = "other"
+	config.RootCAs.AddCert(other.Leaf)
+	late := s.dial(t).secure(config).login(p)
+	if got := late.get("RETR f"); got != "content" {
+		t.Errorf("with the new certificate: %q", got)
+	}
+	present.Store(nil)
+	none := s.dial(t)
+	none.must(431, "AUTH TLS")
+}
+
+func TestConfigurations(t *testing.T) {
+	w := protocoltest.NewWorld(t)
+	certificates := func() *tls.Config { return serverTLS() }
+	for name, c := range map[string]struct {
+		config Config
+		ok     bool
+	}{
+		"nothing":                     {Config{}, false},
+		"no certificate":              {Config{Manager: w.Sessions}, true},
+		"TLS required and none":       {Config{Manager: w.Sessions, Require: Required}, false},
+		"implicit and none":           {Config{Manager: w.Sessions, Mode: Implicit}, false},
+		"an unknown word":             {Config{Manager: w.Sessions, TLS: certificates, Require: "maybe"}, false},
+		"implicit, whatever required": {Config{Manager: w.Sessions, TLS: certificates, Mode: Implicit, Require: Off}, true},
+	} {
+		if _, err := New(c.config); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -114,6 +114,16 @@ func (c *conn) doREST(arg string) string {
 	return ""
 }
 
+// doSIZE answers with the bytes that a transfer would have, which for a converted
+// file nobody knows without reading it (RFC 3659, 4).
+func (c *conn) doSIZE(arg string) string {
+	if c.ascii {
+		c.send(reply{550, "SIZE needs TYPE I"})
+		return ""
+	}
+	return onPath("SIZE")(c, arg)
+}
+
 // doMFMT sets the time of the last change: YYYYMMDDHHMMSS and a path.
 func (c *conn) doMFMT(arg string) string {
 	when, name, _ := strings.Cut(arg, " ")

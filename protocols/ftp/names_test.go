@@ -59,6 +59,13 @@ func TestHostileNames(t *testing.T) {
 		if got := c.get("RETR %s", sent); got != "x" {
 			t.Errorf("%q: %q", name, got)
 		}
+		c.must(250, "DELE %s", sent)
+	}
+	if got := c.get("NLST"); got != "" {
+		t.Errorf("%q were not deleted", got)
+	}
+	if left := s.Files("/home/anna/d"); len(left) != len(hostile) {
+		t.Errorf("left on disk: %q", left)
 	}
 }
 
@@ -99,7 +106,7 @@ func TestNamesInReplies(t *testing.T) {
 		c.must(213, "MFMT 20200102030405 /%s", name)
 	}
 	c.must(553, "MKD a\x00b")
-	c.must(550, "CWD /\r\n226 no") // one command, and one more that is unknown
+	c.must(250, "CWD /\r\n226 no") // one command, and one more that is unknown
 	c.expect(500)
 }
 
@@ -173,8 +180,9 @@ func TestListings(t *testing.T) {
 	}
 	facts := c.get("MLSD")
 	for _, want := range []string{
-		"type=file;size=7;modify=20010203040506;UNIX.mode=0750; file\r\n",
-		"type=dir;modify=20010203040506;UNIX.mode=0750; folder\r\n",
+		"type=file;size=7;modify=20010203040506;perm=rawdf;unique=",
+		"type=dir;modify=20010203040506;perm=elcmdfp;unique=",
+		";UNIX.mode=0750; file\r\n",
 		"type=OS.unix=slink:file;",
 	} {
 		if !strings.Contains(facts, want) {
@@ -200,7 +208,7 @@ func TestListings(t *testing.T) {
 	if got := c.must(250, "MLST file"); !strings.Contains(got, "\n size=7; /file\n") {
 		t.Errorf("MLST: %q", got)
 	}
-	if got := c.must(211, "FEAT"); !strings.Contains(got, "MLST type;size*;modify;UNIX.mode;") {
+	if got := c.must(211, "FEAT"); !strings.Contains(got, "MLST type;size*;modify;perm;unique;UNIX.mode;") {
 		t.Errorf("FEAT: %q", got)
 	}
 	for command, want := range map[string]int{"LIST absent": 550, "MLSD absent": 550, "NLST absent": 550, "MLSD file": 501} {
@@ -237,6 +245,10 @@ func TestShells(t *testing.T) {
 	s.Grant("anna", "/home/ben/pictures/2024", policy.ReadOnly, "bens")
 	c := s.dial(t).login(p)
 	c.must(250, "CWD /bens")
+	c.must(200, "OPTS MLST type;perm;")
+	if got := c.get("MLSD"); got != "type=file;perm=r; a.jpg\r\n" {
+		t.Errorf("MLSD: %q", got)
+	}
 	if got := c.get("NLST"); got != "a.jpg\r\n" {
 		t.Errorf("NLST: %q", got)
 	}

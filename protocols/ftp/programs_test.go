@@ -185,6 +185,55 @@ func TestLftp(t *testing.T) {
 	}
 }
 
+// rclone goes by MLSD, sends with eight connections at once, and compares. All
+// its connections share one cache of TLS sessions, so it is refused where each
+// data connection must resume its own control connection's.
+func TestRclone(t *testing.T) {
+	for name, way := range ways {
+		if name == "resumed TLS" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, way.change)
+			p := s.Add("anna")
+			local, back := t.TempDir(), t.TempDir()
+			content := someBytes(1 << 20)
+			for i := range 60 {
+				full := filepath.Join(local, fmt.Sprintf("d%d/\u00e4 %d", i%7, i))
+				if err := os.MkdirAll(filepath.Dir(full), 0o750); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(full, []byte(content[:i*1000]), 0o640); err != nil {
+					t.Fatal(err)
+				}
+			}
+			host, port, _ := strings.Cut(s.addr, ":")
+			remote := fmt.Sprintf(":ftp,host=%s,port=%s,user=%s,pass=%s", host, port, p.Name, strings.TrimSpace(mustRun(t, "rclone", "obscure", p.Password)))
+			switch {
+			case s.config.Mode == Implicit:
+				remote += ",tls=true,no_check_certificate=true"
+			case s.config.Require == Required:
+				remote += ",explicit_tls=true,no_check_certificate=true"
+			}
+			rclone := func(args ...string) {
+				t.Helper()
+				mustRun(t, "rclone", append(args, "--transfers", "8", "--retries", "1", "--low-level-retries", "1")...)
+			}
+			rclone("copy", local, remote+":up")
+			rclone("check", "--download", local, remote+":up")
+			rclone("copy", remote+":up", back)
+			if got, want := protocoltest.Files(t, back), protocoltest.Files(t, local); !maps.Equal(got, want) {
+				t.Errorf("down came %v, want %v", sizes(got), sizes(want))
+			}
+			rclone("moveto", remote+":up/d1", remote+":moved")
+			rclone("purge", remote+":up")
+			if got := s.Files("/home/anna"); len(got) != 9 || got["/moved/\u00e4 1"] == "" {
+				t.Errorf("after moving and removing: %v", sizes(got))
+			}
+		})
+	}
+}
+
 // sizes is a tree short enough to print.
 func sizes(files map[string]string) map[string]int {
 	short := make(map[string]int)

@@ -12,8 +12,6 @@ type reply struct {
 	text string
 }
 
-func (r reply) failed() bool { return r.code >= 400 }
-
 // String is the reply as it travels: one line, whatever the text holds.
 func (r reply) String() string { return fmt.Sprintf("%d %s\r\n", r.code, oneLine(r.text)) }
 

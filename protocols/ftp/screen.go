@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -63,7 +64,7 @@ var commands = map[string]command{
 	"DELE": {run: onPath("DELE")},
 	"RNFR": {run: onPath("RNFR")},
 	"RNTO": {run: onPath("RNTO")},
-	"SIZE": {run: onPath("SIZE")},
+	"SIZE": {run: (*conn).doSIZE},
 	"MDTM": {run: onPath("MDTM")},
 	"MFMT": {run: (*conn).doMFMT},
 	"AVBL": {run: (*conn).doAVBL},
@@ -80,7 +81,9 @@ var commands = map[string]command{
 func (c *conn) next() (string, error) {
 	for {
 		line, err := c.readLine()
-		if err != nil {
+		if errors.Is(err, errLongLine) {
+			line = "" // not understood, in its turn
+		} else if err != nil {
 			return "", err
 		}
 		verb, arg := split(line)
@@ -134,7 +137,10 @@ func (c *conn) await() error {
 // pass hands a command to the library; its reply is known beforehand or rendered
 // by replied.
 func (c *conn) pass(verb, arg string) string {
-	line := strings.TrimSuffix(verb+" "+arg, " ")
+	line := verb
+	if arg != "" {
+		line += " " + arg
+	}
 	if len(line) > maxPassed {
 		c.send(replyTo(path.ErrTooLong))
 		return ""

@@ -82,15 +82,17 @@ func serverTLS() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{certificate()}}
 }
 
-var certificate = sync.OnceValue(func() tls.Certificate {
+var certificate = sync.OnceValue(func() tls.Certificate { return newCertificate("localhost") })
+
+func newCertificate(name string) tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "localhost"},
-		DNSNames:     []string{"localhost"},
+		Subject:      pkix.Name{CommonName: name},
+		DNSNames:     []string{name},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore:    time.Now().Add(-time.Hour),
 		NotAfter:     time.Now().Add(time.Hour),
@@ -106,7 +108,7 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 		panic(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-})
+}
 
 // certificateFile is the certificate for clients that are programs.
 func certificateFile(t testing.TB) string {

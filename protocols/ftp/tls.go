@@ -99,11 +99,7 @@ func (b *binding) resumed() {
 
 // startTLS makes the handshake of the control connection, within the time there
 // is for a login.
-func (c *conn) startTLS() error {
-	base := c.server.config.TLS()
-	if base == nil {
-		return errNoCertificate
-	}
+func (c *conn) startTLS(base *tls.Config) error {
 	b := newBinding(base)
 	secure := tls.Server(c.raw, b.control())
 	ctx, cancel := context.WithDeadline(c.ctx, c.since.Add(c.server.config.Limits.Login))

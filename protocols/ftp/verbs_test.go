@@ -1,11 +1,11 @@
 package ftp
 
 import (
-	"math"
 	"strconv"
 	"strings"
 	"testing"
 
+	"gatehouse/auth/session"
 	"gatehouse/policy"
 )
 
@@ -51,11 +51,11 @@ func TestCommands(t *testing.T) {
 // Before the login nothing is told but what is needed for one.
 func TestBeforeTheLogin(t *testing.T) {
 	s := newSite(t)
+	c := s.dial(t)
 	for verb, cmd := range commands {
 		if cmd.open {
 			continue
 		}
-		c := s.dial(t)
 		if code, text := c.cmd("%s x", verb); code != 530 {
 			t.Errorf("%s: %d %s", verb, code, text)
 		}
@@ -224,8 +224,13 @@ func TestAvailableWithoutQuota(t *testing.T) {
 	s := newSite(t)
 	c := s.dial(t).login(s.Add("anna"))
 	n, err := strconv.ParseInt(c.must(213, "AVBL"), 10, 64)
-	if err != nil || n < 1 || n > math.MaxInt64 {
+	if err != nil || n < 1 {
 		t.Errorf("AVBL: %d, %v", n, err)
+	}
+	for free, want := range map[int64]int64{-1: unlimited, 0: 0, 7: 7} {
+		if got := freeBytes(session.Space{FreeBytes: free}); got != want {
+			t.Errorf("%d is shown as %d, want %d", free, got, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package ftp
 import (
 	"io"
 	"net"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -10,22 +11,40 @@ import (
 // progress is how many bytes the client has sent, or has taken of a download;
 // negative once the socket is closed.
 func (d *dataConn) progress() int64 {
-	sc, err := d.raw.SyscallConn()
-	if err != nil {
+	switch info := tcpInfo(d.raw); {
+	case info == nil:
 		return -1
+	case d.t.upload():
+		return int64(info.Bytes_received)
+	default:
+		return int64(info.Bytes_acked)
 	}
-	bytes := int64(-1)
+}
+
+// tcpInfo is what the kernel knows of a connection, nil once it is closed.
+func tcpInfo(c syscall.Conn) (info *unix.TCPInfo) {
+	sc, err := c.SyscallConn()
+	if err != nil {
+		return nil
+	}
 	_ = sc.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil {
-			return
-		}
-		bytes = int64(info.Bytes_acked)
-		if d.t.upload() {
-			bytes = int64(info.Bytes_received)
-		}
+		info, _ = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	})
-	return bytes
+	return info
+}
+
+// established is the kernel's TCP_ESTABLISHED.
+const established = 1
+
+// left reports whether the client has closed the control connection, whether or
+// not anybody has read so far.
+func (c *conn) left() bool {
+	raw, ok := c.raw.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	info := tcpInfo(raw)
+	return info == nil || info.State != established
 }
 
 // bare is the socket itself.
