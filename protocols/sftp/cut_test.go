@@ -1,6 +1,7 @@
 package sftp_test
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"gatehouse/protocols/sftp/wire"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
+	"gatehouse/storage/locks"
 )
 
 // soon is how long a cut may take. The promise is one second; the rest is for
@@ -23,7 +25,7 @@ func (w *world) without(account string) {
 	w.t.Helper()
 	start := time.Now()
 	waitFor(w.t, "the sessions of "+account+" end", func() bool {
-		for _, d := range w.manager.List() {
+		for _, d := range w.Sessions.List() {
 			if d.Account == account {
 				return false
 			}
@@ -35,15 +37,17 @@ func (w *world) without(account string) {
 	}
 }
 
-// stop asks for much and reads nothing of it.
+// window is what x/crypto's client takes of a channel that nobody reads.
+const window = 2 << 20
+
+// stopReading asks for much, reads nothing of it, and returns when the server
+// waits in the middle of a packet.
 func (r *raw) stopReading(handle string) {
+	r.t.Helper()
 	for i := range 64 {
 		r.send(fields(wire.Read, uint32(i), handle, uint64(0), uint32(wire.MaxPayload)))
 	}
-	// Once the reply to the first has begun, the rest fills what there is.
-	if _, err := r.in.Read(make([]byte, 1)); err != nil {
-		r.t.Fatal(err)
-	}
+	waitFor(r.t, "the client's window is full", func() bool { return r.conn.in.Load() >= window })
 }
 
 // A disabled account is out at once, also where its client has stopped reading
@@ -55,7 +59,7 @@ func TestDisabledAccountIsCut(t *testing.T) {
 	bob := w.files("bob")
 	idle, stopped := w.raw("alice"), w.raw("alice")
 	stopped.stopReading(stopped.open("/large", wire.FlagRead))
-	w.change("alice", func(a *accounts.Account) { a.Status = policy.Status{Disabled: true, At: time.Now()} })
+	w.Change("alice", func(a *accounts.Account) { a.Status = policy.Status{Disabled: true, At: time.Now()} })
 	w.without("alice")
 	for name, r := range map[string]*raw{"idle": idle, "stopped": stopped} {
 		done := make(chan error, 1)
@@ -76,7 +80,7 @@ func TestDisabledAccountIsCut(t *testing.T) {
 func (w *world) share() {
 	w.t.Helper()
 	w.add("bob")
-	w.change("alice", func(a *accounts.Account) {
+	w.Change("alice", func(a *accounts.Account) {
 		a.Grants = []policy.Grant{{
 			ID: "g", Path: path.MustParse("/home/bob/shared"), Permissions: policy.Full, Recursive: true, At: "shared",
 		}}
@@ -96,7 +100,7 @@ func TestRemovedGrantCutsItsHandles(t *testing.T) {
 	reading, writing := r.open("/shared/f", wire.FlagRead), r.open("/shared/g", wire.FlagWrite|wire.FlagCreate)
 	r.want("before", r.ask(wire.Write, writing, uint64(0), "x"), wire.OK)
 
-	w.change("alice", func(a *accounts.Account) { a.Grants = nil })
+	w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
 	start := time.Now()
 	waitFor(t, "the grant's handle is cut", func() bool {
 		return r.ask(wire.Read, reading, uint64(0), uint32(5)).code() == wire.PermissionDenied
@@ -115,6 +119,29 @@ func TestRemovedGrantCutsItsHandles(t *testing.T) {
 	}
 }
 
+// A listing that lived by the grant ends with it, entries that were read before
+// included, and the folder is let go though nobody closes it.
+func TestRemovedGrantEndsItsListings(t *testing.T) {
+	w := serving(t)
+	w.share()
+	for i := range 150 {
+		w.put("bob", fmt.Sprintf("shared/%03d-%s", i, strings.Repeat("x", 200)), "")
+	}
+	r := w.raw("alice")
+	h := r.ask(wire.Opendir, "/shared").string()
+	if got := r.ask(wire.Readdir, h); got.kind != 104 {
+		t.Fatalf("before: status %d", got.code())
+	}
+	w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
+	waitFor(t, "the folder is let go", func() bool {
+		found, _, err := w.Events.List(t.Context(), events.Query{Kind: events.ListFolder})
+		return err == nil && len(found) == 1
+	})
+	r.want("the next entries", r.ask(wire.Readdir, h), wire.PermissionDenied)
+	r.want("close", r.ask(wire.Close, h), wire.PermissionDenied)
+	r.want("close again", r.ask(wire.Close, h), wire.Failure)
+}
+
 // Content that waits to be sent when its grant is taken back is not sent: half a
 // packet cannot be taken back, so a peer that has stopped reading loses its
 // connection.
@@ -124,14 +151,42 @@ func TestRemovedGrantTakesUnsentContentBack(t *testing.T) {
 	w.put("bob", "shared/f", strings.Repeat("s", 8<<20))
 	stopped, other := w.raw("alice"), w.raw("alice")
 	stopped.stopReading(stopped.open("/shared/f", wire.FlagRead))
-	w.change("alice", func(a *accounts.Account) { a.Grants = nil })
+	w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
 	start := time.Now()
-	waitFor(t, "the stopped reader's connection ends", func() bool { return len(w.manager.List()) == 1 })
+	waitFor(t, "the stopped reader's connection ends", func() bool { return len(w.Sessions.List()) == 1 })
 	if took := time.Since(start); took > soon {
 		t.Errorf("it took %v", took)
 	}
 	if got := other.ask(wire.Realpath, ".").name(); got != "/" {
 		t.Errorf("the account's other connection: %q", got)
+	}
+}
+
+// Also from one that reads again at once it gets no more than the packet that
+// was under way: what waited behind it is withdrawn.
+func TestRemovedGrantWithdrawsQueuedContent(t *testing.T) {
+	w := serving(t)
+	w.share()
+	w.put("bob", "shared/f", strings.Repeat("s", 8<<20))
+	r := w.raw("alice")
+	r.stopReading(r.open("/shared/f", wire.FlagRead))
+	w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
+	waitFor(t, "the file is cut", func() bool {
+		found, _, err := w.Events.List(t.Context(), events.Query{Kind: events.Download})
+		return err == nil && len(found) == 1 && found[0].Outcome == events.WasCut
+	})
+	got := 0
+	for range 64 {
+		p, err := r.next()
+		if err != nil {
+			break // the grace has passed: the connection is gone, and all of it
+		}
+		if p.kind == 103 {
+			got++
+		}
+	}
+	if underWay := window/wire.MaxPayload + 1; got > underWay {
+		t.Errorf("%d packets of content came, want at most the %d that had begun", got, underWay)
 	}
 }
 
@@ -167,7 +222,7 @@ func TestVanishingClient(t *testing.T) {
 				t.Errorf("the file holds %q, want %q", got, want)
 			}
 			waitFor(t, "the event tells that the upload broke", func() bool {
-				found, _, err := w.events.List(t.Context(), events.Query{Kind: events.Upload})
+				found, _, err := w.Events.List(t.Context(), events.Query{Kind: events.Upload})
 				return err == nil && len(found) == 1 && found[0].Outcome == events.Aborted && found[0].Bytes == 3
 			})
 		})
@@ -208,5 +263,51 @@ func TestResumeOfAtomicUploads(t *testing.T) {
 	got := w.raw("alice").ask(wire.Open, "/f", wire.FlagWrite|wire.FlagAppend, uint32(0))
 	if got.code() != wire.Unsupported || !strings.Contains(got.text(), "resumed") {
 		t.Errorf("status %d %q", got.code(), got.text())
+	}
+}
+
+// What goes wrong when an upload is put in place is told at its close.
+func TestCloseTellsThatTheUploadFailed(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", func(a *accounts.Account) { a.Uploads = policy.Atomic })
+	w.serve()
+	r := w.raw("alice")
+	h := r.open("/f", wire.FlagWrite|wire.FlagCreate|wire.FlagExclusive)
+	r.want("write", r.ask(wire.Write, h, uint64(0), "alice's"), wire.OK)
+	w.put("alice", "f", "somebody else's")
+	got := r.ask(wire.Close, h)
+	r.want("close", got, wire.Failure)
+	if got.text() != "file exists" {
+		t.Errorf("the text is %q", got.text())
+	}
+	if got := w.content("alice", "f"); got != "somebody else's" {
+		t.Errorf("the file holds %q", got)
+	}
+}
+
+// Who holds the lock is told, and nothing changes under it.
+func TestLockedFile(t *testing.T) {
+	w := serving(t)
+	w.put("alice", "f", "locked content")
+	if _, err := w.Locks.Lock(t.Context(), locks.Request{
+		Path: path.MustParse("/home/alice/f"), AccountID: "another", Account: "bob", Door: "webdav",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r := w.raw("alice")
+	for what, got := range map[string]reply{
+		"open to write": r.ask(wire.Open, "/f", wire.FlagWrite, uint32(0)),
+		"truncate":      r.ask(wire.Setstat, "/f", uint32(wire.HasSize), uint64(0)),
+		"remove":        r.ask(wire.Remove, "/f"),
+		"rename":        r.ask(wire.Rename, "/f", "/g"),
+	} {
+		r.want(what, got, wire.Failure)
+		if got.text() != "locked by bob" {
+			t.Errorf("%s: the text is %q", what, got.text())
+		}
+	}
+	h := r.open("/f", wire.FlagRead)
+	if got := r.ask(wire.Read, h, uint64(0), uint32(100)).string(); got != "locked content" {
+		t.Errorf("the file holds %q", got)
 	}
 }

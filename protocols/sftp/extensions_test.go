@@ -68,11 +68,11 @@ func TestStatVFS(t *testing.T) {
 
 	home := path.MustParse("/home/alice")
 	limit := quota.Limit{Folder: home, Amount: quota.Amount{Bytes: 1<<20 + 7, Files: 100}}
-	if err := w.quotas.Set(t.Context(), limit); err != nil {
+	if err := w.Quotas.Set(t.Context(), limit); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, "the quota is counted", func() bool {
-		u, ok, err := w.quotas.Get(t.Context(), home)
+		u, ok, err := w.Quotas.Get(t.Context(), home)
 		return err == nil && ok && !u.Counting
 	})
 	for what, got := range map[string]reply{

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"gatehouse/protocols/protocoltest"
 	"gatehouse/protocols/sftp"
 )
 
@@ -149,7 +150,7 @@ func TestHostKeysAreAnnouncedAndProved(t *testing.T) {
 		t.Fatal(err)
 	}
 	rsaKey, _ := ssh.NewSignerFromKey(private)
-	w.config.HostKeys = []ssh.Signer{w.hostKeys[0], rsaKey, newKey(t)}
+	w.config.HostKeys = []ssh.Signer{w.hostKeys[0], rsaKey, protocoltest.NewKey(t)}
 	w.serve()
 
 	raw, err := net.Dial("tcp", w.address)
@@ -224,7 +225,7 @@ func TestHostKeysAreAnnouncedAndProved(t *testing.T) {
 		}
 		return ok
 	}
-	foreign := ssh.Marshal(struct{ Key []byte }{newKey(t).PublicKey().Marshal()})
+	foreign := ssh.Marshal(struct{ Key []byte }{protocoltest.NewKey(t).PublicKey().Marshal()})
 	if prove(foreign) {
 		t.Error("a foreign key was signed for")
 	}

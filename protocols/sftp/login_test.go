@@ -2,6 +2,8 @@ package sftp_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"net"
 	"regexp"
@@ -14,6 +16,7 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/auth/session"
+	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
 )
@@ -49,7 +52,7 @@ func (d *door) Login(ctx context.Context, a auth.Attempt) (*session.Session, err
 func behind(t *testing.T, d *door) *world {
 	w := newWorld(t)
 	w.add("alice")
-	d.Manager = w.manager
+	d.Manager = w.Sessions
 	w.config.Manager = d
 	w.serve()
 	return w
@@ -81,7 +84,7 @@ func TestRefusalHasOneTextAndAReference(t *testing.T) {
 			t.Errorf("%s heard %q", user, banner)
 			continue
 		}
-		found, _, err := w.events.List(t.Context(), events.Query{Reference: m[1]})
+		found, _, err := w.Events.List(t.Context(), events.Query{Reference: m[1]})
 		if err != nil || len(found) != 1 || found[0].Rule == "" {
 			t.Errorf("reference %s leads to %v, %v", m[1], found, err)
 		}
@@ -105,9 +108,9 @@ func TestAttempt(t *testing.T) {
 func TestKeysAreIdentityOnlyWhenProved(t *testing.T) {
 	d := &door{}
 	w := behind(t, d)
-	known, unknown := newKey(t), newKey(t)
+	known, unknown := protocoltest.NewKey(t), protocoltest.NewKey(t)
 	w.authorize("alice", known.PublicKey())
-	c, err := ssh.Dial("tcp", w.address, w.client("alice", ssh.PublicKeys(unknown, newKey(t), known)))
+	c, err := ssh.Dial("tcp", w.address, w.client("alice", ssh.PublicKeys(unknown, protocoltest.NewKey(t), known)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +167,7 @@ func TestVanishingAtLoginLeavesNoSession(t *testing.T) {
 	if _, _, _, err := ssh.NewClientConn(client, w.address, w.client("alice")); err == nil {
 		t.Fatal("the client logged in")
 	}
-	waitFor(t, "no session is left", func() bool { return len(w.manager.List()) == 0 })
+	waitFor(t, "no session is left", func() bool { return len(w.Sessions.List()) == 0 })
 	if len(d.tried) != 1 {
 		t.Errorf("%d logins", len(d.tried))
 	}
@@ -175,7 +178,7 @@ func TestLoginTriesAreBounded(t *testing.T) {
 	d := &door{}
 	w := newWorld(t)
 	w.add("alice")
-	d.Manager, w.config.Manager, w.config.Limits.LoginTries = w.manager, d, 2
+	d.Manager, w.config.Manager, w.config.Limits.LoginTries = w.Sessions, d, 2
 	w.serve()
 	tries := 0
 	_, err := w.try(w.client("alice", ssh.RetryableAuthMethod(ssh.PasswordCallback(func() (string, error) {
@@ -210,8 +213,18 @@ func TestPanicIsContained(t *testing.T) {
 // Nothing that relies on SHA-1, CBC or a plain-text MAC is spoken, and what is
 // best comes first.
 func TestAlgorithms(t *testing.T) {
-	w := serving(t)
-	w.hostKeys = nil
+	w := newWorld(t)
+	w.add("alice")
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.config.HostKeys = append(w.hostKeys, old)
+	w.serve()
 	insecure := ssh.InsecureAlgorithms()
 	for name, set := range map[string]func(*ssh.ClientConfig){
 		"key exchange": func(c *ssh.ClientConfig) { c.KeyExchanges = insecure.KeyExchanges },

@@ -51,10 +51,10 @@ func TestPathsAreResolvedBeforeAnythingElse(t *testing.T) {
 	}
 	r.want("an empty path", r.ask(wire.Stat, ""), wire.NoSuchFile)
 	r.want("an empty path to open", r.ask(wire.Open, "", wire.FlagRead, uint32(0)), wire.NoSuchFile)
-	if _, err := os.Stat(w.dir + "/secret"); err == nil {
+	if _, err := os.Stat(w.Dir + "/secret"); err == nil {
 		t.Fatal("the test's own secret is in the way")
 	}
-	os.WriteFile(w.dir+"/secret", []byte("outside of the home"), 0o640)
+	os.WriteFile(w.Dir+"/secret", []byte("outside of the home"), 0o640)
 	for _, climbing := range []string{"../../secret", "/../../secret", "/home/../../../secret", "..//..//secret"} {
 		r.want(climbing, r.ask(wire.Stat, climbing), wire.NoSuchFile)
 		r.want("open "+climbing, r.ask(wire.Open, climbing, wire.FlagRead, uint32(0)), wire.NoSuchFile)
@@ -261,7 +261,7 @@ func TestLinks(t *testing.T) {
 	w.put("alice", "f", "12345")
 	r := w.raw("alice")
 	r.want("refused by default", r.ask(wire.Symlink, "f", "/l"), wire.PermissionDenied)
-	if _, err := w.accounts.UpdateSite(t.Context(), 0, func(s *accounts.Site) error {
+	if _, err := w.Accounts.UpdateSite(t.Context(), 0, func(s *accounts.Site) error {
 		s.Symlinks = policy.Allow
 		return nil
 	}, accounts.Forced); err != nil {
@@ -284,7 +284,9 @@ func TestLinks(t *testing.T) {
 		t.Errorf("realpath of the link: %q", got.name())
 	}
 	r.want("readlink of a file", r.ask(wire.Readlink, "/f"), wire.Failure)
-	r.want("no target", r.ask(wire.Symlink, "", "/m"), wire.Failure)
+	for what, target := range map[string]string{"no target": "", "a NUL": "a\x00b", "too long": strings.Repeat("x", 5000)} {
+		r.want(what, r.ask(wire.Symlink, target, "/m"), wire.Failure)
+	}
 	r.want("lsetstat of a link", r.ask(wire.Extended, wire.Lsetstat, "/l", uint32(wire.HasMode), uint32(0o600)), wire.Unsupported)
 	r.want("lsetstat of a file", r.ask(wire.Extended, wire.Lsetstat, "/f", uint32(wire.HasMode), uint32(0o600)), wire.OK)
 }
@@ -294,7 +296,7 @@ func TestOthersFilesDoNotExist(t *testing.T) {
 	w := serving(t)
 	w.add("bob")
 	w.put("bob", "secret", "bob's")
-	w.change("alice", func(a *accounts.Account) { a.Root = &path.Path{} })
+	w.Change("alice", func(a *accounts.Account) { a.Root = &path.Path{} })
 	r := w.raw("alice")
 	for what, got := range map[string]reply{
 		"stat":    r.ask(wire.Stat, "/home/bob/secret"),

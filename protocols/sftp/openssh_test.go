@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
 )
 
@@ -168,8 +169,8 @@ func TestOpenSSHCommands(t *testing.T) {
 		"ln d/g hard", "-rmdir d", "rm d/g", "rmdir d", "version")
 	for _, want := range []string{
 		"Remote working directory: /\n", "Remote working directory: /d\n",
-		"-rw-------    1 alice    gatehouse        7 ", "drwxr-x---    1 alice    gatehouse ",
-		"Couldn't delete file: No such file", "No such file or directory",
+		"-rw-------    1 alice    gatehouse        7 ", "drwxr-x---    1 alice    gatehouse     4096 ",
+		"remote delete /nothing: No such file", "stat remote: No such file",
 		"remote symlink", "Permission denied", "SFTP protocol version 3",
 	} {
 		if !strings.Contains(strings.ReplaceAll(out, "\r", ""), want) {
@@ -212,7 +213,7 @@ func TestOpenSSHPassword(t *testing.T) {
 	if out, err := o.withPassword("wrong").run("sftp", "alice@127.0.0.1"); err == nil || !strings.Contains(out, "login refused (reference ") {
 		t.Errorf("a wrong password: %v\n%s", err, out)
 	}
-	o.change("alice", func(a *accounts.Account) { a.Status.Disabled = true })
+	o.Change("alice", func(a *accounts.Account) { a.Status.Disabled = true })
 	if out, err := o.withPassword(password).run("sftp", "alice@127.0.0.1"); err == nil || !strings.Contains(out, "login refused (reference ") {
 		t.Errorf("a disabled account: %v\n%s", err, out)
 	}
@@ -256,7 +257,7 @@ func TestOpenSSHCopy(t *testing.T) {
 // A client that learns keys asks for their proof: it must be one that it takes.
 func TestOpenSSHLearnsHostKeys(t *testing.T) {
 	o := newOpenSSH(t).withKey()
-	second := newKey(t)
+	second := protocoltest.NewKey(t)
 	o.config.HostKeys = append(o.hostKeys, second)
 	o.serve()
 	_, port, _ := net.SplitHostPort(o.address)

@@ -17,23 +17,31 @@ type raw struct {
 	in   io.Reader
 	out  io.WriteCloser
 	ssh  *ssh.Client
+	conn *counted
 	last uint32
 }
 
-// raw logs in and starts the subsystem, without a greeting.
+// rawNoInit logs in and starts the subsystem, without a greeting.
 func (w *world) rawNoInit(user string) *raw {
 	w.t.Helper()
-	c := w.dial(user)
-	s, err := c.NewSession()
+	c, conn := w.dialCounted(user)
+	r, err := rawOn(w.t, c)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	r.conn = conn
+	return r
+}
+
+// rawOn starts the subsystem on a connection.
+func rawOn(t testing.TB, c *ssh.Client) (*raw, error) {
+	s, err := c.NewSession()
+	if err != nil {
+		return nil, err
+	}
 	out, _ := s.StdinPipe()
 	in, _ := s.StdoutPipe()
-	if err := s.RequestSubsystem("sftp"); err != nil {
-		w.t.Fatal(err)
-	}
-	return &raw{t: w.t, in: in, out: out, ssh: c}
+	return &raw{t: t, in: in, out: out, ssh: c}, s.RequestSubsystem("sftp")
 }
 
 func (w *world) raw(user string) *raw {
@@ -67,10 +75,14 @@ func fields(t wire.Type, fields ...any) []byte {
 
 func (r *raw) send(packet []byte) {
 	r.t.Helper()
-	b := append(binary.BigEndian.AppendUint32(nil, uint32(len(packet))), packet...)
-	if _, err := r.out.Write(b); err != nil {
+	if err := r.write(packet); err != nil {
 		r.t.Fatalf("send: %v", err)
 	}
+}
+
+func (r *raw) write(packet []byte) error {
+	_, err := r.out.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(packet))), packet...))
+	return err
 }
 
 // A reply is a packet of the server.

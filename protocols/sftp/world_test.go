@@ -2,15 +2,12 @@ package sftp_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,20 +15,10 @@ import (
 
 	pkgsftp "github.com/pkg/sftp"
 
-	"gatehouse/auth"
-	"gatehouse/auth/session"
 	"gatehouse/policy"
-	"gatehouse/policy/guard"
-	"gatehouse/policy/path"
+	"gatehouse/protocols/protocoltest"
 	"gatehouse/protocols/sftp"
 	"gatehouse/storage/accounts"
-	"gatehouse/storage/backend/local"
-	"gatehouse/storage/events"
-	"gatehouse/storage/locks"
-	"gatehouse/storage/mount"
-	"gatehouse/storage/quota"
-	"gatehouse/storage/staging"
-	"gatehouse/storage/state/memory"
 )
 
 // password is that of every account in these tests.
@@ -39,13 +26,8 @@ const password = "correct horse battery staple"
 
 // A world is a whole gateway in memory but for its files, with the SFTP door.
 type world struct {
+	*protocoltest.World
 	t        testing.TB
-	dir      string // what the tree's root is on disk
-	accounts *accounts.Store
-	events   *events.Log
-	locks    *locks.Table
-	quotas   *quota.Ledger
-	manager  *session.Manager
 	hostKeys []ssh.Signer
 	config   sftp.Config
 
@@ -55,64 +37,9 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir()}
-	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	store := memory.New()
-	var err error
-	w.accounts, err = accounts.Open(ctx, store)
-	check(err)
-	w.events, err = events.New(ctx, store, "node")
-	check(err)
-	disk, err := local.Open(w.dir, local.Options{FileMode: 0o640, DirMode: 0o750})
-	check(err)
-	t.Cleanup(func() { disk.Close() })
-	mounts, err := mount.New(mount.Mount{Path: path.Root, Backend: disk, Sync: mount.SyncNone})
-	check(err)
-	area, err := staging.New(ctx, mounts, "node", "1", 100)
-	check(err)
-	w.locks = locks.New(store, func(path.Path) string { return "locks" })
-	var tree *guard.Tree
-	w.quotas, err = quota.New(ctx, store, "node", "1", func(ctx context.Context, folder path.Path) (quota.Amount, error) {
-		return tree.Walk(ctx, folder)
-	})
-	check(err)
-	tree = guard.NewTree(guard.TreeConfig{Mounts: mounts, Staging: area, Quotas: w.quotas, Locks: w.locks})
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		w.accounts.Close(ctx)
-		w.quotas.Close(ctx)
-		w.events.Close(ctx)
-	})
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	proved, err := auth.New(auth.Config{Accounts: w.accounts, State: store, Log: log, Params: auth.Params{Memory: 64, Time: 1, Threads: 1}})
-	check(err)
-	w.manager = session.New(ctx, session.Config{
-		Accounts: w.accounts, Auth: proved, Tree: tree, Quotas: w.quotas, Events: w.events, State: store, Log: log, Node: "node",
-	})
-	w.hostKeys = []ssh.Signer{newKey(t)}
-	w.config = sftp.Config{Manager: w.manager, HostKeys: w.hostKeys, Log: log}
+	w := &world{World: protocoltest.NewWorld(t), t: t, hostKeys: []ssh.Signer{protocoltest.NewKey(t)}}
+	w.config = sftp.Config{Manager: w.Sessions, HostKeys: w.hostKeys, Log: w.Log}
 	return w
-}
-
-// newKey makes a key pair.
-func newKey(t testing.TB) ssh.Signer {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 // serve starts the door with the world's configuration, until the test ends.
@@ -128,20 +55,21 @@ func (w *world) serve() {
 
 func (w *world) serveOn(l net.Listener) {
 	w.t.Helper()
-	var err error
-	if w.server, err = sftp.New(w.config); err != nil {
+	server, err := sftp.New(w.config)
+	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.server = server
 	var served sync.WaitGroup
 	served.Go(func() { // ends with Shutdown
-		if err := w.server.Serve(l); !errors.Is(err, sftp.ErrServerClosed) {
+		if err := server.Serve(l); !errors.Is(err, sftp.ErrServerClosed) {
 			w.t.Errorf("Serve: %v", err)
 		}
 	})
 	w.t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		w.server.Shutdown(ctx)
+		server.Shutdown(ctx)
 		served.Wait()
 	})
 }
@@ -162,19 +90,7 @@ func (w *world) add(name string, with ...func(*accounts.Account)) {
 	for _, change := range with {
 		change(&a)
 	}
-	if _, err := w.manager.CreateAccount(w.t.Context(), a, password, false, false); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// change changes an account, as an administrator does.
-func (w *world) change(name string, change func(*accounts.Account)) {
-	w.t.Helper()
-	_, err := w.accounts.Update(w.t.Context(), name, 0, func(a *accounts.Account) error {
-		change(a)
-		return nil
-	}, accounts.Forced)
-	if err != nil {
+	if _, err := w.Sessions.CreateAccount(w.t.Context(), a, password, false, true); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -182,17 +98,16 @@ func (w *world) change(name string, change func(*accounts.Account)) {
 // authorize lets a key prove an account.
 func (w *world) authorize(name string, key ssh.PublicKey) {
 	w.t.Helper()
-	w.change(name, func(a *accounts.Account) {
-		a.Keys = append(a.Keys, accounts.Key{
-			ID: fmt.Sprint("key", len(a.Keys)), Name: "test", Added: time.Now(),
-			PublicKey: string(ssh.MarshalAuthorizedKey(key)), Fingerprint: ssh.FingerprintSHA256(key),
-		})
-	})
+	k, err := accounts.ParseKey(string(ssh.MarshalAuthorizedKey(key)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.Change(name, func(a *accounts.Account) { a.Keys = append(a.Keys, k) })
 }
 
 // home is a file of an account's home on disk.
 func (w *world) home(account string, name ...string) string {
-	return filepath.Join(append([]string{w.dir, "home", account}, name...)...)
+	return filepath.Join(append([]string{w.Dir, "home", account}, name...)...)
 }
 
 // put writes a file into an account's home, around the gateway.
@@ -227,15 +142,38 @@ func (w *world) client(user string, auth ...ssh.AuthMethod) *ssh.ClientConfig {
 	}
 }
 
+// A counted connection knows how many bytes came in.
+type counted struct {
+	net.Conn
+	in atomic.Int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.in.Add(int64(n))
+	return n, err
+}
+
 // dial logs in.
 func (w *world) dial(user string) *ssh.Client {
 	w.t.Helper()
-	c, err := ssh.Dial("tcp", w.address, w.client(user))
+	c, _ := w.dialCounted(user)
+	return c
+}
+
+func (w *world) dialCounted(user string) (*ssh.Client, *counted) {
+	w.t.Helper()
+	tcp, err := net.Dial("tcp", w.address)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { c.Close() })
-	return c
+	w.t.Cleanup(func() { tcp.Close() })
+	conn := &counted{Conn: tcp}
+	c, channels, requests, err := ssh.NewClientConn(conn, w.address, w.client(user))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return ssh.NewClient(c, channels, requests), conn
 }
 
 // files logs in with a client library that is not ours.

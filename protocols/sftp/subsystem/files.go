@@ -34,7 +34,7 @@ func (s *server) open(ctx context.Context, r wire.Request) ([]byte, error) {
 		path: p, open: opened, lane: s.lanes.enter(p),
 		readable: how.Read, writable: how.Write, appends: r.Flags&wire.FlagAppend != 0,
 	}
-	f.forget = context.AfterFunc(opened.Context(), func() { s.out.withdraw(f) })
+	s.whenCut(f)
 	handle := s.nextHandle()
 	s.files[handle] = f
 	return wire.AppendHandle(nil, r.ID, handle), nil
@@ -100,8 +100,7 @@ func (s *server) read(ctx context.Context, r wire.Request) error {
 		return context.Cause(ctx)
 	}
 	id, off := r.ID, int64(r.Offset)
-	f.lane.writes.clear(span{off, off + n})
-	f.lane.reads.begin(span{off, off + n})
+	f.lane.read(span{off, off + n})
 	s.work(func() {
 		b := s.Buffers.Get(wire.DataHeader + int(n))
 		defer s.memory.Release(weight)
@@ -124,7 +123,7 @@ func (f *file) readAt(b []byte, off int64) (int, error) {
 	if n == 0 && err == nil {
 		err = io.EOF
 	}
-	return n, err
+	return n, f.because(err)
 }
 
 // write writes beside the reading of requests, from the packet itself.
@@ -145,9 +144,7 @@ func (s *server) write(ctx context.Context, r wire.Request, p packet) error {
 	if f.appends {
 		at = whole
 	}
-	f.lane.reads.clear(at)
-	f.lane.writes.clear(at)
-	f.lane.writes.begin(at)
+	f.lane.write(at)
 	id, data := r.ID, r.Data
 	s.work(func() {
 		defer p.free()
@@ -177,6 +174,14 @@ func (f *file) writeAt(b []byte, off int64) error {
 	n, err := f.open.WriteAt(b, off)
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
+	}
+	return f.because(err)
+}
+
+// because names the reason where a file is closed because it was cut.
+func (f *file) because(err error) error {
+	if cut := f.cut(); err != nil && cut != nil {
+		return cut
 	}
 	return err
 }

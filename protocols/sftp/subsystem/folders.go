@@ -27,8 +27,10 @@ func (s *server) opendir(ctx context.Context, r wire.Request) ([]byte, error) {
 		s.Handles.release()
 		return nil, err
 	}
+	d := &folder{dir: dir}
+	s.whenFolderCut(d)
 	handle := s.nextHandle()
-	s.folders[handle] = &folder{dir: dir}
+	s.folders[handle] = d
 	return wire.AppendHandle(nil, r.ID, handle), nil
 }
 

@@ -1,7 +1,10 @@
 package subsystem
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
+	"io"
 	"sync/atomic"
 
 	"gatehouse/auth/session"
@@ -50,16 +53,55 @@ type file struct {
 	forget func() bool
 }
 
+// close ends the file for good. What was cut before is told again: its client
+// must not take it for whole.
 func (f *file) close() error {
 	f.forget()
-	return f.open.Close()
+	return errors.Join(f.cut(), f.open.Close())
+}
+
+// cut returns why the file was cut, nil where it was not.
+func (f *file) cut() error {
+	return context.Cause(f.open.Context())
+}
+
+// whenCut lets the file go as soon as policy no longer allows it, whatever its
+// client does: content under way is withdrawn, and the file below closed.
+func (s *server) whenCut(f *file) {
+	f.forget = context.AfterFunc(f.open.Context(), func() {
+		defer s.contain()
+		s.out.withdraw(f)
+		s.letGo(f.open)
+	})
+}
+
+// whenFolderCut lets the folder go as soon as policy no longer allows it.
+func (s *server) whenFolderCut(d *folder) {
+	d.forget = context.AfterFunc(d.dir.Context(), func() {
+		defer s.contain()
+		s.letGo(d.dir)
+	})
+}
+
+func (s *server) letGo(open io.Closer) {
+	if err := open.Close(); err != nil {
+		s.Log.Debug("close what was cut", "error", err)
+	}
 }
 
 // A folder is an open folder, with entries that were read and not yet sent.
 type folder struct {
-	dir  *session.Dir
-	read []session.Info
+	dir    *session.Dir
+	read   []session.Info
+	forget func() bool
 }
+
+func (d *folder) close() error {
+	d.forget()
+	return errors.Join(d.cut(), d.dir.Close())
+}
+
+func (d *folder) cut() error { return context.Cause(d.dir.Context()) }
 
 // handle makes a name for something open. None is ever used twice in a channel.
 func (s *server) nextHandle() string {
@@ -67,9 +109,10 @@ func (s *server) nextHandle() string {
 	return string(binary.BigEndian.AppendUint64(nil, s.last))
 }
 
+// file returns the open file of a handle, as long as it was not cut.
 func (s *server) file(handle []byte) (*file, error) {
 	if f := s.files[string(handle)]; f != nil {
-		return f, nil
+		return f, f.cut()
 	}
 	if s.folders[string(handle)] != nil {
 		return nil, errFolderHandle
@@ -78,8 +121,8 @@ func (s *server) file(handle []byte) (*file, error) {
 }
 
 func (s *server) folder(handle []byte) (*folder, error) {
-	if f := s.folders[string(handle)]; f != nil {
-		return f, nil
+	if d := s.folders[string(handle)]; d != nil {
+		return d, d.cut()
 	}
 	if s.files[string(handle)] != nil {
 		return nil, errFileHandle
@@ -90,14 +133,14 @@ func (s *server) folder(handle []byte) (*folder, error) {
 // closeHandle ends a handle. A file is closed beside the reading of requests,
 // since that may wait for the store, after all that was asked of it before.
 func (s *server) closeHandle(r wire.Request) error {
-	if d, err := s.folder(r.Handle); err == nil {
+	if d := s.folders[string(r.Handle)]; d != nil {
 		delete(s.folders, string(r.Handle))
-		err := d.dir.Close()
+		err := d.close()
 		s.Handles.release()
 		return s.closed(r, err)
 	}
 	f, err := s.file(r.Handle)
-	if err != nil {
+	if f == nil {
 		return s.out.send(s.refusal(r, err))
 	}
 	delete(s.files, string(r.Handle))

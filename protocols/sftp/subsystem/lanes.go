@@ -7,9 +7,9 @@ import (
 )
 
 // The protocol wants requests for one file to have the effect they would have
-// one after the other, and leaves all else free (section 3 of the draft). A
+// one after the other, and leaves all else free (section 6.1 of the draft). A
 // lane orders what is asked of one file: reads and writes go on side by side
-// while their ranges do not meet.
+// while they cannot matter to one another.
 
 // lanes are the lanes of open files, by path: two handles of a file share one.
 // They belong to the goroutine that reads the requests.
@@ -52,6 +52,21 @@ func (l lanes) settle() {
 	for _, at := range l {
 		at.settle()
 	}
+}
+
+// read begins a read, after every write that could matter to it: one behind its
+// range moves the end of the file, and makes a hole of what was nothing.
+func (a *lane) read(s span) {
+	a.writes.clear(span{s.first, whole.end})
+	a.reads.begin(s)
+}
+
+// write begins a write, after every write that it meets and every read to which
+// it could matter.
+func (a *lane) write(s span) {
+	a.writes.clear(s)
+	a.reads.clear(span{0, s.end})
+	a.writes.begin(s)
 }
 
 func (a *lane) settle() {

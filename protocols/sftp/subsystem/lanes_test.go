@@ -8,7 +8,7 @@ import (
 	"gatehouse/policy/path"
 )
 
-// What may overtake what on one file. The draft, section 3: the outcome is as
+// What may overtake what on one file. The draft, section 6.1: the outcome is as
 // if each request had waited for the one before; what does not meet may go on
 // side by side.
 func TestLaneOrder(t *testing.T) {
@@ -44,6 +44,42 @@ func TestLaneOrder(t *testing.T) {
 				if !passed.Load() {
 					t.Error("it still waits when nothing is under way")
 				}
+			})
+		})
+	}
+}
+
+// A write behind the end of a file moves it: what was read as the end becomes a
+// hole. A read in front of such a write once saw zeros where the file ended.
+func TestWritesMoveTheEnd(t *testing.T) {
+	behind, before := span{100, 110}, span{50, 60}
+	tests := map[string]struct {
+		first, then func(*lane)
+		finish      func(*lane)
+		waits       bool
+	}{
+		"read after a write behind it":  {func(l *lane) { l.write(behind) }, func(l *lane) { l.read(before) }, func(l *lane) { l.writes.done() }, true},
+		"write behind a read":           {func(l *lane) { l.read(before) }, func(l *lane) { l.write(behind) }, func(l *lane) { l.reads.done() }, true},
+		"read after a write before it":  {func(l *lane) { l.write(before) }, func(l *lane) { l.read(behind) }, func(l *lane) { l.writes.done() }, false},
+		"write before a read":           {func(l *lane) { l.read(behind) }, func(l *lane) { l.write(before) }, func(l *lane) { l.reads.done() }, false},
+		"write after a write behind it": {func(l *lane) { l.write(behind) }, func(l *lane) { l.write(before) }, func(l *lane) { l.writes.done() }, false},
+		"read after a read":             {func(l *lane) { l.read(before) }, func(l *lane) { l.read(before) }, func(l *lane) { l.reads.done() }, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var l lane
+				test.first(&l)
+				var passed atomic.Bool
+				go func() { // ends when the first request is done
+					test.then(&l)
+					passed.Store(true)
+				}()
+				synctest.Wait()
+				if passed.Load() == test.waits {
+					t.Errorf("passed %v, want it to wait: %v", passed.Load(), test.waits)
+				}
+				test.finish(&l)
 			})
 		})
 	}

@@ -83,6 +83,9 @@ func (s *server) change(ctx context.Context, r wire.Request, p path.Path) error 
 		if r.Target == "" || strings.IndexByte(r.Target, 0) >= 0 {
 			return path.ErrInvalid
 		}
+		if len(r.Target) > path.MaxLength {
+			return path.ErrTooLong
+		}
 		return s.FS.Symlink(ctx, r.Target, p)
 	}
 	return s.setstat(ctx, p, r.Attrs)

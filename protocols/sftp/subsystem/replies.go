@@ -1,7 +1,6 @@
 package subsystem
 
 import (
-	"context"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -51,8 +50,8 @@ func (o *replies) sendContent(f *file, id uint32, b []byte) error {
 	o.turn.Add(1)
 	o.sending.Store(f)
 	defer o.sending.Store(nil)
-	if ctx := f.open.Context(); ctx.Err() != nil {
-		code, text := Status(context.Cause(ctx))
+	if cut := f.cut(); cut != nil {
+		code, text := Status(cut)
 		return o.write(wire.AppendStatus(nil, id, code, text))
 	}
 	return o.write(b)
@@ -86,7 +85,7 @@ func (o *replies) withdraw(f *file) {
 	turn := o.turn.Load()
 	time.AfterFunc(grace, func() {
 		if o.sending.Load() == f && o.turn.Load() == turn {
-			o.cut(context.Cause(f.open.Context()))
+			o.cut(f.cut())
 		}
 	})
 }

@@ -12,9 +12,9 @@ import (
 func TestStalledReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		var cut error
+		cut := make(chan error, 1)
 		out := newReplies(w, time.Minute, func(cause error) {
-			cut = cause
+			cut <- cause
 			w.CloseWithError(cause)
 		})
 		sent := make(chan error)
@@ -23,12 +23,12 @@ func TestStalledReader(t *testing.T) {
 			time.Sleep(50 * time.Second)
 			io.ReadFull(r, make([]byte, piece))
 		}
-		if cut != nil {
-			t.Fatalf("a slow reader was cut: %v", cut)
+		if len(cut) != 0 {
+			t.Fatalf("a slow reader was cut: %v", <-cut)
 		}
 		time.Sleep(2 * time.Minute)
-		if !errors.Is(cut, ErrStalled) {
-			t.Errorf("a stalled reader: %v", cut)
+		if len(cut) == 0 || !errors.Is(<-cut, ErrStalled) {
+			t.Error("a stalled reader was not cut")
 		}
 		if err := <-sent; err == nil {
 			t.Error("the sender was not told")

@@ -203,18 +203,20 @@ func (s *server) refusal(r wire.Request, err error) []byte {
 	return wire.AppendStatus(nil, r.ID, code, text)
 }
 
-// work runs f beside the reading of requests. A panic ends the channel and the
-// connection, and nothing else.
+// work runs f beside the reading of requests.
 func (s *server) work(f func()) {
 	s.workers.Go(func() {
-		defer func() {
-			if cause := recover(); cause != nil {
-				s.Log.Error("panic while serving a request", "panic", cause, "stack", string(debug.Stack()))
-				s.fail(fmt.Errorf("panic: %v", cause))
-			}
-		}()
+		defer s.contain()
 		f()
 	})
+}
+
+// contain lets a panic of its goroutine end the connection, and nothing else.
+func (s *server) contain() {
+	if cause := recover(); cause != nil {
+		s.Log.Error("panic while serving a request", "panic", cause, "stack", string(debug.Stack()))
+		s.fail(fmt.Errorf("panic: %v", cause))
+	}
 }
 
 // fail ends the connection because of what happened in a worker.
@@ -233,9 +235,9 @@ func (s *server) close() {
 		}
 		s.Handles.release()
 	}
-	for id, f := range s.folders {
+	for id, d := range s.folders {
 		delete(s.folders, id)
-		if err := f.dir.Close(); err != nil {
+		if err := d.close(); err != nil {
 			s.Log.Debug("close a folder that its client left open", "error", err)
 		}
 		s.Handles.release()
