@@ -23,12 +23,13 @@ type dataConn struct {
 	unwatch func()
 	once    sync.Once
 	moved   atomic.Int64 // bytes, where the system does not tell
+	shaken  atomic.Bool  // the handshake is over
 }
 
 func newDataConn(t *transfer, raw *net.TCPConn) *dataConn {
 	d := &dataConn{t: t, raw: raw}
 	if t.tls != nil {
-		d.secure = tls.Server(unended{raw, &d.moved}, t.tls)
+		d.secure = tls.Server(unended{raw, &d.moved, &d.shaken}, t.tls)
 	}
 	d.shake = sync.OnceValue(d.handshake)
 	d.unwatch = watch(t.c.server.config.Limits.Stall, d.progress, func() { t.cut(errStalled) })
@@ -41,6 +42,7 @@ func (d *dataConn) handshake() error {
 	}
 	ctx, cancel := context.WithTimeout(d.t.ctx, d.t.c.server.config.Limits.Accept)
 	defer cancel()
+	defer d.shaken.Store(true)
 	if err := d.secure.HandshakeContext(ctx); err != nil {
 		return d.t.note(fmt.Errorf("%w: %w", errDataTLS, err))
 	}
@@ -134,7 +136,8 @@ func (d *dataConn) SetWriteDeadline(time.Time) error { return nil }
 // end between two records for one all the same.
 type unended struct {
 	*net.TCPConn
-	moved *atomic.Int64
+	moved  *atomic.Int64
+	shaken *atomic.Bool
 }
 
 // Write counts what went out.
@@ -144,8 +147,13 @@ func (u unended) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Read returns errTruncated at the end.
+// Read returns errTruncated at the end. Clients send the end of their handshake
+// in two small pieces, the second only once the first is acknowledged: until it
+// is over nothing waits for a delayed acknowledgement, 40 ms a file.
 func (u unended) Read(b []byte) (int, error) {
+	if !u.shaken.Load() {
+		acknowledge(u.TCPConn)
+	}
 	n, err := u.TCPConn.Read(b)
 	u.moved.Add(int64(n))
 	if errors.Is(err, io.EOF) {

@@ -274,3 +274,18 @@ func TestClientIsKilledInClear(t *testing.T) {
 		t.Errorf("staged files are left: %v", staged)
 	}
 }
+
+// An upload waits for its data connection before it opens the file: where that is
+// refused then, the library never asks for the connection, nor closes it.
+func TestRefusedUploadClosesData(t *testing.T) {
+	s := newSite(t)
+	s.Write("/box/theirs", "theirs")
+	p := s.Add("anna")
+	s.Grant("anna", "/box", policy.ReadOnly, "box")
+	c := s.dial(t).login(p)
+	conn := c.data()
+	c.must(550, "STOR /box/theirs")
+	drain(t, conn)
+	c.must(425, "STOR /mine")
+	c.put("mine", "STOR /mine")
+}

@@ -54,7 +54,7 @@ func TestDownloadEndsInOrder(t *testing.T) {
 	for name, want := range map[string]string{"f": "content", "empty": ""} {
 		conn := c.data()
 		c.must(150, "RETR %s", name)
-		got, err := io.ReadAll(tls.Client(unended{conn, new(atomic.Int64)}, c.tls))
+		got, err := io.ReadAll(tls.Client(unended{conn, new(atomic.Int64), new(atomic.Bool)}, c.tls))
 		if string(got) != want || err != nil {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}

@@ -33,6 +33,18 @@ func tcpInfo(c syscall.Conn) (info *unix.TCPInfo) {
 	return info
 }
 
+// acknowledge lets the kernel acknowledge at once what comes next. It is a
+// wish: where it fails, only time is lost.
+func acknowledge(c syscall.Conn) {
+	sc, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = sc.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
+	})
+}
+
 // established is the kernel's TCP_ESTABLISHED.
 const established = 1
 

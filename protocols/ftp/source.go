@@ -79,11 +79,8 @@ func (s *source) Accept() (net.Conn, error) {
 
 // connect makes the data connection, once; its transfer has been set.
 func (s *source) connect() (*dataConn, error) {
-	s.mu.Lock()
-	made := s.made
-	s.mu.Unlock()
-	if made != nil {
-		return made, nil
+	if d := s.connection(); d != nil {
+		return d, nil
 	}
 	raw, err := s.raw()
 	if err != nil {
@@ -154,15 +151,27 @@ func (s *source) Close() error {
 	return nil
 }
 
+// finish closes what is left of a transfer: of one that was refused the library
+// never asked for the connection.
+func (s *source) finish() {
+	_ = s.Close()
+	if d := s.connection(); d != nil {
+		_ = d.Close()
+	}
+}
+
 // cut ends the waiting and breaks the connection.
 func (s *source) cut() {
 	_ = s.Close()
-	s.mu.Lock()
-	made := s.made
-	s.mu.Unlock()
-	if made != nil {
-		made.cut()
+	if d := s.connection(); d != nil {
+		d.cut()
 	}
+}
+
+func (s *source) connection() *dataConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.made
 }
 
 // Addr is where the client may connect to.

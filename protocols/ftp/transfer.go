@@ -94,7 +94,7 @@ func (c *conn) running() *transfer {
 // finish is called when the transfer was answered.
 func (c *conn) finish(t *transfer) {
 	t.cancel()
-	_ = t.source.Close()
+	t.source.finish()
 	c.mu.Lock()
 	c.transfer = nil
 	c.mu.Unlock()
