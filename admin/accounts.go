@@ -51,8 +51,9 @@ func (a *API) listAccounts(ctx context.Context, in *listAccountsInput) (*bodyOf[
 		return nil, a.problem(err)
 	}
 	page := Page[AccountView]{Items: make([]AccountView, 0, len(found)), Next: next}
+	nameOf := a.groupName(ctx)
 	for _, x := range found {
-		v, err := a.view(ctx, x)
+		v, err := a.viewNamed(ctx, x, nameOf)
 		if err != nil {
 			return nil, a.problem(err)
 		}
@@ -143,8 +144,7 @@ type changeAccountInput struct {
 	NameInput
 	IfMatch string `header:"If-Match"`
 	Confirm string `query:"confirm" enum:"self" doc:"self: the change may end the caller's own session"`
-	Body    AccountSettings
-	RawBody []byte
+	Body    Patch[AccountSettings]
 }
 
 func (a *API) changeAccount(ctx context.Context, in *changeAccountInput) (*accountOutput, error) {
@@ -161,7 +161,7 @@ func (a *API) changeAccount(ctx context.Context, in *changeAccountInput) (*accou
 		return nil, a.problem(err)
 	}
 	change := func(x *accounts.Account) error {
-		settings, err := merge(settingsOf(*x, a.groupName(ctx)), in.RawBody)
+		settings, err := merge(settingsOf(*x, a.groupName(ctx)), AccountSettings{}, in.Body)
 		if err != nil {
 			return err
 		}
@@ -259,7 +259,7 @@ func (a *API) unlockAccount(ctx context.Context, in *NameInput) (*accountOutput,
 	if err := a.Sessions.Unlock(ctx, x.Name); err != nil {
 		return nil, a.problem(err)
 	}
-	return a.answer(ctx, "account.unlock", nil, x)
+	return a.answer(ctx, "account.unlock", &x, x)
 }
 
 // update changes an account and records what has changed.

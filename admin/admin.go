@@ -6,7 +6,6 @@ package admin
 import (
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -48,7 +47,7 @@ type API struct {
 
 // New makes the API.
 func New(c Config) *API {
-	return &API{Config: c, cookies: newCookieJar(time.Now)}
+	return &API{Config: c, cookies: newCookieJar()}
 }
 
 // Close ends every login over the API.
@@ -56,15 +55,17 @@ func (a *API) Close() { a.cookies.close() }
 
 // Handler answers on the web listeners: a caller proves an account.
 func (a *API) Handler() http.Handler {
-	mux := a.mux(a.webCaller)
 	protection := http.NewCrossOriginProtection()
-	return a.hostCheck(protection.Handler(jsonOnly(mux)))
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusForbidden, "requests from other sites' pages are refused")
+	}))
+	return a.hostCheck(a.encryptedOnly(protection.Handler(jsonOnly(a.mux(a.webCaller)))))
 }
 
 // Socket answers on the local socket: who can open it is an administrator.
 func (a *API) Socket() http.Handler { return a.mux(a.socketCaller) }
 
-func (a *API) mux(who identify) *http.ServeMux {
+func (a *API) mux(who identify) http.Handler {
 	mux := http.NewServeMux()
 	api := humago.NewWithPrefix(mux, Prefix, a.humaConfig())
 	api.UseMiddleware(a.callerMiddleware(api, who))
@@ -80,7 +81,7 @@ func (a *API) mux(who identify) *http.ServeMux {
 	a.registerStorage(api)
 	a.registerOperation(api)
 	a.servePage(mux, api.OpenAPI())
-	return mux
+	return patient(withProblems(mux))
 }
 
 func (a *API) humaConfig() huma.Config {

@@ -144,7 +144,19 @@ func (a *API) socketCaller(r *http.Request) *caller {
 func (a *API) hostCheck(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.knownHost(r.Host) {
-			http.Error(w, "this gateway does not answer under that name: see site_url and hosts", http.StatusMisdirectedRequest)
+			refuse(w, http.StatusMisdirectedRequest, "this gateway does not answer under that name: see site_url and hosts")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// encryptedOnly refuses clear HTTP from beyond loopback before a password or a
+// cookie is looked at.
+func (a *API) encryptedOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if from, transport := a.Connection(r); transport == policy.Clear && !from.IsLoopback() {
+			refuse(w, http.StatusForbidden, "this server takes passwords over an encrypted connection only: use https")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -170,7 +182,7 @@ func jsonOnly(next http.Handler) http.Handler {
 		safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 		kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 		if !safe && r.ContentLength != 0 && strings.TrimSpace(kind) != "application/json" {
-			http.Error(w, "bodies are application/json", http.StatusUnsupportedMediaType)
+			refuse(w, http.StatusUnsupportedMediaType, "bodies are application/json")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"net/http"
@@ -20,8 +21,6 @@ const (
 // cookieJar holds the logins that a browser carries on. A cookie's value is
 // 128 random bits or more; the jar knows its hash alone.
 type cookieJar struct {
-	now func() time.Time
-
 	mu   sync.Mutex // guards held
 	held map[[32]byte]*login
 }
@@ -29,56 +28,53 @@ type cookieJar struct {
 type login struct {
 	session *session.Session
 	began   time.Time
-	used    time.Time
+	end     *time.Timer
+	gone    func() bool // calls off what follows the session's end
 }
 
-func newCookieJar(now func() time.Time) *cookieJar {
-	return &cookieJar{now: now, held: map[[32]byte]*login{}}
-}
+func newCookieJar() *cookieJar { return &cookieJar{held: map[[32]byte]*login{}} }
 
-// add begins a login and returns the cookie's value. It also lets go of logins
-// that have ended, so the jar holds no more than there are sessions.
+// add begins a login and returns the cookie's value. The login ends by itself:
+// when it stays idle, when its time is up, or with its session.
 func (j *cookieJar) add(s *session.Session) string {
-	value, now := rand.Text(), j.now()
+	value := rand.Text()
+	key := sha256.Sum256([]byte(value))
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for key, l := range j.held {
-		if l.ended(now) {
-			delete(j.held, key)
-			l.session.Close()
-		}
+	j.held[key] = &login{
+		session: s, began: time.Now(),
+		end:  time.AfterFunc(cookieIdle, func() { j.drop(key) }),
+		gone: context.AfterFunc(s.Context(), func() { j.drop(key) }),
 	}
-	j.held[sha256.Sum256([]byte(value))] = &login{session: s, began: now, used: now}
 	return value
 }
 
 // get returns the session of a cookie, nil where it has ended.
 func (j *cookieJar) get(value string) *session.Session {
-	key, now := sha256.Sum256([]byte(value)), j.now()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	l := j.held[key]
+	l := j.held[sha256.Sum256([]byte(value))]
 	if l == nil {
 		return nil
 	}
-	if l.ended(now) {
-		delete(j.held, key)
-		l.session.Close()
-		return nil
+	left := cookieAbsolute - time.Since(l.began)
+	if left <= 0 || l.session.Context().Err() != nil {
+		return nil // its end is on the way
 	}
-	l.used = now
+	l.end.Reset(min(cookieIdle, left))
 	return l.session
 }
 
 // remove ends a login.
-func (j *cookieJar) remove(value string) {
-	key := sha256.Sum256([]byte(value))
+func (j *cookieJar) remove(value string) { j.drop(sha256.Sum256([]byte(value))) }
+
+func (j *cookieJar) drop(key [32]byte) {
 	j.mu.Lock()
 	l := j.held[key]
 	delete(j.held, key)
 	j.mu.Unlock()
 	if l != nil {
-		l.session.Close()
+		l.close()
 	}
 }
 
@@ -89,12 +85,14 @@ func (j *cookieJar) close() {
 	j.held = map[[32]byte]*login{}
 	j.mu.Unlock()
 	for _, l := range held {
-		l.session.Close()
+		l.close()
 	}
 }
 
-func (l *login) ended(now time.Time) bool {
-	return l.session.Context().Err() != nil || now.Sub(l.used) > cookieIdle || now.Sub(l.began) > cookieAbsolute
+func (l *login) close() {
+	l.end.Stop()
+	l.gone()
+	l.session.Close()
 }
 
 // cookieName differs by transport: the __Host- prefix, which binds a cookie to

@@ -28,6 +28,13 @@ type setPasswordInput struct {
 }
 
 func (a *API) setPassword(ctx context.Context, in *setPasswordInput) (*nothing, error) {
+	x, err := a.Accounts.Account(ctx, in.Name)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if c := callerOf(ctx); !c.Socket() && c.Session.AccountID() == x.ID {
+		return nil, huma.NewError(http.StatusConflict, "one's own password takes the present one too: PUT /me/password")
+	}
 	now, err := a.Sessions.SetPassword(ctx, in.Name, in.Body.Password, in.Body.MustChange)
 	if err != nil {
 		return nil, a.problem(err)

@@ -52,11 +52,15 @@ func (a *API) listEvents(ctx context.Context, in *listEventsInput) (*bodyOf[Even
 func (a *API) followEvents(ctx context.Context, _ *nothing, send sse.Sender) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if c := callerOf(ctx); !c.Socket() {
+	c := callerOf(ctx)
+	if !c.Socket() {
 		defer context.AfterFunc(c.Session.Context(), cancel)()
 	}
 	for e := range a.Events.Follow(ctx) {
-		if send.Data(e) != nil {
+		if !c.Socket() {
+			c.Role = c.Session.Role()
+		}
+		if status, _ := judge(rightRead, &c); status != 0 || send.Data(e) != nil {
 			return
 		}
 	}

@@ -114,18 +114,41 @@ type groupOutput struct {
 	Body GroupView
 }
 
-// answerGroup records a change of a group, unless kind is empty, and shows it.
-func (a *API) answerGroup(ctx context.Context, kind string, g accounts.Group) (*groupOutput, error) {
+// answerGroup records a change of a group, and shows it.
+func (a *API) answerGroup(ctx context.Context, kind string, before *accounts.Group, g accounts.Group) (*groupOutput, error) {
 	v, err := a.groupView(ctx, g)
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	if kind != "" {
-		if err := a.record(ctx, eventKind(kind), "", nil, asMap(v)); err != nil {
-			return nil, a.problem(err)
-		}
+	was, is := map[string]any(nil), asMap(v)
+	if before != nil {
+		old := v // the members are no part of the record
+		old.GroupSettings, old.Grants = groupSettingsOf(*before), grantViews(before.Grants)
+		was, is = difference(asMap(old), is)
+		is["name"] = g.Name
+	}
+	if err := a.record(ctx, eventKind(kind), "", was, is); err != nil {
+		return nil, a.problem(err)
 	}
 	return &groupOutput{ETag: etag(g.Revision), Body: v}, nil
+}
+
+// groupConfirmed asks for confirm=self where the caller could not come in with
+// this group replaced, or taken away where there is nothing in its place.
+func (a *API) groupConfirmed(ctx context.Context, id string, instead *policy.Group, confirm string) error {
+	return a.staysIn(ctx, confirm, func(site policy.Site, groups []policy.Group, own policy.Account) policy.Effective {
+		var kept []policy.Group
+		for _, g := range groups {
+			if g.ID == id && instead == nil {
+				continue
+			}
+			if g.ID == id {
+				g = *instead
+			}
+			kept = append(kept, g)
+		}
+		return policy.Resolve(site, kept, own)
+	})
 }
 
 type createGroupInput struct {
@@ -143,7 +166,7 @@ func (a *API) createGroup(ctx context.Context, in *createGroupInput) (*groupOutp
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return a.answerGroup(ctx, "group.create", made)
+	return a.answerGroup(ctx, "group.create", nil, made)
 }
 
 func (a *API) getGroup(ctx context.Context, in *NameInput) (*groupOutput, error) {
@@ -151,14 +174,18 @@ func (a *API) getGroup(ctx context.Context, in *NameInput) (*groupOutput, error)
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return a.answerGroup(ctx, "", g)
+	v, err := a.groupView(ctx, g)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	return &groupOutput{ETag: etag(g.Revision), Body: v}, nil
 }
 
 type changeGroupInput struct {
 	NameInput
 	IfMatch string `header:"If-Match"`
-	Body    GroupSettings
-	RawBody []byte
+	Confirm string `query:"confirm" enum:"self" doc:"self: the change may end the caller's own session"`
+	Body    Patch[GroupSettings]
 }
 
 func (a *API) changeGroup(ctx context.Context, in *changeGroupInput) (*groupOutput, error) {
@@ -166,22 +193,26 @@ func (a *API) changeGroup(ctx context.Context, in *changeGroupInput) (*groupOutp
 	if err != nil {
 		return nil, err
 	}
+	var before accounts.Group
 	g, err := a.Accounts.UpdateGroup(ctx, in.Name, revision, func(g *accounts.Group) error {
-		s, err := merge(groupSettingsOf(*g), in.RawBody)
-		if err == nil {
-			s.write(g)
+		before = *g
+		s, err := merge(groupSettingsOf(*g), GroupSettings{}, in.Body)
+		if err != nil {
+			return err
 		}
-		return err
+		s.write(g)
+		return a.groupConfirmed(ctx, g.ID, &g.Group, in.Confirm)
 	}, callerOf(ctx).option())
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return a.answerGroup(ctx, "group.change", g)
+	return a.answerGroup(ctx, "group.change", &before, g)
 }
 
 type deleteGroupInput struct {
 	NameInput
 	IfMatch string `header:"If-Match"`
+	Confirm string `query:"confirm" enum:"self" doc:"self: the change may end the caller's own session"`
 }
 
 func (a *API) deleteGroup(ctx context.Context, in *deleteGroupInput) (*nothing, error) {
@@ -189,15 +220,23 @@ func (a *API) deleteGroup(ctx context.Context, in *deleteGroupInput) (*nothing, 
 	if err != nil {
 		return nil, err
 	}
+	g, err := a.Accounts.Group(ctx, in.Name)
+	if err == nil {
+		err = a.groupConfirmed(ctx, g.ID, nil, in.Confirm)
+	}
+	if err != nil {
+		return nil, a.problem(err)
+	}
 	if err := a.Accounts.DeleteGroup(ctx, in.Name, revision, callerOf(ctx).option()); err != nil {
 		return nil, a.problem(err)
 	}
-	return nil, a.problem(a.record(ctx, "group.delete", "", map[string]any{"name": in.Name}, nil))
+	return nil, a.problem(a.record(ctx, "group.delete", "", map[string]any{"id": g.ID, "name": g.Name}, nil))
 }
 
 type memberInput struct {
 	NameInput
 	Account string `path:"account" maxLength:"400"`
+	Confirm string `query:"confirm" enum:"self" doc:"self: the change may end the caller's own session"`
 }
 
 func (a *API) addMember(ctx context.Context, in *memberInput) (*accountOutput, error) {
@@ -209,7 +248,7 @@ func (a *API) addMember(ctx context.Context, in *memberInput) (*accountOutput, e
 		if !slices.Contains(x.Groups, g.ID) {
 			x.Groups = append(x.Groups, g.ID)
 		}
-		return nil
+		return a.confirmed(ctx, *x, in.Confirm)
 	})
 }
 
@@ -220,7 +259,7 @@ func (a *API) removeMember(ctx context.Context, in *memberInput) (*accountOutput
 	}
 	return a.update(ctx, in.Account, "group.member.remove", func(x *accounts.Account) error {
 		x.Groups = slices.DeleteFunc(x.Groups, func(id string) bool { return id == g.ID })
-		return nil
+		return a.confirmed(ctx, *x, in.Confirm)
 	})
 }
 
@@ -232,17 +271,25 @@ func (a *API) addGroupGrant(ctx context.Context, in *addGrantInput) (*groupOutpu
 	if err := a.folderExists(ctx, grant); err != nil {
 		return nil, a.problem(err)
 	}
+	before, err := a.Accounts.Group(ctx, in.Name)
+	if err != nil {
+		return nil, a.problem(err)
+	}
 	_, g, err := a.Accounts.AddGroupGrant(ctx, in.Name, grant, callerOf(ctx).option())
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return a.answerGroup(ctx, "group.grant.add", g)
+	return a.answerGroup(ctx, "group.grant.add", &before, g)
 }
 
 func (a *API) removeGroupGrant(ctx context.Context, in *itemInput) (*groupOutput, error) {
+	before, err := a.Accounts.Group(ctx, in.Name)
+	if err != nil {
+		return nil, a.problem(err)
+	}
 	g, err := a.Accounts.RemoveGroupGrant(ctx, in.Name, in.ID, callerOf(ctx).option())
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return a.answerGroup(ctx, "group.grant.remove", g)
+	return a.answerGroup(ctx, "group.grant.remove", &before, g)
 }

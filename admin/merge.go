@@ -3,50 +3,92 @@ package admin
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+	"errors"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/storage/accounts"
 )
 
+// Patch is the text of a JSON merge patch (RFC 7396) of a T. It is judged when it
+// is merged, so that null may stand anywhere.
+type Patch[T any] []byte
+
+// UnmarshalJSON keeps the text.
+func (p *Patch[T]) UnmarshalJSON(text []byte) error {
+	*p = bytes.Clone(text)
+	return nil
+}
+
+// Schema is T's.
+func (Patch[T]) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[T](), true, "")
+}
+
 // merge lays a JSON merge patch (RFC 7396) over a value: what the patch does
-// not name stays, null resets.
-func merge[T any](present T, patch []byte) (T, error) {
+// not name stays, null resets to what reset has there.
+func merge[T any](present, reset T, patch []byte) (T, error) {
 	var merged T
-	text, err := json.Marshal(present)
+	tree, err := treeOf(present)
 	if err != nil {
 		return merged, err
 	}
-	var tree, change map[string]any
-	if err := json.Unmarshal(text, &tree); err != nil {
+	initial, err := treeOf(reset)
+	if err != nil {
 		return merged, err
 	}
-	if err := json.Unmarshal(patch, &change); err != nil {
+	change, err := decodeTree(patch)
+	if err != nil || change == nil {
 		return merged, &accounts.InvalidError{Field: "body", Why: "is no JSON object"}
 	}
-	mergeInto(tree, change)
-	if text, err = json.Marshal(tree); err != nil {
+	if key, found := unknownKey(reflect.TypeFor[T](), change); found {
+		return merged, &accounts.InvalidError{Field: key, Why: "is no setting"}
+	}
+	mergeInto(tree, change, initial)
+	text, err := json.Marshal(tree)
+	if err != nil {
 		return merged, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&merged); err != nil {
-		return merged, &accounts.InvalidError{Field: fieldOf(err), Why: "has the wrong type, or is no setting"}
+	if err := json.Unmarshal(text, &merged); err != nil {
+		return merged, &accounts.InvalidError{Field: fieldOf(err), Why: "has the wrong type"}
 	}
 	return merged, nil
 }
 
-func mergeInto(tree, change map[string]any) {
+func treeOf(v any) (map[string]any, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return decodeTree(text)
+}
+
+// decodeTree keeps numbers as they are written: a float64 would round them.
+func decodeTree(text []byte) (map[string]any, error) {
+	var tree map[string]any
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	return tree, dec.Decode(&tree)
+}
+
+func mergeInto(tree, change, initial map[string]any) {
 	for key, value := range change {
 		inner, isMap := value.(map[string]any)
 		below, hasMap := tree[key].(map[string]any)
+		was, known := initial[key]
+		innerInitial, _ := was.(map[string]any)
 		switch {
+		case value == nil && known:
+			tree[key] = was
 		case value == nil:
 			delete(tree, key)
 		case isMap && hasMap:
-			mergeInto(below, inner)
+			mergeInto(below, inner, innerInitial)
 		case isMap:
 			fresh := map[string]any{}
-			mergeInto(fresh, inner)
+			mergeInto(fresh, inner, innerInitial)
 			tree[key] = fresh
 		default:
 			tree[key] = value
@@ -54,13 +96,37 @@ func mergeInto(tree, change map[string]any) {
 	}
 }
 
-func fieldOf(err error) string {
-	if e, ok := err.(*json.UnmarshalTypeError); ok {
-		return e.Field
+// unknownKey finds a key of a patch that is no field of t. encoding/json would
+// take one that differs in case alone for the field, or for nothing at all.
+func unknownKey(t reflect.Type, change map[string]any) (key string, found bool) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
 	}
-	var name string
-	if n, _ := fmt.Sscanf(err.Error(), "json: unknown field %q", &name); n == 1 {
-		return name
+	if t.Kind() != reflect.Struct {
+		return "", false
+	}
+	fields := map[string]reflect.Type{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fields[name] = f.Type
+	}
+	for key, value := range change {
+		field, ok := fields[key]
+		if !ok || key == "" {
+			return key, true
+		}
+		if inner, isMap := value.(map[string]any); isMap {
+			if unknown, found := unknownKey(field, inner); found {
+				return key + "." + unknown, true
+			}
+		}
+	}
+	return "", false
+}
+
+func fieldOf(err error) string {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
+		return e.Field
 	}
 	return "body"
 }

@@ -9,14 +9,16 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/auth"
+	"gatehouse/auth/session"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/locks"
+	"gatehouse/storage/quota"
 	"gatehouse/storage/state"
 )
 
 // problem is the one translation from error to problem document (RFC 9457).
-// What it does not know is logged by the caller's middleware as it is and told
-// as a plain 500: its text may be about the machine.
+// What it does not know is logged as it is and told as a plain 500: its text may
+// be about the machine.
 func (a *API) problem(err error) error {
 	var invalid *accounts.InvalidError
 	var refused *auth.RefusedError
@@ -33,6 +35,10 @@ func (a *API) problem(err error) error {
 	case errors.Is(err, state.ErrConflict):
 		return huma.NewError(http.StatusPreconditionFailed, "the record has changed since it was read")
 	case errors.Is(err, accounts.ErrExists), errors.Is(err, accounts.ErrHome), errors.Is(err, accounts.ErrLastAdmin):
+		return huma.NewError(http.StatusConflict, err.Error())
+	case errors.Is(err, session.ErrShuttingDown):
+		return huma.NewError(http.StatusServiceUnavailable, err.Error())
+	case errors.Is(err, quota.ErrBusy):
 		return huma.NewError(http.StatusConflict, err.Error())
 	case errors.Is(err, auth.ErrBusy):
 		return huma.NewError(http.StatusServiceUnavailable, "too many logins at once: try again")

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/auth"
+	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
@@ -67,9 +68,16 @@ func (a *API) login(ctx context.Context, in *loginInput) (*loginOutput, error) {
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	out := &loginOutput{Body: SelfView{s.Account(), string(s.Role()), s.MustChange()}}
-	out.SetCookie = cookieFor(c.Transport, a.cookies.add(s))
-	return out, nil
+	a.cookies.remove(c.Cookie) // a browser's new login takes the place of its old one
+	return a.loggedIn(c, s), nil
+}
+
+// loggedIn begins a login that a cookie carries on.
+func (a *API) loggedIn(c caller, s *session.Session) *loginOutput {
+	return &loginOutput{
+		SetCookie: cookieFor(c.Transport, a.cookies.add(s)),
+		Body:      SelfView{s.Account(), string(s.Role()), s.MustChange()},
+	}
 }
 
 type logoutOutput struct {
@@ -105,6 +113,9 @@ func (a *API) changeOwnPassword(ctx context.Context, in *ownPasswordInput) (*log
 	if c.Socket() {
 		return nil, huma.NewError(http.StatusForbidden, "the socket has no password of its own")
 	}
+	if err := a.ownPasswordAllowed(ctx, c); err != nil {
+		return nil, err
+	}
 	again := auth.Attempt{
 		Account: c.Name, Password: in.Body.Present, Door: policy.API, Address: c.Address, Transport: c.Transport,
 	}
@@ -128,12 +139,29 @@ func (a *API) changeOwnPassword(ctx context.Context, in *ownPasswordInput) (*log
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	out := &loginOutput{Body: SelfView{s.Account(), string(s.Role()), s.MustChange()}}
-	out.SetCookie = cookieFor(c.Transport, a.cookies.add(s))
-	return out, nil
+	return a.loggedIn(c, s), nil
 }
 
-// record makes a change durable as an event before the answer goes out.
+// ownPasswordAllowed refuses what the site has switched off, and a shared
+// account: whoever changed its password would shut the others out. A password
+// that must be changed may be.
+func (a *API) ownPasswordAllowed(ctx context.Context, c caller) error {
+	x, err := a.Accounts.ByID(ctx, c.Session.AccountID())
+	if err != nil {
+		return a.problem(err)
+	}
+	site, err := a.Accounts.Site(ctx)
+	if err != nil {
+		return a.problem(err)
+	}
+	if c.Session.MustChange() || site.SelfService.Password && !x.Shared {
+		return nil
+	}
+	return huma.NewError(http.StatusForbidden, "an administrator changes the password of this account")
+}
+
+// record makes a change durable as an event before the answer goes out, as far
+// as the site insists on it.
 func (a *API) record(ctx context.Context, kind events.Kind, account string, before, after map[string]any) error {
 	c := callerOf(ctx)
 	e := events.Event{
@@ -143,5 +171,13 @@ func (a *API) record(ctx context.Context, kind events.Kind, account string, befo
 	if c.Session != nil {
 		e.Session = c.Session.ID()
 	}
-	return a.Events.Record(ctx, e)
+	err := a.Events.Record(ctx, e)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if site, e := a.Accounts.Site(ctx); e != nil || site.Audit.OnFailure != policy.AuditContinue {
+		return err
+	}
+	a.Log.Error("an event was not recorded", "kind", string(kind), "error", err)
+	return nil
 }

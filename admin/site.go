@@ -42,7 +42,7 @@ func (a *API) changeSite(ctx context.Context, in *changeSiteInput) (*siteOutput,
 	var before policy.Site
 	now, err := a.Accounts.UpdateSite(ctx, revision, func(s *accounts.Site) error {
 		before = s.Site
-		merged, err := merge(s.Site, in.RawBody)
+		merged, err := merge(s.Site, policy.DefaultSite(), in.RawBody)
 		if err != nil {
 			return err
 		}
@@ -62,6 +62,14 @@ func (a *API) changeSite(ctx context.Context, in *changeSiteInput) (*siteOutput,
 // siteConfirmed asks for confirm=self where the caller could not come in under
 // the new policy.
 func (a *API) siteConfirmed(ctx context.Context, site policy.Site, confirm string) error {
+	return a.staysIn(ctx, confirm, func(_ policy.Site, groups []policy.Group, own policy.Account) policy.Effective {
+		return policy.Resolve(site, groups, own)
+	})
+}
+
+// staysIn asks for confirm=self where the caller could not come in under what
+// would hold for it then.
+func (a *API) staysIn(ctx context.Context, confirm string, then func(policy.Site, []policy.Group, policy.Account) policy.Effective) error {
 	c := callerOf(ctx)
 	if c.Socket() || confirm == "self" {
 		return nil
@@ -74,7 +82,7 @@ func (a *API) siteConfirmed(ctx context.Context, site policy.Site, confirm strin
 	if err != nil {
 		return err
 	}
-	if policy.Resolve(site, present.Groups(), own.Account).Admit(c.attempt()).Allowed {
+	if then(present.Site(), present.Groups(), own.Account).Admit(c.attempt()).Allowed {
 		return nil
 	}
 	return huma.NewError(http.StatusConflict, "this would end your own session: repeat it with confirm=self")

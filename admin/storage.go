@@ -103,10 +103,18 @@ func (a *API) setQuota(ctx context.Context, in *quotaInput) (*bodyOf[QuotaView],
 		return nil, a.problem(err)
 	}
 	limit := quota.Limit{Folder: p, Amount: quota.Amount{Bytes: orUnlimited(in.Body.LimitBytes), Files: orUnlimited(in.Body.LimitFiles)}}
+	before, had, err := a.Quotas.Get(ctx, p)
+	if err != nil {
+		return nil, a.problem(err)
+	}
 	if err := a.Quotas.Set(ctx, limit); err != nil {
 		return nil, a.problem(err)
 	}
-	if err := a.record(ctx, "quota.set", "", nil, asMap(in.Body)); err != nil {
+	var was map[string]any
+	if v := quotaView(before); had {
+		was = asMap(QuotaSettings{v.LimitBytes, v.LimitFiles})
+	}
+	if err := a.record(ctx, "quota.set", "", was, asMap(in.Body)); err != nil {
 		return nil, a.problem(err)
 	}
 	return a.quotaAt(ctx, p)
@@ -125,6 +133,9 @@ func (a *API) quotaAt(ctx context.Context, p path.Path) (*bodyOf[QuotaView], err
 		return nil, a.problem(err)
 	}
 	if !ok {
+		if u.Used, err = a.Quotas.Measure(ctx, p); err != nil {
+			return nil, a.problem(err)
+		}
 		u.Limit = quota.Limit{Folder: p, Amount: quota.Amount{Bytes: -1, Files: -1}}
 	}
 	return &bodyOf[QuotaView]{quotaView(u)}, nil
@@ -141,7 +152,11 @@ func (a *API) rescanQuota(ctx context.Context, in *pathInput) (*bodyOf[QuotaView
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	if _, ok, err := a.Quotas.Get(ctx, p); err != nil || !ok {
+	_, ok, err := a.Quotas.Get(ctx, p)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if !ok {
 		return nil, a.problem(&accounts.InvalidError{Field: "path", Why: "has no quota"})
 	}
 	u, err := a.Quotas.Rescan(ctx, p)

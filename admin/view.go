@@ -13,12 +13,17 @@ import (
 
 // view is what administrators see of an account; no secret is in it.
 func (a *API) view(ctx context.Context, x accounts.Account) (AccountView, error) {
+	return a.viewNamed(ctx, x, a.groupName(ctx))
+}
+
+// viewNamed is view for one of many accounts, whose groups nameOf names.
+func (a *API) viewNamed(ctx context.Context, x accounts.Account, nameOf func(id string) string) (AccountView, error) {
 	activity, err := a.Accounts.Activity(ctx, x.ID)
 	if err != nil {
 		return AccountView{}, err
 	}
 	v := AccountView{
-		ID: x.ID, Username: x.Name, AccountSettings: settingsOf(x, a.groupName(ctx)), Created: x.Created,
+		ID: x.ID, Username: x.Name, AccountSettings: settingsOf(x, nameOf), Created: x.Created,
 		Status: statusOf(x, time.Now()), Keys: []KeyView{}, Grants: grantViews(x.Grants),
 	}
 	if x.Expires != nil {
@@ -73,7 +78,7 @@ func grantView(g policy.Grant) GrantView {
 	return GrantView{g.ID, g.Path.String(), g.Permissions.Names(), g.Recursive, g.At}
 }
 
-// groupName names a group by its id; one that is gone keeps its id.
+// groupName names a group by its id; one that is gone has no name.
 func (a *API) groupName(ctx context.Context) func(id string) string {
 	groups, _ := a.Accounts.Groups(ctx)
 	return func(id string) string {
@@ -82,7 +87,7 @@ func (a *API) groupName(ctx context.Context) func(id string) string {
 				return g.Name
 			}
 		}
-		return id
+		return ""
 	}
 }
 

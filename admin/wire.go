@@ -129,13 +129,11 @@ func settingsOf(x accounts.Account, nameOf func(id string) string) AccountSettin
 	if x.Limits != (policy.Limits{}) {
 		s.Limits = &x.Limits
 	}
-	if e := x.Expires; e != nil {
-		if s.Expires = new(e.Date); e.Date == "" {
-			s.Expires = new(e.Instant.Format(time.RFC3339))
-		}
-	}
+	s.Expires = expiryText(x.Expires)
 	for _, id := range x.Groups {
-		s.Groups = append(s.Groups, nameOf(id))
+		if name := nameOf(id); name != "" { // a membership of a group that is gone does not count
+			s.Groups = append(s.Groups, name)
+		}
 	}
 	return s
 }
@@ -208,8 +206,23 @@ func (s AccountSettings) writeNetwork(x *accounts.Account) error {
 	return nil
 }
 
+// expiryText is what was set: a date or an instant.
+func expiryText(e *policy.Expiry) *string {
+	switch {
+	case e == nil:
+		return nil
+	case e.Date != "":
+		return new(e.Date)
+	}
+	return new(e.Instant.Format(time.RFC3339))
+}
+
+// writeExpiry leaves a date that stays as it is in the zone that it was set in.
 func (s AccountSettings) writeExpiry(zone string) func(*accounts.Account) error {
 	return func(x *accounts.Account) error {
+		if was := expiryText(x.Expires); was != nil && s.Expires != nil && *was == *s.Expires {
+			return nil
+		}
 		x.Expires = nil
 		if s.Expires == nil || *s.Expires == "" {
 			return nil

@@ -73,11 +73,29 @@ func (m *Manager) ChangeAccount(ctx context.Context, name string, revision uint6
 	if err != nil {
 		return accounts.Account{}, err
 	}
-	now, err := m.accounts.Update(ctx, name, revision, change, o)
-	if err != nil {
+	if err := m.liftQuota(ctx, before, had, planned); err != nil {
 		return accounts.Account{}, err
 	}
+	now, err := m.accounts.Update(ctx, name, revision, change, o)
+	if err != nil {
+		return accounts.Account{}, errors.Join(err, m.restoreQuota(ctx, before))
+	}
 	return now, m.moveQuota(ctx, before, had, now)
+}
+
+// liftQuota takes away the quota that an account is not to have any more, before
+// the account says so: where it is cut short there, the next start puts it back.
+// The other way round nobody would know whose quota it was.
+func (m *Manager) liftQuota(ctx context.Context, before accounts.Account, had policy.Effective, planned accounts.Account) error {
+	has, err := m.accounts.Effective(ctx, planned)
+	if err != nil {
+		return err
+	}
+	was, is := had.HomeQuota(), has.HomeQuota()
+	if was.Bytes == nil && was.Files == nil || before.Home == planned.Home && (is.Bytes != nil || is.Files != nil) {
+		return nil
+	}
+	return m.setQuota(ctx, before.Home, policy.Quota{})
 }
 
 // newHome makes the folder that an account's home is to be from now on, where

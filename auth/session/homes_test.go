@@ -242,6 +242,28 @@ func TestChangeMovesHomeAndQuota(t *testing.T) {
 	}
 }
 
+// A quota that is taken away is gone before the account says so: where a kill
+// comes between, the next start puts it back, and it is nobody's never. A change
+// that is refused after all leaves it.
+func TestQuotaGoesBeforeTheAccountSaysSo(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", bytes10)
+	calls, refused := 0, errors.New("refused")
+	_, err := w.ChangeAccount(t.Context(), "alice", 0, func(a *accounts.Account) error {
+		a.Quota = policy.Quota{}
+		if calls++; calls == 1 {
+			return nil // it is asked what is planned
+		}
+		if n := w.limitOn("/home/alice"); n != -1 {
+			t.Errorf("the home has a quota of %d when the account is changed", n)
+		}
+		return refused
+	}, accounts.Guarded)
+	if !errors.Is(err, refused) || w.limitOn("/home/alice") != 10 {
+		t.Errorf("got %v and quota %d, want 10", err, w.limitOn("/home/alice"))
+	}
+}
+
 // A group's quota for homes comes and goes with group and membership; a quota
 // that somebody put on a home by hand stays.
 func TestGroupQuotaIsKept(t *testing.T) {

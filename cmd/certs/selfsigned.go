@@ -15,13 +15,16 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
 // lifetime of a self-signed certificate; it is made anew a month before its end.
 const lifetime = 397 * 24 * time.Hour
 
-// selfSigned returns the pair kept in dir, made where there is none that holds.
+// selfSigned returns the pair kept in dir, made where there is none that holds,
+// for every one of hosts.
 func selfSigned(dir string, hosts []string) (*tls.Certificate, error) {
 	name := filepath.Join(dir, "self-signed.pem")
 	text, err := os.ReadFile(name)
@@ -29,7 +32,7 @@ func selfSigned(dir string, hosts []string) (*tls.Certificate, error) {
 		return nil, fmt.Errorf("read the self-signed certificate: %w", err)
 	}
 	pair, err := tls.X509KeyPair(text, text)
-	if err == nil && time.Until(pair.Leaf.NotAfter) > lifetime/12 {
+	if err == nil && time.Until(pair.Leaf.NotAfter) > lifetime/12 && names(pair.Leaf, hosts) {
 		return &pair, nil
 	}
 	if text, err = makeSelfSigned(hosts, time.Now()); err != nil {
@@ -43,6 +46,25 @@ func selfSigned(dir string, hosts []string) (*tls.Certificate, error) {
 	}
 	pair, err = tls.X509KeyPair(text, text)
 	return &pair, err
+}
+
+// names reports whether a certificate is for every one of hosts.
+func names(leaf *x509.Certificate, hosts []string) bool {
+	return !slices.ContainsFunc(bare(hosts), func(h string) bool { return leaf.VerifyHostname(h) != nil })
+}
+
+// bare leaves out ports, which no certificate has.
+func bare(hosts []string) []string {
+	var list []string
+	for _, h := range hosts {
+		if name, _, err := net.SplitHostPort(h); err == nil {
+			h = name
+		}
+		if h = strings.Trim(h, "[]"); h != "" && !slices.Contains(list, h) {
+			list = append(list, h)
+		}
+	}
+	return list
 }
 
 func makeSelfSigned(hosts []string, now time.Time) ([]byte, error) {
@@ -64,7 +86,7 @@ func makeSelfSigned(hosts []string, now time.Time) ([]byte, error) {
 		BasicConstraintsValid: true,
 		IsCA:                  true, // so that it can be trusted as it is, by --cacert
 	}
-	for _, h := range append([]string{"localhost", "127.0.0.1", "::1"}, hosts...) {
+	for _, h := range append([]string{"localhost", "127.0.0.1", "::1"}, bare(hosts)...) {
 		if ip := net.ParseIP(h); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
 			continue

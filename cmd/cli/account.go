@@ -94,6 +94,10 @@ func (s *settings) body(cmd *cobra.Command) (map[string]any, error) {
 			body[l.key] = listOrNull(l.value, l.reset)
 		}
 	}
+	// Most often an empty variable of a script: it must not open the account to all.
+	if cmd.Flags().Changed("allow-ip") && len(s.allow) == 0 {
+		return nil, usagef("--allow-ip takes an address or CIDR, or \"any\" for no list")
+	}
 	return body, s.quotaBody(cmd, body)
 }
 

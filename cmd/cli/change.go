@@ -3,8 +3,10 @@ package cli
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -153,7 +155,8 @@ func (a *app) accountAccess() *cobra.Command {
 		for _, g := range v.Grants {
 			rows = append(rows, []string{g.Path, strings.Join(g.Permissions, ","), g.Origin})
 		}
-		for door, view := range v.Views {
+		for _, door := range slices.Sorted(maps.Keys(v.Views)) {
+			view := v.Views[door]
 			rows = append(rows, []string{door + " /", view.Root, "root"})
 			for _, e := range view.Entries {
 				rows = append(rows, []string{door + " /" + e.Name, e.Path, e.Origin})

@@ -46,7 +46,7 @@ func Run(ctx context.Context, version string, args []string, s Streams) int {
 	if err == nil {
 		return 0
 	}
-	_, _ = fmt.Fprintln(s.Err, "gatehouse: "+err.Error())
+	_, _ = fmt.Fprintln(s.Err, "gatehouse: "+visibleLines(err.Error()))
 	var usage *usageError
 	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
 		return exitUsage

@@ -3,6 +3,8 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -49,18 +51,28 @@ func (a *app) show(v any, pairs [][2]string) error {
 // say prints a line for people; scripts that asked for JSON get none.
 func (a *app) say(format string, args ...any) {
 	if !a.json {
-		_, _ = fmt.Fprintf(a.Out, format+"\n", args...)
+		_, _ = fmt.Fprintln(a.Out, visible(fmt.Sprintf(format, args...)))
 	}
 }
 
-// visible keeps names from speaking to the terminal.
+// visible keeps names from speaking to the terminal: no control characters, and
+// none that turn the direction of writing.
 func visible(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsGraphic(r) {
 			return '?'
 		}
 		return r
 	}, s)
+}
+
+// visibleLines is visible for a text of several lines.
+func visibleLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = visible(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 func when(t time.Time) string {
@@ -99,11 +111,19 @@ func parseSize(text string) (int64, error) {
 	units := map[string]int64{
 		"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "kb": 1e3, "m": 1 << 20, "mib": 1 << 20, "mb": 1e6,
 		"g": 1 << 30, "gib": 1 << 30, "gb": 1e9, "t": 1 << 40, "tib": 1 << 40, "tb": 1e12,
+		"p": 1 << 50, "pib": 1 << 50, "pb": 1e15,
 	}
 	unit, known := units[strings.ToLower(text[len(digits):])]
-	var n float64
-	if _, err := fmt.Sscanf(digits, "%f", &n); err != nil || !known || n < 0 || n*float64(unit) > 1<<62 {
-		return 0, usagef("%q is no size: give bytes, or a unit such as 10GiB", text)
+	wrong := usagef("%q is no size: give bytes, or a unit such as 10GiB", text)
+	if !known || strings.Trim(digits, "0123456789.") != "" {
+		return 0, wrong
+	}
+	if n, err := strconv.ParseInt(digits, 10, 64); err == nil && n <= math.MaxInt64/unit {
+		return n * unit, nil
+	}
+	n, err := strconv.ParseFloat(digits, 64)
+	if err != nil || n*float64(unit) > 1<<62 {
+		return 0, wrong
 	}
 	return int64(n * float64(unit)), nil
 }

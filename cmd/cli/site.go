@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"sort"
@@ -292,8 +293,14 @@ func (a *app) quotaSet() *cobra.Command {
 			}
 			return a.done(x, "quota of %s set", x.Home)
 		}
-		limits["path"] = args[0]
 		var q admin.QuotaView
+		if err := a.call(cmd, http.MethodGet, "/quotas/at", url.Values{"path": {args[0]}}, nil, &q); err != nil {
+			return err
+		}
+		present := map[string]any{"path": args[0], "limit_bytes": q.LimitBytes, "limit_files": q.LimitFiles}
+		maps.Copy(present, limits)
+		limits = present
+		q = admin.QuotaView{}
 		if err := a.call(cmd, http.MethodPut, "/quotas", nil, limits, &q); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"gatehouse/storage/backup"
+	"gatehouse/storage/quota"
 	"gatehouse/storage/seal"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/bolt"
@@ -52,6 +53,6 @@ func Restore(ctx context.Context, file, data, passphrase string) error {
 	defer func() { _ = f.Close() }()
 	_, err = backup.Restore(ctx, f, passphrase, data, func(dir string) (state.Store, error) {
 		return bolt.Open(dir, bolt.Options{})
-	})
+	}, quota.Doubt) // the files need not be those of the backup's moment
 	return err
 }

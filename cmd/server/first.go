@@ -3,43 +3,62 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 )
 
 // firstAdmin makes the account admin while there is none of that role. A password
-// from the environment need not be changed; a generated one must be.
-func firstAdmin(ctx context.Context, store *accounts.Store, sessions *session.Manager, given string) (made string, err error) {
-	admins, _, err := store.List(ctx, accounts.Query{Role: policy.RoleAdmin, Limit: 1})
+// from the environment need not be changed; a generated one must be, and secret
+// says where it is. It is kept before the account is made: a gateway that is
+// killed in between must not leave an account whose password nobody knows.
+func (g *gateway) firstAdmin(ctx context.Context) (secret string, err error) {
+	admins, _, err := g.accounts.List(ctx, accounts.Query{Role: policy.RoleAdmin, Limit: 1})
 	if err != nil || len(admins) > 0 {
 		return "", err
 	}
-	password, mustChange := given, false
-	if password == "" {
-		password, mustChange = strings.ToLower(rand.Text()), true
-		made = password
+	password, err := adminPassword(g.options.Getenv)
+	if err != nil {
+		return "", err
+	}
+	mustChange := password == ""
+	if mustChange {
+		password = strings.ToLower(rand.Text())
+		if secret, err = g.passwordText(password); err != nil {
+			return "", err
+		}
 	}
 	a := accounts.Account{}
 	a.Name, a.Role = "admin", policy.RoleAdmin
-	if _, err := sessions.CreateAccount(ctx, a, password, mustChange, true); err != nil {
+	if _, err := g.sessions.CreateAccount(ctx, a, password, mustChange, true); err != nil {
 		return "", fmt.Errorf("make the first administrator: %w", err)
 	}
-	return made, nil
+	return secret, nil
 }
 
 // keepPassword writes a generated password for its owner alone.
-func keepPassword(dir, password string) (string, error) {
-	name := filepath.Join(dir, passwordName)
-	if err := os.WriteFile(name, []byte(password+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("keep the first administrator's password: %w", err)
+func keepPassword(dir, password string) (name string, err error) {
+	name = filepath.Join(dir, passwordName)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("keep the first administrator's password: %w", err)
+		}
+	}()
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
 	}
-	return name, nil
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(password + "\n")
+	return name, errors.Join(err, f.Sync(), f.Close())
 }
 
 // adminPassword reads the password that the environment sets for the first

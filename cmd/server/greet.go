@@ -9,9 +9,9 @@ import (
 	"golang.org/x/term"
 )
 
-// greet prints one block that a person can act on. made is the password that
-// was generated for the first administrator, if one was.
-func (g *gateway) greet(made string) error {
+// greet prints one block that a person can act on. secret says where the first
+// administrator's password is, if one was generated.
+func (g *gateway) greet(secret string) error {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
 	_, _ = fmt.Fprintf(w, "Gatehouse %s is ready.\n", g.options.Version)
@@ -21,24 +21,17 @@ func (g *gateway) greet(made string) error {
 	for _, f := range g.fingerprints {
 		_, _ = fmt.Fprintf(w, "  SSH host key\t%s\n", f)
 	}
-	text, err := g.passwordText(made)
-	if err != nil {
-		return err
-	}
-	if text != "" {
-		_, _ = fmt.Fprintf(w, "  administrator\t%s\n", text)
+	if secret != "" {
+		_, _ = fmt.Fprintf(w, "  administrator\t%s\n", secret)
 	}
 	_ = w.Flush()
-	_, err = fmt.Fprint(g.options.Out, b.String())
+	_, err := fmt.Fprint(g.options.Out, b.String())
 	return err
 }
 
-// passwordText shows a generated password to a terminal alone; otherwise it
-// says in which file it is.
+// passwordText shows a generated password to a terminal alone; otherwise it is
+// kept in a file, and the text says where.
 func (g *gateway) passwordText(made string) (string, error) {
-	if made == "" {
-		return "", nil
-	}
 	if f, ok := g.options.Out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return "admin, password " + made + " (must be changed at first login)", nil
 	}

@@ -63,16 +63,21 @@ func (g *gateway) add(ctx context.Context, name, key, address string, serve func
 	}
 	g.doors = append(g.doors, door{
 		name: name, address: l.Addr().String(),
-		serve: func() error { return serve(l) },
-		shutdown: func(ctx context.Context) error {
-			err := shutdown(ctx)
-			if e := l.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
-				return errors.Join(err, e)
-			}
-			return err
-		},
+		serve:    func() error { return serve(l) },
+		shutdown: thenClose(shutdown, l),
 	})
 	return nil
+}
+
+// thenClose closes the listener after the server that may not have served it.
+func thenClose(shutdown func(context.Context) error, l net.Listener) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := shutdown(ctx)
+		if e := l.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
+			return errors.Join(err, e)
+		}
+		return err
+	}
 }
 
 func (g *gateway) listenSFTP(ctx context.Context, c *configs.Loaded) error {
@@ -214,6 +219,14 @@ func (g *gateway) readyz(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
 		return
 	}
+	if g.accounts.Err() != nil {
+		http.Error(w, "changes of accounts cannot be followed", http.StatusServiceUnavailable)
+		return
+	}
+	if g.events.Err() != nil {
+		http.Error(w, "events cannot be stored", http.StatusServiceUnavailable)
+		return
+	}
 	_, _ = fmt.Fprintln(w, "ready")
 }
 
@@ -239,13 +252,13 @@ func (g *gateway) listenSocket(ctx context.Context, c *configs.Loaded) error {
 	s.ConnContext = admin.ConnContext
 	g.doors = append(g.doors, door{
 		name: socketDoor, address: name,
-		serve: func() error { return s.Serve(l) }, shutdown: stopWeb(s),
+		serve: func() error { return s.Serve(l) }, shutdown: thenClose(stopWeb(s), l),
 	})
 	return nil
 }
 
 // webServer has the limits that every HTTP listener shares. Bodies have no
-// limit in time here: WebDAV moves its own deadlines as bytes move.
+// limit in time here: WebDAV and the API move their own deadlines as bytes move.
 func webServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,

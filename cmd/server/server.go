@@ -80,18 +80,17 @@ func (g *gateway) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	password, err := adminPassword(g.options.Getenv)
+	// The first administrator comes after everything that can stop the start, so
+	// that a password which is shown once is not lost with it.
+	err = g.listen(ctx)
+	var secret string
+	if err == nil {
+		secret, err = g.firstAdmin(ctx)
+	}
+	if err == nil {
+		err = g.greet(secret)
+	}
 	if err != nil {
-		return err
-	}
-	made, err := firstAdmin(ctx, g.accounts, g.sessions, password)
-	if err != nil {
-		return err
-	}
-	if err := g.listen(ctx); err != nil {
-		return errors.Join(err, g.closeListeners())
-	}
-	if err := g.greet(made); err != nil {
 		return errors.Join(err, g.closeListeners())
 	}
 	return g.run(ctx)

@@ -28,10 +28,14 @@ const (
 // An OpenState opens an empty store in a folder.
 type OpenState func(dir string) (state.Store, error)
 
+// An Amendment changes a state that was restored.
+type Amendment func(context.Context, state.Store) error
+
 // Restore restores a backup into a data folder, which is made, or has to be
 // empty. It is restored whole, or not at all: what is cut off by a crash is
-// completed or taken out by Finish.
-func Restore(ctx context.Context, r io.Reader, passphrase, dir string, open OpenState) (sum Summary, err error) {
+// completed or taken out by Finish. What the state has to be told about it, then
+// tells before it appears.
+func Restore(ctx context.Context, r io.Reader, passphrase, dir string, open OpenState, then ...Amendment) (sum Summary, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return sum, fmt.Errorf("make the data folder: %w", err)
 	}
@@ -47,7 +51,7 @@ func Restore(ctx context.Context, r io.Reader, passphrase, dir string, open Open
 	if err := os.Mkdir(aside, 0o700); err != nil {
 		return sum, fmt.Errorf("begin the restore: %w", err)
 	}
-	if sum, err = build(ctx, r, passphrase, aside, open); err != nil {
+	if sum, err = build(ctx, r, passphrase, aside, open, then); err != nil {
 		return sum, errors.Join(fmt.Errorf("restore the backup: %w", err), os.RemoveAll(aside))
 	}
 	if err := os.Rename(aside, filepath.Join(dir, whole)); err != nil {
@@ -138,7 +142,7 @@ func Verify(ctx context.Context, r io.Reader, passphrase string) (Summary, error
 }
 
 // build restores into a folder of its own, and makes it durable.
-func build(ctx context.Context, r io.Reader, passphrase, dir string, open OpenState) (Summary, error) {
+func build(ctx context.Context, r io.Reader, passphrase, dir string, open OpenState, then []Amendment) (Summary, error) {
 	b, err := newReader(r, passphrase)
 	if err != nil {
 		return Summary{}, err
@@ -150,6 +154,11 @@ func build(ctx context.Context, r io.Reader, passphrase, dir string, open OpenSt
 	err = s.Load(ctx, b.items(ctx, func(name string, mode fs.FileMode, content []byte) error {
 		return writeFile(dir, name, mode, content)
 	}))
+	for _, amend := range then {
+		if err == nil {
+			err = amend(ctx, s)
+		}
+	}
 	if err = errors.Join(err, s.Close()); err != nil {
 		return b.sum, err
 	}

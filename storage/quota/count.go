@@ -162,6 +162,26 @@ func (l *Ledger) bury(ctx context.Context, p *pool) error {
 	return nil
 }
 
+// Doubt says that what folders hold may have changed while no ledger looked on,
+// as after a restore: the next one counts every folder anew.
+func Doubt(ctx context.Context, s state.Store) error {
+	err := each(ctx, s, scope, recordPrefix+"/", func(r state.Record) error {
+		got, err := decode(r)
+		if err != nil {
+			return err
+		}
+		_, err = s.Apply(ctx, state.Batch{
+			Scope: openScope, ID: state.NewOperationID(),
+			Puts: []state.Put{{Name: got.ID + "/" + doubted, Value: []byte{}}},
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("have all quotas counted anew: %w", err)
+	}
+	return nil
+}
+
 // dead reports whether a holder is this node in another epoch.
 func (p *pool) dead(holder string) bool {
 	return holder != p.holder && strings.HasPrefix(holder, p.node+"/")

@@ -120,6 +120,35 @@ func TestCleanEnd(t *testing.T) {
 	}
 }
 
+// A restored state says what folders held at another time: all is counted anew,
+// also what nobody wrote to then, and once.
+func TestDoubtCountsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s := newDisk(), &audited{Store: memory.New()}
+		l := open(t, s, "1", d)
+		set(t, l, "/q", 1000, 10)
+		set(t, l, "/r", 1000, 10)
+		closeLedger(t, l)
+		d.put("/q/a", "/q/b", "/r/a")
+		if err := quota.Doubt(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		l = open(t, s, "2", d)
+		time.Sleep(10 * time.Second)
+		wantUsed(t, l, "/q", quota.Amount{Bytes: 20, Files: 2})
+		wantUsed(t, l, "/r", quota.Amount{Bytes: 10, Files: 1})
+		closeLedger(t, l)
+		walks := d.walks.Load()
+		l = open(t, s, "3", d)
+		time.Sleep(10 * time.Second)
+		wantUsed(t, l, "/q", quota.Amount{Bytes: 20, Files: 2})
+		if d.walks.Load() != walks {
+			t.Error("the folders were counted once more")
+		}
+		closeLedger(t, l)
+	})
+}
+
 // A crash while a filled folder is counted: it is counted after the next start.
 func TestCrashWhileCounting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -175,6 +175,7 @@ type audited struct {
 	state.Store
 	writes atomic.Int64 // operations on counters that are no look
 	over   atomic.Int64
+	marks  atomic.Int64 // notes written and taken away
 	// fault decides on an operation: before it (not done) or after it (done,
 	// and the reply lost).
 	fault atomic.Pointer[func() (before, after error)]
@@ -187,6 +188,13 @@ func (a *audited) fail(f func() (before, after error)) {
 		return
 	}
 	a.fault.Store(&f)
+}
+
+func (a *audited) Apply(ctx context.Context, b state.Batch) (state.Result, error) {
+	if b.Scope == "quotas:open" {
+		a.marks.Add(1)
+	}
+	return a.Store.Apply(ctx, b)
 }
 
 func (a *audited) Count(ctx context.Context, scope string, op state.CounterOp) (state.CounterValue, error) {

@@ -113,11 +113,11 @@ func (l *Ledger) readAll(ctx context.Context) error {
 	return nil
 }
 
-// readMarks notes what dead epochs of this node left in openScope.
+// readMarks notes what dead epochs of this node left in openScope, and Doubt.
 func (l *Ledger) readMarks(ctx context.Context) error {
 	return l.each(ctx, openScope, "", func(r state.Record) error {
 		id, holder, _ := strings.Cut(r.Name, "/")
-		if strings.HasPrefix(holder, l.node+"/") && holder != l.node+"/"+l.epoch {
+		if holder == doubted || strings.HasPrefix(holder, l.node+"/") && holder != l.node+"/"+l.epoch {
 			l.marks[id] = append(l.marks[id], r.Name)
 		}
 		return nil

@@ -111,8 +111,12 @@ func (l *Ledger) inspect(ctx context.Context, p *pool) error {
 
 // each lists the records of a scope.
 func (l *Ledger) each(ctx context.Context, scope, prefix string, do func(state.Record) error) error {
+	return each(ctx, l.store, scope, prefix, do)
+}
+
+func each(ctx context.Context, s state.Store, scope, prefix string, do func(state.Record) error) error {
 	for after := ""; ; {
-		page, err := l.store.List(ctx, scope, prefix, after, 0)
+		page, err := s.List(ctx, scope, prefix, after, 0)
 		if err != nil {
 			return err
 		}
@@ -207,31 +211,49 @@ func (p *pool) idle() bool {
 	return p.touches == 0 && time.Since(p.used) >= quiet
 }
 
-// beginCount starts a count that is due, where one can be started.
+// beginCount starts a count that is due, where one can be started. Others that
+// are due follow it.
 func (l *Ledger) beginCount(p *pool) {
-	p.mu.Lock()
-	due := !p.due.IsZero() && !time.Now().Before(p.due) && !p.gone
-	p.mu.Unlock()
-	if !due {
-		return
-	}
 	select {
 	case l.counts <- struct{}{}:
 	default:
 		return
 	}
-	p.mu.Lock()
-	p.due = time.Time{}
-	p.mu.Unlock()
+	if !p.isDue() {
+		<-l.counts
+		return
+	}
 	begun := l.spawn(func() {
 		defer func() { <-l.counts }()
-		if err := l.measure(l.ctx, p); err != nil {
-			l.again(p)
+		for ; p != nil; p = l.nextDue() {
+			if err := l.measure(l.ctx, p); err != nil {
+				l.again(p)
+			}
 		}
 	})
 	if !begun {
 		<-l.counts
 	}
+}
+
+// isDue reports whether a count is due, which whoever asked then makes.
+func (p *pool) isDue() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.due.IsZero() || time.Now().Before(p.due) || p.gone {
+		return false
+	}
+	p.due = time.Time{}
+	return true
+}
+
+func (l *Ledger) nextDue() *pool {
+	for _, p := range l.busy() {
+		if p.isDue() {
+			return p
+		}
+	}
+	return nil
 }
 
 // spawn runs work that Close waits for; false once the ledger is closed.

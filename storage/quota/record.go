@@ -19,8 +19,10 @@ const (
 	recordPrefix  = "quota"    // and the folder: quota/home/bob
 	reclaimPrefix = "reclaim/" // and the id: who is short of room asks the other nodes
 	// openScope has a record for each quota of which a node may have removed
-	// something that is not yet booked: ID/NODE/EPOCH.
+	// something that is not yet booked: ID/NODE/EPOCH. ID/doubted is for one
+	// whose figure is not to be relied on.
 	openScope    = "quotas:open"
+	doubted      = "doubted"
 	counterScope = "quota:" // and the id
 )
 

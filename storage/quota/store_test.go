@@ -133,3 +133,108 @@ func TestLostReplies(t *testing.T) {
 		t.Errorf("%d are leased after Close", n)
 	}
 }
+
+// That something may be removed is noted once, for as long as it lasts; where a
+// lease is held there is no need to.
+func TestChangesAreNotedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		d.put("/q/a")
+		s := &audited{Store: memory.New()}
+		l := open(t, s, "1", d)
+		set(t, l, "/q", 1000, -1)
+		noted := func() int {
+			page, err := s.List(t.Context(), "quotas:open", "", "", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(page.Records)
+		}
+		rest := func() {
+			t.Helper()
+			time.Sleep(time.Minute)
+			if n := noted(); n != 0 {
+				t.Errorf("%d notes are left", n)
+			}
+		}
+		for range 2 {
+			s.marks.Store(0)
+			for range 10 {
+				if err := d.remove(t.Context(), l, p("/q/none")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := s.marks.Load(); n != 1 || noted() != 1 {
+				t.Errorf("%d writes, %d notes", n, noted())
+			}
+			rest()
+		}
+		done, err := l.Touch(t.Context(), p("/q/a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if noted() != 1 {
+			t.Error("the note of a change that goes on is gone")
+		}
+		done()
+		rest()
+		if err := d.write(t.Context(), l, p("/q/a"), 10); err != nil {
+			t.Fatal(err)
+		}
+		s.marks.Store(0)
+		if err := d.remove(t.Context(), l, p("/q/a")); err != nil {
+			t.Fatal(err)
+		}
+		if s.marks.Load() != 0 {
+			t.Error("noted, though a lease tells it")
+		}
+		rest()
+		wantUsed(t, l, "/q", quota.Amount{})
+	})
+}
+
+// A reservation that is held for long keeps its lease.
+func TestLongReservationsKeepTheirLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &audited{Store: memory.New()}
+		l := open(t, s, "1", newDisk())
+		set(t, l, "/q", 1000, 0)
+		r, err := l.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 700})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if n := leases(t, s); n != 700 {
+			t.Errorf("%d are leased", n)
+		}
+		r.Commit(quota.Amount{Bytes: 600})
+		time.Sleep(time.Minute)
+		if n := leases(t, s); n != 0 {
+			t.Errorf("%d are leased after its end", n)
+		}
+		wantUsed(t, l, "/q", quota.Amount{Bytes: 600})
+	})
+}
+
+// A limit of nothing is a limit: it is no different from others.
+func TestLimitOfNothing(t *testing.T) {
+	s := &audited{Store: memory.New()}
+	l := open(t, s, "1", newDisk())
+	set(t, l, "/q", 0, 0)
+	before := s.writes.Load()
+	_, err := l.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 1})
+	if full := wantExceeded(t, err, "/q"); full.Room != (quota.Amount{}) {
+		t.Errorf("room %+v", full.Room)
+	}
+	_, err = l.Reserve(t.Context(), p("/q/a"), quota.Amount{Files: 1})
+	wantExceeded(t, err, "/q")
+	if n := s.writes.Load() - before; n != 0 {
+		t.Errorf("%d writes to the store", n)
+	}
+	if r, err := l.Reserve(t.Context(), p("/q/a"), quota.Amount{}); err != nil {
+		t.Errorf("nothing is refused: %v", err)
+	} else {
+		r.Cancel()
+	}
+}

@@ -19,8 +19,8 @@ import (
 
 const (
 	writerVariable = "GATEHOUSE_TEST_WRITER" // the data folder of the child
-	killsVariable  = "GATEHOUSE_TEST_KILLS"  // how often it is killed
-	seedVariable   = "GATEHOUSE_TEST_SEED"   // to do it again
+	killsVariable  = "GATEHOUSE_TORTURE"     // how often it is killed
+	seedVariable   = "GATEHOUSE_SEED"        // to do it again
 	killWriters    = 6
 )
 

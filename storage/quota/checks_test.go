@@ -1,0 +1,178 @@
+package quota_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"gatehouse/policy/path"
+	"gatehouse/storage/quota"
+	"gatehouse/storage/state"
+	"gatehouse/storage/state/memory"
+)
+
+// another opens the ledger of another node.
+func another(t *testing.T, s state.Store, d *disk) *quota.Ledger {
+	t.Helper()
+	l, err := quota.New(t.Context(), s, "another", "1", d.walk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeLedger(t, l) })
+	return l
+}
+
+// What another node, or this one, has reserved and not yet written is nothing
+// that a count finds: it stays reserved, or the limit is passed.
+func TestCountingKeepsReservations(t *testing.T) {
+	for _, counter := range []int{0, 1} {
+		store, d := memory.New(), newDisk()
+		first := open(t, store, "1", d)
+		set(t, first, "/q", 100, -1)
+		nodes := []*quota.Ledger{first, another(t, store, d)}
+		r, err := first.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := nodes[counter].Rescan(t.Context(), p("/q")); err != nil {
+			t.Fatal(err)
+		}
+		for i, l := range nodes {
+			if _, err := l.Reserve(t.Context(), p("/q/b"), quota.Amount{Bytes: 60}); !errors.Is(err, quota.ErrExceeded) {
+				t.Errorf("counted by node %d, reserved on node %d: %v", counter, i, err)
+			}
+		}
+		r.Cancel()
+	}
+}
+
+// While something may be moved or removed, what a walk finds is not put in
+// force: it may have seen it twice, or not at all.
+func TestNoCountDuringAChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		l := open(t, memory.New(), "1", d)
+		set(t, l, "/q", 100, -1)
+		done, err := l.Touch(t.Context(), p("/q/a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Rescan(t.Context(), p("/q")); !errors.Is(err, quota.ErrBusy) {
+			t.Errorf("during the change: %v", err)
+		}
+		done()
+		if _, err := l.Rescan(t.Context(), p("/q")); err != nil {
+			t.Errorf("after it: %v", err)
+		}
+	})
+}
+
+func TestSetIsRefused(t *testing.T) {
+	l, err := quota.New(t.Context(), memory.New(), "1", "1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := p(strings.Repeat("/a", path.MaxLength/2)).Append(p("/b"))
+	limit := quota.Limit{Folder: long, Amount: quota.Amount{Bytes: 1, Files: 1}}
+	if err := l.Set(t.Context(), limit); !errors.Is(err, path.ErrTooLong) {
+		t.Errorf("on a path of %d bytes: %v", len(long.String()), err)
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	limit.Folder = p("/q")
+	if err := l.Set(t.Context(), limit); err == nil {
+		t.Error("set on a closed ledger, which counts nothing any more")
+	}
+}
+
+// meddled lets something happen right before a write.
+type meddled struct {
+	state.Store
+	before func()
+}
+
+func (m *meddled) Apply(ctx context.Context, b state.Batch) (state.Result, error) {
+	if f := m.before; f != nil && b.Scope == "quotas" {
+		m.before = nil
+		f()
+	}
+	return m.Store.Apply(ctx, b)
+}
+
+// Another node sets a quota on the same folder, and uses it, after this one has
+// looked and before it writes: there is one quota, with all that was used.
+func TestSetOnTwoNodesAtOnce(t *testing.T) {
+	common, d := memory.New(), newDisk()
+	store := &meddled{Store: common}
+	mine, theirs := open(t, store, "1", d), another(t, common, newDisk())
+	store.before = func() {
+		set(t, theirs, "/q", 100, -1)
+		r, err := theirs.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 60})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r.Commit(quota.Amount{Bytes: 60})
+	}
+	set(t, mine, "/q", 90, -1)
+	if store.before != nil {
+		t.Fatal("nothing was written")
+	}
+	if _, err := mine.Reserve(t.Context(), p("/q/b"), quota.Amount{Bytes: 60}); !errors.Is(err, quota.ErrExceeded) {
+		t.Errorf("beyond the limit: %v", err)
+	}
+}
+
+// While a folder is counted somebody writes. What the walk saw is not counted
+// twice; where it never saw the last write, that is counted all the same.
+func TestCountingWhileOthersWrite(t *testing.T) {
+	for name, tt := range map[string]struct {
+		writes int  // how many walks are disturbed
+		sees   bool // whether a walk sees what was written during it
+		exact  bool
+	}{
+		"once, seen":         {1, true, true},
+		"once, not seen":     {1, false, true},
+		"always, not seen":   {1000, false, false},
+		"always, also seen ": {1000, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var l *quota.Ledger
+				var total int64
+				writes := 0
+				var err error
+				l, err = quota.New(t.Context(), memory.New(), "1", "1", func(ctx context.Context, _ path.Path) (quota.Amount, error) {
+					seen := total
+					if writes > 0 {
+						writes--
+						r, err := l.Reserve(ctx, p("/q/a"), quota.Amount{Bytes: 10})
+						if err != nil {
+							return quota.Amount{}, err
+						}
+						r.Commit(quota.Amount{Bytes: 10})
+						total += 10
+					}
+					if tt.sees {
+						seen = total
+					}
+					return quota.Amount{Bytes: seen}, nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer closeLedger(t, l)
+				set(t, l, "/q", 100_000, -1)
+				writes = tt.writes
+				u, err := l.Rescan(t.Context(), p("/q"))
+				writes = 0
+				if err != nil || u.Used.Bytes < total || tt.exact && u.Used.Bytes != total {
+					t.Errorf("used %d, written %d, %v", u.Used.Bytes, total, err)
+				}
+			})
+		})
+	}
+}
