@@ -24,16 +24,21 @@ func (f *FS) Copy(ctx context.Context, from, to path.Path, how CopyHow) error {
 	d := &duplicate{
 		move:    move{fs: f, from: &c.at, to: c.to, how: how.Replace},
 		shallow: how.Shallow,
+		whole:   how.Whole,
 	}
 	err = f.s.reachBoth(ctx, &c.at, c.to, follow, func(r *rules) error { return d.copy(ctx, r) })
 	c.bytes = d.built.Bytes
 	return c.end(err)
 }
 
+// errNotWhole refuses to lose what a copy leaves out.
+var errNotWhole = &UnsupportedError{Text: "the folder holds links or special files, which cannot be copied"}
+
 // A duplicate is a copy on its way: built out of sight, then put in place.
 type duplicate struct {
 	move
 	shallow bool
+	whole   bool
 	judged  *rules
 	book    *pending
 	built   quota.Amount // what is built so far
@@ -262,6 +267,13 @@ func (b *builder) member(ctx context.Context, p path.Path, info backend.Info) er
 	case info.IsRegular():
 		return b.file(ctx, p, rel)
 	}
+	return b.leaveOut()
+}
+
+func (b *builder) leaveOut() error {
+	if b.whole {
+		return errNotWhole
+	}
 	return nil
 }
 
@@ -285,7 +297,7 @@ func (b *builder) folder(ctx context.Context, p, rel path.Path) error {
 
 func (b *builder) link(ctx context.Context, p, rel path.Path) error {
 	if !b.judged.policy.MayMakeLinks().Allowed {
-		return nil
+		return b.leaveOut()
 	}
 	target, err := b.fs.s.tree.store.Readlink(ctx, p)
 	if err != nil {

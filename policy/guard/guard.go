@@ -87,9 +87,12 @@ const (
 )
 
 // CopyHow says how Copy works. Shallow copies a folder without its members.
+// Whole refuses a tree that holds what is not copied: links where the account
+// may make none, and special files. It is for who removes the source then.
 type CopyHow struct {
 	Replace Replace
 	Shallow bool
+	Whole   bool
 }
 
 // LockRequest asks for a lock.

@@ -192,7 +192,8 @@ func (m *move) link(ctx context.Context, r *rules) error {
 		return &UnsupportedError{Text: "only a file can have several names"}
 	}
 	from, to, t := m.from.real, m.to.real, m.fs.s.tree
-	if err := m.fs.unlocked(ctx, locks.Touch{Path: to, Member: true}); err != nil {
+	// Through a second name somebody could write to a locked file.
+	if err := m.fs.unlocked(ctx, locks.Touch{Path: from}, locks.Touch{Path: to, Member: true}); err != nil {
 		return err
 	}
 	if t.quotas.Crosses(from, to) {

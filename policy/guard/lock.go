@@ -36,7 +36,7 @@ func (f *FS) lock(ctx context.Context, r *rules, p *place, q LockRequest) (Lock,
 	case err != nil && !missing:
 		return Lock{}, false, err
 	case missing:
-		if err := r.judge(p, policy.OpCreate, false); err != nil {
+		if err := f.mayStand(ctx, r, p); err != nil {
 			return Lock{}, false, err
 		}
 	default:
@@ -57,6 +57,27 @@ func (f *FS) lock(ctx context.Context, r *rules, p *place, q LockRequest) (Lock,
 		return Lock{}, false, errors.Join(err, undo)
 	}
 	return l, true, nil
+}
+
+// mayStand says whether an empty file can be made where the account finds
+// nothing. What it is not shown may be there all the same.
+func (f *FS) mayStand(ctx context.Context, r *rules, p *place) error {
+	if err := r.judge(p, policy.OpCreate, false); err != nil {
+		return err
+	}
+	info, exists, err := f.s.find(ctx, p)
+	switch {
+	case err != nil:
+		return storeError(r, p, err)
+	case !exists:
+		return nil
+	case info.IsSpecial():
+		return fs.ErrExist
+	}
+	if err := r.visible(p, info.IsDir()); err != nil {
+		return err
+	}
+	return errSwapped
 }
 
 // lockNull makes the empty file that a lock on nothing stands for (RFC 4918 7.3).

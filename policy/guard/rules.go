@@ -2,6 +2,7 @@ package guard
 
 import (
 	"io/fs"
+	"slices"
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
@@ -159,17 +160,27 @@ func (r *rules) conceal(p *place, err error) error {
 }
 
 // keeps refuses the removal or replacement of what the account stands on: its
-// home, its root, the folders that appear in it, and all above them.
+// home, its root, the folders that appear in it, and all above them. So does a
+// granted folder in a folder that is others': it would take its quota and
+// everybody else's grants along.
 func (r *rules) keeps(p path.Path) error {
 	standing := p.Contains(r.view.Root) || !r.account.Home.IsRoot() && p.Contains(r.account.Home)
 	for _, entry := range r.view.Entries {
 		standing = standing || p.Contains(entry.Path)
 	}
+	standing = standing || r.lent(p)
 	if !standing {
 		return nil
 	}
 	d := policy.Decision{Rule: policy.RuleHome, Because: "the account's own home, root and shared folders stay where they are"}
 	return r.refuse(d, policy.Target{Path: p, Folder: true})
+}
+
+// lent reports whether a grant is of p itself and the folder that holds p is
+// none of the account's.
+func (r *rules) lent(p path.Path) bool {
+	of := func(g policy.GrantOrigin) bool { return g.Rule == policy.RuleGrant && g.Path == p }
+	return slices.ContainsFunc(r.policy.Grants(), of) && !r.policy.DecideTree(policy.OpDelete, p.Dir()).Allowed
 }
 
 // newName judges the name of something new.

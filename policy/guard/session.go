@@ -81,8 +81,8 @@ func (s *session) forget(h handle) {
 	delete(s.handles, h)
 }
 
-// made remembers what the session created itself, since clients look at it and
-// set its times: who may only create may do that much. It forgets the oldest.
+// made remembers what the session created itself, since clients then set its
+// times and mode: who may only create may do that much. It forgets the oldest.
 type made struct {
 	mu    sync.Mutex
 	files map[path.Path]backend.FileID

@@ -63,10 +63,7 @@ func (s *session) describe(ctx context.Context, r *rules, p *place, how last) (b
 		}
 		return info, backend.ErrLink
 	}
-	if err := r.visible(p, info.IsDir()); err != nil && !s.made.has(p.real, info.ID) {
-		return info, err
-	}
-	return info, nil
+	return info, r.visible(p, info.IsDir())
 }
 
 // find is describe for a name that may be free.

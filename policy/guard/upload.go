@@ -88,7 +88,7 @@ func (f *File) mayPlace(r *rules, may policy.Operation, old backend.Info, exists
 		return f.openError(r, backend.ErrIsDir)
 	case f.how.Exclusive:
 		return fs.ErrExist
-	case may == policy.OpCreate && !f.fs.s.nulls.has(f.c.at.real, old.ID):
+	case may == policy.OpCreate && (old.Size > 0 || !f.fs.s.nulls.has(f.c.at.real, old.ID)):
 		return r.judge(&f.c.at, policy.OpWrite, false)
 	case f.how.Match != "" && etag(old) != f.how.Match:
 		return ErrChanged

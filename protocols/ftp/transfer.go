@@ -174,7 +174,7 @@ func (t *transfer) openUpload() (ftpserver.FileTransfer, error) {
 		}
 	}
 	f, err := t.c.loggedIn().FS().Open(t.ctx, t.path, session.Open{
-		Write: true, Create: true, Truncate: !resume, Resume: resume, Size: t.announced,
+		Write: true, Create: t.offset == 0, Truncate: !resume, Resume: resume, Size: t.announced,
 	})
 	if err != nil {
 		return nil, err

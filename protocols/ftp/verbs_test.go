@@ -125,6 +125,13 @@ func TestRestart(t *testing.T) {
 	if code, _ := c.store("x", "STOR f"); code != 554 {
 		t.Errorf("an upload with a hole: %d", code)
 	}
+	c.must(350, "REST 5")
+	if code, _ := c.store("x", "STOR none"); code != 550 {
+		t.Errorf("an upload that goes on with nothing: %d", code)
+	}
+	if _, there := s.Read("/home/anna/none"); there {
+		t.Error("a refused upload left an empty file")
+	}
 	c.put("!", "APPE f")
 	c.put("new", "APPE g")
 	c.put("short", "STOR h")

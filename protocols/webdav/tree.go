@@ -207,7 +207,7 @@ func (q *request) move() error {
 // client does: were it left in part, a client that asks again would replace the
 // whole copy by the rest.
 func (q *request) moveAcross(t transfer) error {
-	if err := q.fs.Copy(q.ctx, q.path, t.to, session.CopyHow{Replace: t.replace}); err != nil {
+	if err := q.fs.Copy(q.ctx, q.path, t.to, session.CopyHow{Replace: t.replace, Whole: true}); err != nil {
 		return err
 	}
 	if err := q.fs.RemoveAll(context.WithoutCancel(q.ctx), q.path); err != nil {

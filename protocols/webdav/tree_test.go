@@ -302,6 +302,21 @@ func TestMoveAcrossMounts(t *testing.T) {
 	c.want(403, "MOVE", "/dav/archive/", "", "Destination: /dav/mine/")
 }
 
+// What a copy leaves out must not be lost by a MOVE between mounts, which
+// removes what it has copied.
+func TestMoveAcrossMountsLosesNoLink(t *testing.T) {
+	s := serve(t, protocoltest.NewWorld(t, "/archive"))
+	c := s.client(t, "alice")
+	s.Grant("alice", "/archive", policy.Full, "archive")
+	c.fill(map[string]string{"d/f": "1"})
+	s.Link("f", c.Home.String()+"/d/link")
+	c.want(403, "MOVE", "/dav/d/", "", "Destination: /dav/archive/d/")
+	c.wantFiles(map[string]string{"d/f": "1", "d/link": "-> f"})
+	if got := s.Files("/archive"); len(got) > 0 {
+		t.Errorf("the other mount holds %v", got)
+	}
+}
+
 // A folder that was shared by name is as good a target as one's own.
 func TestMoveIntoASharedFolder(t *testing.T) {
 	s := newSite(t)

@@ -281,4 +281,3 @@ func TestAnAccountsLocksAreBounded(t *testing.T) {
 		t.Errorf("an owner without end: %v", err)
 	}
 }
-
