@@ -134,10 +134,10 @@ func TestCountingWhileOthersWrite(t *testing.T) {
 		sees   bool // whether a walk sees what was written during it
 		exact  bool
 	}{
-		"once, seen":         {1, true, true},
-		"once, not seen":     {1, false, true},
-		"always, not seen":   {1000, false, false},
-		"always, also seen ": {1000, true, false},
+		"once, seen":        {1, true, true},
+		"once, not seen":    {1, false, true},
+		"always, not seen":  {1000, false, false},
+		"always, also seen": {1000, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
