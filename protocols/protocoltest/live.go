@@ -295,7 +295,9 @@ func abortedUpload(s *suite) {
 	if err := ann.Close(); err != nil {
 		s.T.Logf("close: %v", err)
 	}
-	up.wasCut()
+	// Only then the rest is released: a client library that is still closing its
+	// connection would send it, and the upload would be whole.
 	s.within(5*time.Second, "nothing is staged any more", func() bool { return len(s.Staged()) == 0 })
+	up.wasCut()
 	s.onDisk("/home/ann/f", "old")
 }
