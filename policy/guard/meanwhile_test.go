@@ -113,7 +113,6 @@ func TestCopyIsJudgedAgain(t *testing.T) {
 		t.Run("right lost "+name, func(t *testing.T) {
 			w, b, u := begin(t)
 			w.must(os.RemoveAll(w.disk("/home/ann/src/a")))
-			w.must(os.RemoveAll(w.disk("/home/ann/src/b")))
 			if when.op == "create" {
 				w.put("/home/ann/src/f", "f")
 			}
@@ -125,7 +124,6 @@ func TestCopyIsJudgedAgain(t *testing.T) {
 	}
 	t.Run("nothing more is read", func(t *testing.T) {
 		w, b, u := begin(t)
-		w.must(os.RemoveAll(w.disk("/home/ann/src/b")))
 		w.put("/home/ann/src/a/2", "2")
 		w.put("/home/ann/src/a/3", "3")
 		reads := 0

@@ -15,7 +15,8 @@ import (
 const batch = 256
 
 // walk visits what stands at p and all below it, folders before what they
-// hold. What vanishes meanwhile is left out.
+// hold. What vanishes meanwhile is left out. An error of visit ends it: a
+// refusal looks like something that vanished, and is not.
 func (t *Tree) walk(ctx context.Context, p path.Path, visit func(path.Path, backend.Info) error) error {
 	info, err := t.store.Stat(ctx, p)
 	if err != nil {
@@ -28,13 +29,15 @@ func (t *Tree) walk(ctx context.Context, p path.Path, visit func(path.Path, back
 	for len(ahead) > 0 {
 		folder := ahead[len(ahead)-1]
 		ahead = ahead[:len(ahead)-1]
+		var stopped error
 		err := t.members(ctx, folder, func(m path.Path, info backend.Info) error {
 			if info.IsDir() {
 				ahead = append(ahead, m)
 			}
-			return visit(m, info)
+			stopped = visit(m, info)
+			return stopped
 		})
-		if err != nil && !vanished(err) {
+		if stopped != nil || err != nil && !vanished(err) {
 			return err
 		}
 	}
