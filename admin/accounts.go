@@ -95,6 +95,11 @@ func (a *API) createAccount(ctx context.Context, in *createAccountInput) (*accou
 		}
 		x.Keys = append(x.Keys, key)
 	}
+	if in.Body.AdoptHome && !x.Home.IsRoot() {
+		if err := a.folderThere(ctx, "home", x.Home); err != nil {
+			return nil, a.problem(err)
+		}
+	}
 	made, err := a.Sessions.CreateAccount(ctx, x, in.Body.Password, in.Body.MustChange, in.Body.AdoptHome)
 	if err != nil {
 		return nil, a.problem(err)

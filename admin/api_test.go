@@ -304,10 +304,10 @@ func TestAPasswordThatMustBeChangedLetsNothingElseBeDone(t *testing.T) {
 	}
 	before := c.cookie.Value
 	c.must(403, "GET", "/accounts", "")
-	c.must(401, "PUT", "/me/password", `{"present":"wrong","new":"the second passphrase"}`)
-	c.must(422, "PUT", "/me/password", `{"present":"the first passphrase","new":"the first passphrase"}`)
-	c.must(422, "PUT", "/me/password", `{"present":"the first passphrase","new":"short"}`)
-	c.must(200, "PUT", "/me/password", `{"present":"the first passphrase","new":"the second passphrase"}`)
+	c.must(401, "PUT", "/me/password", `{"current":"wrong","new":"the second passphrase"}`)
+	c.must(422, "PUT", "/me/password", `{"current":"the first passphrase","new":"the first passphrase"}`)
+	c.must(422, "PUT", "/me/password", `{"current":"the first passphrase","new":"short"}`)
+	c.must(200, "PUT", "/me/password", `{"current":"the first passphrase","new":"the second passphrase"}`)
 	if c.cookie.Value == before {
 		t.Error("the cookie is the same as before the change")
 	}

@@ -78,7 +78,7 @@ func TestASharedAccountChangesNoPassword(t *testing.T) {
 	}
 	change := func(c *client, password string, want int) {
 		t.Helper()
-		c.must(want, "PUT", "/me/password", `{"present":"`+password+`","new":"a wholly new passphrase"}`)
+		c.must(want, "PUT", "/me/password", `{"current":"`+password+`","new":"a wholly new passphrase"}`)
 	}
 	change(login("bot", bot.Password), bot.Password, 403)
 	c := login("ann", ann.Password)

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/policy"
+	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
 )
 
@@ -66,7 +67,7 @@ func (a *API) addGrant(ctx context.Context, in *addGrantInput) (*bodyOf[GrantVie
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	if err := a.folderExists(ctx, g); err != nil {
+	if err := a.folderThere(ctx, "path", g.Path); err != nil {
 		return nil, a.problem(err)
 	}
 	_, err = a.recorded(ctx, in.Name, "account.grant.add", func(o accounts.Option) (now accounts.Account, err error) {
@@ -79,11 +80,11 @@ func (a *API) addGrant(ctx context.Context, in *addGrantInput) (*bodyOf[GrantVie
 	return &bodyOf[GrantView]{grantView(g)}, nil
 }
 
-// folderExists refuses a grant on what is no folder: most often a misspelling.
-func (a *API) folderExists(ctx context.Context, g policy.Grant) error {
-	info, err := a.Sessions.System(callerOf(ctx).actor()).Lstat(ctx, g.Path)
+// folderThere refuses what is no folder: most often a misspelling.
+func (a *API) folderThere(ctx context.Context, field string, p path.Path) error {
+	info, err := a.Sessions.System(callerOf(ctx).actor()).Lstat(ctx, p)
 	if err != nil || !info.IsDir() {
-		return &accounts.InvalidError{Field: "path", Why: "there is no folder " + g.Path.String()}
+		return &accounts.InvalidError{Field: field, Why: "there is no folder " + p.String()}
 	}
 	return nil
 }

@@ -268,7 +268,7 @@ func (a *API) addGroupGrant(ctx context.Context, in *addGrantInput) (*groupOutpu
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	if err := a.folderExists(ctx, grant); err != nil {
+	if err := a.folderThere(ctx, "path", grant.Path); err != nil {
 		return nil, a.problem(err)
 	}
 	before, err := a.Accounts.Group(ctx, in.Name)

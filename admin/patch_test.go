@@ -138,3 +138,16 @@ func TestAMembershipOfAGroupThatIsGone(t *testing.T) {
 		t.Errorf("got %v", now)
 	}
 }
+
+// A home that is the whole tree would make its owner master of all; a path that
+// is relative, climbs, or leads to no folder that could be adopted is a mistake.
+func TestHomesAreAbsolutePathsOfFoldersTheirOwn(t *testing.T) {
+	s := newSite(t)
+	c := s.root()
+	for _, home := range []string{"/", "relative/path", "/home/../etc"} {
+		c.must(422, "POST", "/accounts", `{"username":"ann","home":"`+home+`"}`)
+	}
+	c.must(422, "POST", "/accounts", `{"username":"ann","home":"/ghost","adopt_home":true}`)
+	s.Mkdir("/there")
+	c.must(201, "POST", "/accounts", `{"username":"ann","home":"/there","adopt_home":true}`)
+}

@@ -101,7 +101,7 @@ func (a *API) me(ctx context.Context, _ *nothing) (*bodyOf[SelfView], error) {
 
 type ownPasswordInput struct {
 	Body struct {
-		Present string `json:"present" maxLength:"4096"`
+		Current string `json:"current" maxLength:"4096"`
 		New     string `json:"new" maxLength:"4096"`
 	}
 }
@@ -117,14 +117,14 @@ func (a *API) changeOwnPassword(ctx context.Context, in *ownPasswordInput) (*log
 		return nil, err
 	}
 	again := auth.Attempt{
-		Account: c.Name, Password: in.Body.Present, Door: policy.API, Address: c.Address, Transport: c.Transport,
+		Account: c.Name, Password: in.Body.Current, Door: policy.API, Address: c.Address, Transport: c.Transport,
 	}
 	proof, err := a.Sessions.Login(ctx, again)
 	if err != nil {
 		return nil, a.problem(err)
 	}
 	proof.Close()
-	if in.Body.New == in.Body.Present {
+	if in.Body.New == in.Body.Current {
 		return nil, a.problem(&accounts.InvalidError{Field: "new", Why: "is the present password"})
 	}
 	if _, err := a.Sessions.SetPassword(ctx, c.Name, in.Body.New, false); err != nil {

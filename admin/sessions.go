@@ -9,7 +9,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/auth/session"
-	"gatehouse/storage/accounts"
 )
 
 func (a *API) registerSessions(api huma.API) {
@@ -54,7 +53,7 @@ type endSessionInput struct {
 
 func (a *API) endSession(ctx context.Context, in *endSessionInput) (*nothing, error) {
 	if !a.Sessions.End(in.ID, "ended by "+callerOf(ctx).actor()) {
-		return nil, a.problem(accounts.ErrNotFound)
+		return nil, huma.NewError(http.StatusNotFound, "no such session")
 	}
 	return nil, a.problem(a.record(ctx, "session.end", "", map[string]any{"session": in.ID}, nil))
 }

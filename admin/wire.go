@@ -170,6 +170,9 @@ func (s AccountSettings) writePaths(x *accounts.Account) error {
 	if err != nil {
 		return err
 	}
+	if s.Home != "" && home.IsRoot() {
+		return &accounts.InvalidError{Field: "home", Why: "cannot be the whole tree; root can"}
+	}
 	x.Home, x.Root, x.Roots = home, nil, nil
 	if s.Root != nil {
 		root, err := parsePath("root", *s.Root)
@@ -261,10 +264,15 @@ func zoneOf(own, site string) string {
 	return site
 }
 
+// parsePath reads a tree path that an administrator wrote: absolute, and
+// without "..", which here can only be a mistake. Empty is the root.
 func parsePath(field, text string) (path.Path, error) {
-	p, err := path.Parse(text)
+	p, err := path.ParseStrict(text)
 	if err != nil {
 		return p, &accounts.InvalidError{Field: field, Why: err.Error()}
+	}
+	if text != "" && text[0] != '/' {
+		return p, &accounts.InvalidError{Field: field, Why: "is no absolute path: it begins with /"}
 	}
 	return p, nil
 }

@@ -175,7 +175,7 @@ func (a *app) accountAdd() *cobra.Command {
 			delete(body, "keys")
 		}
 		if stdin {
-			if body["password"], err = a.readPassword(); err != nil {
+			if body["password"], err = a.readSecret("password"); err != nil {
 				return err
 			}
 		}
@@ -224,28 +224,28 @@ func readKeys(files []string) ([]string, error) {
 	return lines, nil
 }
 
-// readPassword reads one line, or asks twice at a terminal.
-func (a *app) readPassword() (string, error) {
+// readSecret reads one line, or asks twice at a terminal; name is what for.
+func (a *app) readSecret(name string) (string, error) {
 	file, ok := a.In.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		line, err := bufio.NewReader(io.LimitReader(a.In, 8192)).ReadString('\n')
 		if err != nil && err != io.EOF {
-			return "", fmt.Errorf("read the password: %w", err)
+			return "", fmt.Errorf("read the %s: %w", name, err)
 		}
 		return strings.TrimRight(line, "\r\n"), nil
 	}
 	var typed [2]string
-	for i, prompt := range []string{"Password: ", "Again: "} {
+	for i, prompt := range []string{strings.ToUpper(name[:1]) + name[1:] + ": ", "Again: "} {
 		_, _ = fmt.Fprint(a.Err, prompt)
 		text, err := term.ReadPassword(int(file.Fd()))
 		_, _ = fmt.Fprintln(a.Err)
 		if err != nil {
-			return "", fmt.Errorf("read the password: %w", err)
+			return "", fmt.Errorf("read the %s: %w", name, err)
 		}
 		typed[i] = string(text)
 	}
 	if typed[0] != typed[1] {
-		return "", fmt.Errorf("the two passwords differ")
+		return "", fmt.Errorf("the two differ")
 	}
 	return typed[0], nil
 }
@@ -323,6 +323,9 @@ func accountPairs(x admin.AccountView) [][2]string {
 	if x.ExpiresAt != nil {
 		pairs = append(pairs, [2]string{"expires", when(*x.ExpiresAt)})
 	}
+	if x.UID != nil || x.GID != nil {
+		pairs = append(pairs, [2]string{"on disk", "uid " + idText(x.UID) + ", gid " + idText(x.GID)})
+	}
 	if q := x.Quota; q != nil {
 		files := "unlimited"
 		if q.LimitFiles != nil {
@@ -344,6 +347,13 @@ func accountPairs(x admin.AccountView) [][2]string {
 		pairs = append(pairs, [2]string{"grant", grantText(g)})
 	}
 	return pairs
+}
+
+func idText(id *int) string {
+	if id == nil {
+		return "the mount's"
+	}
+	return strconv.Itoa(*id)
 }
 
 func because(s admin.StatusView) string {

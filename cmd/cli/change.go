@@ -100,7 +100,7 @@ func (a *app) accountPasswd() *cobra.Command {
 	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input without asking")
 	cmd.Flags().BoolVar(&mustChange, "must-change", false, "it must be changed at first login")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		password, err := a.readPassword()
+		password, err := a.readSecret("password")
 		if err != nil {
 			return err
 		}

@@ -63,6 +63,7 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "gatehouse",
 		Short:         "A file-access gateway: SFTP, FTP and WebDAV over one policy",
+		Version:       a.version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {

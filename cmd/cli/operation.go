@@ -69,7 +69,7 @@ func (a *app) serveCommand() *cobra.Command {
 
 func (a *app) configCommand() *cobra.Command {
 	var c configFlags
-	cmd := &cobra.Command{Use: "config", Short: "Print the effective configuration and where each value came from", Args: exactly(0)}
+	cmd := &cobra.Command{Use: "config", Short: "Print the configuration that serve would use, and where each value came from", Args: exactly(0)}
 	c.flags(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
 		conf, err := a.load(c)
@@ -122,7 +122,11 @@ func (a *app) doctorCommand() *cobra.Command {
 func (a *app) passphrase(file string) (string, error) {
 	if file == "" {
 		_, _ = fmt.Fprintln(a.Err, "The backup is encrypted under a passphrase; without it nobody can restore it.")
-		return a.readPassword()
+		pass, err := a.readSecret("passphrase")
+		if err == nil && pass == "" {
+			err = errors.New("no passphrase was given: type one, or give --passphrase-file")
+		}
+		return pass, err
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -136,6 +140,9 @@ func (a *app) backupCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "backup FILE", Short: "Write an encrypted hot snapshot: state, events, host keys", Args: exactly(1)}
 	cmd.Flags().StringVar(&passFile, "passphrase-file", "", "file with the passphrase (default: ask)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := os.Lstat(args[0]); err == nil {
+			return fmt.Errorf("%s is there already: a backup overwrites nothing", args[0])
+		}
 		pass, err := a.passphrase(passFile)
 		if err != nil {
 			return err
