@@ -50,6 +50,7 @@ func (m *Manager) judge(s *Session) {
 		return
 	}
 	s.standing.Store(&standing{role: account.Role, mustChange: d.ChangesPassword()})
+	s.fs.SetOwner(account.UID, account.GID)
 	s.fs.SetPolicy(effective)
 	s.wake(d.Until)
 }

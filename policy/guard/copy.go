@@ -279,9 +279,8 @@ func (b *builder) leaveOut() error {
 
 // folder gives a folder that was made its owner and properties.
 func (b *builder) folder(ctx context.Context, p, rel path.Path) error {
-	config := b.fs.s.config
-	if config.UID != nil || config.GID != nil {
-		if err := b.to.SetAttr(ctx, b.at.Append(rel), backend.Attr{UID: config.UID, GID: config.GID}); err != nil {
+	if o := b.fs.s.owner(); o != (owner{}) {
+		if err := b.to.SetAttr(ctx, b.at.Append(rel), backend.Attr{UID: o.uid, GID: o.gid}); err != nil {
 			return err
 		}
 	}

@@ -55,7 +55,8 @@ func (f *FS) mkdir(ctx context.Context, r *rules, p *place, mode fs.FileMode) er
 // dress gives a new folder the mode and owner that it is to have; the mount's
 // mode is as a umask to the client's.
 func (f *FS) dress(ctx context.Context, p path.Path, mode fs.FileMode) error {
-	a := backend.Attr{UID: f.s.config.UID, GID: f.s.config.GID}
+	o := f.s.owner()
+	a := backend.Attr{UID: o.uid, GID: o.gid}
 	if mode != 0 {
 		made, err := f.s.tree.store.Stat(ctx, p)
 		if err != nil {

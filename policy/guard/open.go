@@ -246,9 +246,10 @@ func (f *File) create(ctx context.Context, r *rules, may policy.Operation) error
 // newFile is how a file is made: with the mount's mode, which shape then fits
 // to what the client asked for.
 func (s *session) newFile(how Open) backend.How {
+	o := s.owner()
 	return backend.How{
 		Read: how.Read, Write: true, Create: true, Exclusive: true,
-		UID: s.config.UID, GID: s.config.GID,
+		UID: o.uid, GID: o.gid,
 	}
 }
 

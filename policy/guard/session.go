@@ -16,12 +16,26 @@ type session struct {
 	config Config
 	system bool
 	rules  atomic.Pointer[rules]
+	owns   atomic.Pointer[owner]
 	closed atomic.Bool
 	made   made
 	nulls  made // by a lock: empty files that an upload may still fill
 
 	mu      sync.Mutex // guards handles, and orders cuts
 	handles map[handle]struct{}
+}
+
+// An owner is who owns on disk what the session makes; nil takes the mount's.
+type owner struct{ uid, gid *int }
+
+// SetOwner changes who owns on disk what is made from now on.
+func (f *FS) SetOwner(uid, gid *int) { f.s.owns.Store(&owner{uid, gid}) }
+
+func (s *session) owner() owner {
+	if o := s.owns.Load(); o != nil {
+		return *o
+	}
+	return owner{s.config.UID, s.config.GID}
 }
 
 // A handle is what stays open beyond an operation.

@@ -29,7 +29,8 @@ func TestRoundTrip(t *testing.T) {
 	s := sealer(t, 1)
 	for _, secret := range []string{"", "a", strings.Repeat("long ", 10_000), "\x00\xff"} {
 		sealed := s.Seal("account:1", []byte(secret))
-		if secret != "" && bytes.Contains(sealed, []byte(secret)) {
+		// A short secret may stand in there by chance.
+		if len(secret) > 8 && bytes.Contains(sealed, []byte(secret)) {
 			t.Error("the secret can be read")
 		}
 		got, err := s.Open("account:1", sealed)
