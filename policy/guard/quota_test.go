@@ -370,3 +370,18 @@ func largestSum(w *world) int64 {
 	}
 	return sum
 }
+
+// A folder with a quota of its own that replaces another folder brings its
+// quota, and the figure of what it holds.
+func TestQuotaArrivesWithItsFigure(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("ann")
+	w.put("/home/ann/from/a", "12345")
+	w.put("/home/ann/to/b", "1234567")
+	w.limit("/home/ann", 100, 10)
+	w.limit("/home/ann/from", 50, 5)
+	w.limit("/home/ann/to", 50, 5)
+	w.must(u.Rename(t.Context(), tp("/from"), tp("/to"), guard.ReplaceAny))
+	w.checkQuota("/home/ann")
+	w.checkQuota("/home/ann/to")
+}

@@ -205,9 +205,10 @@ func (m *move) charge(ctx context.Context) error {
 		return err
 	}
 	// What was replaced made room at the target for as much of what moved,
-	// which the source then gives back.
+	// which the folders above the source then give back. A quota on the source
+	// itself moves along, with what it has used.
 	shared := least(held, replaced.alone)
-	t.release(ctx, from, shared)
+	t.release(ctx, from.Dir(), shared)
 	t.release(ctx, to, minus(replaced.alone, shared))
 	still.lose(replaced)
 	still.moved(from, to)
