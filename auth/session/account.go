@@ -69,6 +69,8 @@ func (m *Manager) ChangeAccount(ctx context.Context, name string, revision uint6
 			return accounts.Account{}, err
 		}
 	}
+	m.homes.quotas.Lock()
+	defer m.homes.quotas.Unlock()
 	had, err := m.accounts.Effective(ctx, before)
 	if err != nil {
 		return accounts.Account{}, err
@@ -159,7 +161,9 @@ func (m *Manager) SetPassword(ctx context.Context, name, password string, mustCh
 // of its home: keep or delete. What of that cannot be done now is done later,
 // also after a restart; the account is gone all the same.
 func (m *Manager) DeleteAccount(ctx context.Context, name string, revision uint64, files string, o accounts.Option) error {
+	m.homes.quotas.Lock()
 	left, err := m.accounts.Remove(ctx, name, revision, accounts.Files(files), o)
+	m.homes.quotas.Unlock()
 	if err != nil {
 		return err
 	}

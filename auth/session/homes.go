@@ -24,8 +24,10 @@ const actor = "gatehouse"
 // homes orders the work on homes on this node, and knows which quotas it set.
 type homes struct {
 	work sync.Mutex
-	mu   sync.Mutex // guards set
-	set  map[string]bool
+	// quotas makes one step of looking at an account and setting its quota.
+	quotas sync.Mutex
+	mu     sync.Mutex // guards set
+	set    map[string]bool
 }
 
 // makeHome makes an account's home. One that is there already is refused unless
@@ -260,13 +262,21 @@ func (m *Manager) setQuotas(id string) {
 		ids = m.accounts.All()
 	}
 	for _, id := range ids {
-		account, effective, err := m.accounts.LookByID(m.ctx, id)
-		if err != nil || !m.homes.wants(id, effective.HomeQuota()) {
-			continue
-		}
-		if err := m.setQuota(m.ctx, account.Home, effective.HomeQuota()); err != nil {
-			m.log.Warn("the quota on a home could not be set", "account", account.Name, "error", err)
-		}
+		m.setQuotaOf(id)
+	}
+}
+
+// setQuotaOf looks and sets in one step: a change of the account in between
+// would get the quota back on a home that it has left.
+func (m *Manager) setQuotaOf(id string) {
+	m.homes.quotas.Lock()
+	defer m.homes.quotas.Unlock()
+	account, effective, err := m.accounts.LookByID(m.ctx, id)
+	if err != nil || !m.homes.wants(id, effective.HomeQuota()) {
+		return
+	}
+	if err := m.setQuota(m.ctx, account.Home, effective.HomeQuota()); err != nil {
+		m.log.Warn("the quota on a home could not be set", "account", account.Name, "error", err)
 	}
 }
 

@@ -376,12 +376,14 @@ func largestSum(w *world) int64 {
 func TestQuotaArrivesWithItsFigure(t *testing.T) {
 	w := newWorld(t)
 	u := w.user("ann")
-	w.put("/home/ann/from/a", "12345")
+	w.put("/home/ann/top/from/a", "12345")
 	w.put("/home/ann/to/b", "1234567")
 	w.limit("/home/ann", 100, 10)
-	w.limit("/home/ann/from", 50, 5)
+	w.limit("/home/ann/top", 50, 5)
+	w.limit("/home/ann/top/from", 50, 5)
 	w.limit("/home/ann/to", 50, 5)
-	w.must(u.Rename(t.Context(), tp("/from"), tp("/to"), guard.ReplaceAny))
+	w.must(u.Rename(t.Context(), tp("/top/from"), tp("/to"), guard.ReplaceAny))
 	w.checkQuota("/home/ann")
+	w.checkQuota("/home/ann/top")
 	w.checkQuota("/home/ann/to")
 }
