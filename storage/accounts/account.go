@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -146,13 +147,19 @@ func (s *Store) insert(ctx context.Context, a *Account) error {
 	return again(err)
 }
 
+// never is a revision that no record has: what is checked for it conflicts, and
+// is prepared anew.
+const never = math.MaxUint64
+
 // groupChecks demands of groups that an account joins that they still are there.
 func (s *Store) groupChecks(now, before []string) []state.Check {
 	var checks []state.Check
 	for _, id := range without(now, before) {
+		check := state.Check{Name: groupPrefix + id, Revision: never}
 		if g, ok := s.index.groupByID(id); ok {
-			checks = append(checks, state.Check{Name: groupPrefix + id, Revision: g.Revision})
+			check.Revision = g.Revision
 		}
+		checks = append(checks, check)
 	}
 	return checks
 }
