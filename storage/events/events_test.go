@@ -245,6 +245,7 @@ func TestEntriesTheStoreNeverTakesDoNotStopTheRest(t *testing.T) {
 		time.Sleep(time.Second)
 		s.set(nil)
 		record(t, l, Event{Path: "good"})
+		synctest.Wait() // what tells of the loss follows in an append of its own
 		found, _, err := l.List(t.Context(), Query{Oldest: true})
 		if err != nil || len(found) != 2 || found[0].Path != "good" || found[1].Kind != Lost {
 			t.Errorf("%+v, %v", found, err)
