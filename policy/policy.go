@@ -54,6 +54,9 @@ type Credential struct {
 	// MustChange says that the account's password must be changed first, whatever
 	// credential this is.
 	MustChange bool
+	// Code says how it stands with the second factor.
+	Code  CodeState
+	Scope Scope
 	// Proved is false where the proof failed: rule "credential" then refuses.
 	Proved bool
 }
@@ -70,6 +73,20 @@ const (
 	KindToken       CredentialKind = "token"
 	KindCookie      CredentialKind = "cookie"
 	KindSocket      CredentialKind = "socket"
+	KindClient      CredentialKind = "client"
+	// KindLink is a reset link or an invitation: it opens the one page it is for.
+	KindLink CredentialKind = "link"
+)
+
+// CodeState is how it stands with an account's second factor in an attempt.
+type CodeState string
+
+// The states of the second factor. The zero value asks for none.
+const (
+	CodeNone   CodeState = ""
+	CodeNeeded CodeState = "needed" // the account has one; no code was given, or a wrong one
+	CodeProved CodeState = "proved"
+	CodeEnrol  CodeState = "enrol" // required, and the account has none yet
 )
 
 // Sessions counts what is open now, this attempt left out.

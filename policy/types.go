@@ -205,6 +205,39 @@ type Account struct {
 	Quota   Quota   `json:"quota"`
 	Limits  Limits  `json:"limits"`
 	Uploads Uploads `json:"uploads,omitempty"`
+
+	Manage Manage `json:"manage"`
+	// ManagedBy are the ids of the accounts and groups that manage the account.
+	ManagedBy  []string `json:"managed_by,omitempty"`
+	ShareLinks Choice   `json:"share_links,omitempty"`
+	Desktop    Choice   `json:"desktop_access,omitempty"`
+	// Shared accounts (bots) change none of their own credentials.
+	Shared       bool         `json:"shared,omitempty"`
+	SecondFactor SecondFactor `json:"second_factor"`
+	// PasswordAge overrides the site's password.max_age_days: nil inherits, 0 is never.
+	PasswordAge *int `json:"password_max_age_days,omitempty"`
+}
+
+// Manage is what a delegate may do for others.
+type Manage struct {
+	Users          bool `json:"manage_users,omitempty"`
+	Guests         bool `json:"manage_guests,omitempty"`
+	PersonalGroups bool `json:"manage_personal_groups,omitempty"`
+}
+
+// SecondFactor is what an account asks for beside its first credential.
+type SecondFactor struct {
+	// Required: allow is required, deny exempt, inherit as the site says.
+	Required Choice `json:"required,omitempty"`
+	// WithKey asks for a code after an SSH key or certificate, too.
+	WithKey bool `json:"with_key,omitempty"`
+}
+
+// A Scope narrows what a credential may do; its zero value narrows nothing.
+type Scope struct {
+	ReadOnly bool `json:"read_only,omitempty"`
+	// Folder is the tree path that the credential is for; nil is all. It changes no root.
+	Folder *path.Path `json:"folder,omitempty"`
 }
 
 // Group is what policy reads of a group.
@@ -215,4 +248,11 @@ type Group struct {
 	Protocols []Door  `json:"protocols"` // nil: no default
 	Limits    Limits  `json:"limits"`
 	Quota     Quota   `json:"quota"` // of each member's home
+	// Owner is the id of the account whose personal group it is, "" of a user
+	// group. Its grants give no more than the owner has.
+	Owner string `json:"owner,omitempty"`
+	// Folder is the group's own, with a quota of its own; its members have what
+	// the grants on it say.
+	Folder      *path.Path `json:"folder,omitempty"`
+	FolderQuota Quota      `json:"folder_quota"`
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/policy"
+	"gatehouse/policy/path"
 )
 
 // An Account is the record of one account. What changes often is in Activity.
@@ -24,13 +25,14 @@ type Account struct {
 	TimeZone      string `json:"time_zone,omitempty"`
 	Theme         string `json:"theme,omitempty"`
 	Notes         string `json:"notes,omitempty"`
-	Shared        bool   `json:"shared,omitempty"`
 	// Authentication is "local".
-	Authentication string   `json:"authentication"`
-	ManagedBy      []string `json:"managed_by,omitempty"`
+	Authentication string `json:"authentication"`
 
 	Password *Password `json:"password,omitempty"`
 	Keys     []Key     `json:"keys,omitempty"`
+	// Credentials are app passwords, API tokens and clients.
+	Credentials []Credential `json:"credentials,omitempty"`
+	TOTP        *TOTP        `json:"totp,omitempty"`
 	// UID and GID own what the account makes on disk; nil takes the mount's.
 	UID *int `json:"uid,omitempty"`
 	GID *int `json:"gid,omitempty"`
@@ -40,7 +42,7 @@ type Account struct {
 // proved with the old one is worth nothing under the new.
 type Password struct {
 	ID         string    `json:"id"`
-	Hash       string    `json:"hash"` // PHC string, argon2id
+	Hash       string    `json:"hash"` // PHC string of argon2id, or a foreign format until the next login
 	Changed    time.Time `json:"changed"`
 	MustChange bool      `json:"must_change,omitempty"`
 }
@@ -54,6 +56,49 @@ type Key struct {
 	Added       time.Time  `json:"added"`
 	Expires     *time.Time `json:"expires,omitempty"`
 	AllowedIPs  []string   `json:"allowed_ips,omitempty"` // addresses or CIDR
+}
+
+// A Credential is an app password, an API token or a registered client: a
+// secret of 160 random bits behind an id, shown once.
+type Credential struct {
+	ID         string                `json:"id"`
+	Kind       policy.CredentialKind `json:"kind"` // app-password | token | client
+	Name       string                `json:"name"`
+	Hash       string                `json:"hash"` // SHA-256 of the secret, hex
+	Added      time.Time             `json:"added"`
+	Expires    *time.Time            `json:"expires,omitempty"`
+	AllowedIPs []string              `json:"allowed_ips,omitempty"` // addresses or CIDR
+	Doors      []policy.Door         `json:"doors,omitempty"`       // nil: all that its kind may use
+	Scope      policy.Scope          `json:"scope"`
+	Device     *Device               `json:"device,omitempty"` // of a client
+}
+
+// A Device is the face of a registered client.
+type Device struct {
+	Computer string `json:"computer"`
+	OS       string `json:"os,omitempty"`
+	Client   string `json:"client,omitempty"` // its type, such as "desktop"
+	Version  string `json:"version,omitempty"`
+	Syncs    []Sync `json:"syncs,omitempty"`
+}
+
+// A Sync is a folder that a client keeps in step. When it last did is Activity.
+type Sync struct {
+	ID      string    `json:"id"`
+	Local   string    `json:"local_path"`
+	Remote  path.Path `json:"remote_path"`
+	Created time.Time `json:"created"`
+}
+
+// TOTP is a second factor (RFC 6238: SHA-1, 6 digits, 30 seconds). It counts
+// once one code has confirmed it.
+type TOTP struct {
+	ID        string    `json:"id"`     // new at every enrolment
+	Sealed    []byte    `json:"sealed"` // the secret, sealed for the account's id
+	Added     time.Time `json:"added"`
+	Confirmed bool      `json:"confirmed"`
+	// Recovery are the SHA-256 hashes (hex) of the codes that are left.
+	Recovery []string `json:"recovery,omitempty"`
 }
 
 // A Group is the record of a group. Membership is with the account.
