@@ -5,14 +5,23 @@ import "net/netip"
 // Access is everything that holds for an account and where each of it comes
 // from, for those who ask what somebody may do and why.
 type Access struct {
-	Grants    []GrantOrigin `json:"grants"`
-	Protocols []DoorOrigin  `json:"protocols"`
-	Views     []DoorView    `json:"views"`
-	Limits    []LimitOrigin `json:"limits"`
-	Quota     QuotaOrigin   `json:"quota"`
-	PlainFTP  DecisionText  `json:"plain_ftp"`
-	Uploads   []DoorUploads `json:"uploads"`
-	Addresses AddressOrigin `json:"addresses"`
+	Grants []GrantOrigin `json:"grants"`
+	// Cut are the grants of which less holds than they say.
+	Cut          []CutGrant     `json:"cut"`
+	Folders      []FolderOrigin `json:"folders"`
+	Protocols    []DoorOrigin   `json:"protocols"`
+	Views        []DoorView     `json:"views"`
+	Limits       []LimitOrigin  `json:"limits"`
+	Quota        QuotaOrigin    `json:"quota"`
+	PlainFTP     DecisionText   `json:"plain_ftp"`
+	Uploads      []DoorUploads  `json:"uploads"`
+	Addresses    AddressOrigin  `json:"addresses"`
+	SecondFactor FactorOrigin   `json:"second_factor"`
+	PasswordAge  AgeOrigin      `json:"password_age"`
+	ShareLinks   DecisionText   `json:"share_links"`
+	Desktop      DecisionText   `json:"desktop_access"`
+	// Managers are the accounts without which a guest is not let in.
+	Managers []string `json:"managers"`
 }
 
 // DoorView is what the account sees through one door.
@@ -51,12 +60,22 @@ func (e Effective) Access() Access {
 	r := e.get()
 	plain := e.PlainFTP()
 	a := Access{
-		Grants:    e.Grants(),
-		Protocols: e.Protocols(),
-		Limits:    e.LimitOrigins(),
-		Quota:     e.HomeQuotaOrigin(),
-		PlainFTP:  DecisionText{plain.Allowed, plain.Rule, plain.Because},
-		Addresses: r.addresses(),
+		Grants:       e.Grants(),
+		Cut:          e.Cuts(),
+		Folders:      e.Folders(),
+		Protocols:    e.Protocols(),
+		Limits:       e.LimitOrigins(),
+		Quota:        e.HomeQuotaOrigin(),
+		PlainFTP:     DecisionText{plain.Allowed, plain.Rule, plain.Because},
+		Addresses:    r.addresses(),
+		SecondFactor: e.SecondFactor(),
+		PasswordAge:  e.PasswordAge(),
+		ShareLinks:   r.sharing(),
+		Desktop:      DecisionText{r.account.Desktop != Deny, RuleDesktop, "the account's desktop_access is " + string(orInherit(r.account.Desktop))},
+		Managers:     []string{},
+	}
+	for _, m := range r.managers {
+		a.Managers = append(a.Managers, m.name)
 	}
 	for _, d := range Doors() {
 		v := e.View(d)
@@ -65,6 +84,14 @@ func (e Effective) Access() Access {
 		a.Uploads = append(a.Uploads, DoorUploads{d, how, origin})
 	}
 	return a
+}
+
+// sharing says whether grants may give the right to share.
+func (r *resolved) sharing() DecisionText {
+	if r.unshared != "" {
+		return DecisionText{false, RuleShareLinks, r.unshared}
+	}
+	return DecisionText{true, RuleShareLinks, "the account's share_links is " + string(orInherit(r.account.ShareLinks))}
 }
 
 func (r *resolved) addresses() AddressOrigin {

@@ -30,16 +30,20 @@ var admission = []struct {
 	{RuleDoorSite, doorSite},
 	{RuleDoorAccount, doorAccount},
 	{RuleDoorCredential, doorCredential},
+	{RuleDesktop, desktop},
 	{RuleBan, ban},
 	{RuleLockout, lockout},
 	{RuleStatus, status},
 	{RuleExpiry, expiry},
+	{RuleManager, ruleManager},
 	{RuleAddress, address},
 	{RuleCredentialAddress, credentialAddress},
 	{RuleTransport, transport},
 	{RulePlainFTP, plainFTP},
 	{RuleCredential, credential},
 	{RuleCredentialExpiry, credentialExpiry},
+	{RuleSecondFactor, secondFactor},
+	{RuleEnrol, enrol},
 	{RuleMustChange, mustChange},
 	{RuleSessionsAccount, sessionsAccount},
 	{RuleSessionsAddress, sessionsAddress},
@@ -48,8 +52,8 @@ var admission = []struct {
 
 // Admit decides whether the attempt may come in. Rules are asked in the
 // order of the specification and the first that refuses is the answer. An
-// attempt that is let in only to change its password is allowed with rule
-// RuleMustChange (see ChangesPassword).
+// attempt that is let in for one thing only is allowed with the rule that says
+// so: RuleEnrol (see Enrols), RuleMustChange (see ChangesPassword), RuleLink.
 func (e Effective) Admit(a Attempt) Decision {
 	if a.Transport == Local {
 		return Decision{Allowed: true, Rule: RuleLocalSocket, Because: RuleLocalSocket.Text().Asks}
@@ -60,11 +64,22 @@ func (e Effective) Admit(a Attempt) Decision {
 			return Decision{Rule: step.rule, Because: got.because}
 		}
 	}
-	until := r.ends(&a)
-	if changesPassword(&a) {
-		return Decision{Allowed: true, Rule: RuleMustChange, Because: "only to change the password", Until: until}
+	d := r.admitted(&a)
+	d.Allowed, d.Until = true, r.ends(&a)
+	return d
+}
+
+// admitted says for what an attempt is let in that nothing refuses.
+func (r *resolved) admitted(a *Attempt) Decision {
+	switch {
+	case a.Credential.Kind == KindLink:
+		return Decision{Rule: RuleLink, Because: "only for the page that the link is for"}
+	case enrols(a):
+		return Decision{Rule: RuleEnrol, Because: "only to set up a second factor"}
+	case changesPassword(r, a):
+		return Decision{Rule: RuleMustChange, Because: "only to change the password"}
 	}
-	return Decision{Allowed: true, Rule: RuleAdmitted, Because: "no rule refuses", Until: until}
+	return Decision{Rule: RuleAdmitted, Because: "no rule refuses"}
 }
 
 // Stay judges an open session anew: as Admit, but for what stops new logins
@@ -94,11 +109,19 @@ func (d Decision) ChangesPassword() bool { return d.Allowed && d.Rule == RuleMus
 
 // ends returns the moment at which time alone will refuse what is now allowed.
 func (r *resolved) ends(a *Attempt) time.Time {
-	var first time.Time
-	for _, t := range []time.Time{r.expires(), a.Credential.Expires} {
-		if t.After(a.Time) && (first.IsZero() || t.Before(first)) {
-			first = t
-		}
+	first := sooner(time.Time{}, r.expires(), a.Time)
+	first = sooner(first, a.Credential.Expires, a.Time)
+	for _, t := range r.turns {
+		first = sooner(first, t, a.Time)
+	}
+	return first
+}
+
+// sooner returns the earlier of first, zero for none, and t, where t is still
+// to come.
+func sooner(first, t, now time.Time) time.Time {
+	if t.After(now) && (first.IsZero() || t.Before(first)) {
+		return t
 	}
 	return first
 }
@@ -111,7 +134,10 @@ func (r *resolved) expires() time.Time {
 }
 
 func doorSite(r *resolved, a *Attempt) answer {
-	if !slices.Contains(Doors(), a.Door) {
+	if a.Door == AccountPages {
+		return allow("the pages of /account/ are open on every site")
+	}
+	if !a.Door.known() {
 		return refuse("there is no such door")
 	}
 	return answerOf(len(r.site.Doors) == 0 || slices.Contains(r.site.Doors, a.Door),
@@ -119,16 +145,27 @@ func doorSite(r *resolved, a *Attempt) answer {
 }
 
 func doorAccount(r *resolved, a *Attempt) answer {
-	door := r.door(a.Door)
-	if door.Allowed {
-		return allow("the account may use the door")
+	if a.Door == AccountPages {
+		return allow("the pages of /account/ are open whatever the protocols say")
 	}
-	return refuse(fmt.Sprintf("%s is not among the protocols (%s)", a.Door, door.Origin))
+	door := r.door(a.Door)
+	return answer{door.Allowed, door.because}
 }
 
 func doorCredential(_ *resolved, a *Attempt) answer {
-	return answerOf(a.Credential.Doors == nil || slices.Contains(a.Credential.Doors, a.Door),
+	c := &a.Credential
+	if !c.Kind.Opens(a.Door) {
+		return refuse(fmt.Sprintf("no credential of the kind %q opens the door %s", c.Kind, a.Door))
+	}
+	return answerOf(c.Doors == nil || slices.Contains(c.Doors, a.Door),
 		"the credential is for this door", "the credential is not for this door")
+}
+
+func desktop(r *resolved, a *Attempt) answer {
+	if a.Credential.Kind != KindClient {
+		return allow("the credential is not a client's")
+	}
+	return answerOf(r.account.Desktop != Deny, "the account may use clients", "the account's desktop_access is deny")
 }
 
 func ban(_ *resolved, a *Attempt) answer {
@@ -142,9 +179,11 @@ func lockout(r *resolved, a *Attempt) answer {
 	case r.site.Lockout.Scope == LockoutAll:
 		return refuse("the account is locked, for every credential")
 	case a.Credential.Kind == KindPassword:
-		return refuse("the account is locked for passwords")
+		return refuse("the account is locked for passwords and codes")
+	case takesCode(a):
+		return refuse("the account is locked for codes, and this credential needs one")
 	}
-	return allow("the account is locked, but for passwords only")
+	return allow("the account is locked, but for passwords and codes only")
 }
 
 func status(r *resolved, _ *Attempt) answer {
@@ -219,37 +258,19 @@ func credential(_ *resolved, a *Attempt) answer {
 	return answerOf(a.Credential.Proved, "the credential was proved", "the credential was not proved")
 }
 
-func credentialExpiry(_ *resolved, a *Attempt) answer {
-	x := a.Credential.Expires
+func credentialExpiry(r *resolved, a *Attempt) answer {
+	from, x := a.Credential.Begins, a.Credential.Expires
 	switch {
+	case !from.IsZero() && a.Time.Before(from):
+		return refuse("the credential is good only from " + from.Format(time.RFC3339) + " on")
 	case x.IsZero():
 		return allow("the credential does not expire")
 	case a.Time.Before(x):
 		return allow("the credential has not expired")
-	case changesPassword(a):
+	case changesPassword(r, a):
 		return allow("the password has expired, and may be changed here")
 	}
 	return refuse("the credential expired at " + x.Format(time.RFC3339))
-}
-
-func mustChange(_ *resolved, a *Attempt) answer {
-	switch {
-	case !a.Credential.MustChange:
-		return allow("the password need not be changed")
-	case changesPassword(a):
-		return allow("the password must be changed, and may be changed here")
-	}
-	return refuse("the password must be changed first")
-}
-
-// changesPassword reports whether the attempt comes with what may change a
-// password, at a door where it can be changed, and must do so.
-func changesPassword(a *Attempt) bool {
-	if a.Door.IsFile() || a.Credential.Kind != KindPassword && a.Credential.Kind != KindCookie {
-		return false
-	}
-	expired := a.Credential.Kind == KindPassword && !a.Credential.Expires.IsZero() && !a.Time.Before(a.Credential.Expires)
-	return a.Credential.MustChange || expired
 }
 
 func sessionsAccount(r *resolved, a *Attempt) answer {

@@ -62,15 +62,32 @@ func BenchmarkResolve(b *testing.B) {
 	}
 }
 
+func BenchmarkDecideScoped(b *testing.B) {
+	team := p("/shared/team1")
+	e := ordinary(b).Scoped(policy.Scope{ReadOnly: true, Folder: &team})
+	target := file("/shared/team1/folder4/a/b/c.txt")
+	b.ReportAllocs()
+	for b.Loop() {
+		if !e.Decide(policy.OpRead, target).Allowed || e.Decide(policy.OpWrite, target).Allowed {
+			b.Fatal("decided otherwise")
+		}
+	}
+}
+
 // Deciding is asked for every entry of a listing and every piece of a file: it
 // must make no garbage.
 func TestDecidingDoesNotAllocate(t *testing.T) {
 	e := resolve(grant("/a", policy.Read))
+	cut := policy.ResolveAround(policy.DefaultSite(), nil, guest(grant("/a", policy.Full)), around(alice(grant("/a", policy.Read))))
 	target := file("/a/b/c")
 	if n := testing.AllocsPerRun(100, func() {
 		e.Decide(policy.OpRead, target)
 		e.Decide(policy.OpWrite, target)
 		e.DecideTree(policy.OpRead, target.Path)
+		e.Permissions(target)
+		e.TreePermissions(target.Path)
+		cut.Decide(policy.OpRead, target)
+		cut.Decide(policy.OpWrite, target)
 	}); n != 0 {
 		t.Errorf("Decide allocates %v times", n)
 	}

@@ -10,7 +10,7 @@ import (
 func (op Operation) needs() Permissions {
 	switch op {
 	case OpStat:
-		return Full
+		return speaks
 	case OpList:
 		return List
 	case OpRead:
@@ -54,69 +54,61 @@ func (op Operation) denied() Decision {
 // decision names the grant that decided. Rule RuleShell says that t is visible
 // only because it is a folder on the way to a granted path.
 func (e Effective) Decide(op Operation, t Target) Decision {
-	grants, needs := e.get().grants, op.needs()
+	r := e.get()
+	grants, needs := r.grants, op.needs()
 	for i := range grants {
 		if g := &grants[i]; g.gives&needs != 0 && g.covers(t) {
 			return Decision{Allowed: true, Rule: g.Rule, Because: g.because}
 		}
 	}
-	if op != OpStat || !t.Folder {
-		return op.denied()
-	}
-	for i := range grants {
-		if g := &grants[i]; g.gives != 0 && t.Path.Contains(g.Path) {
-			return Decision{Allowed: true, Rule: RuleShell, Because: g.shell}
+	if op == OpStat && t.Folder {
+		for i := range grants {
+			if g := &grants[i]; g.gives != 0 && t.Path.Contains(g.Path) {
+				return Decision{Allowed: true, Rule: RuleShell, Because: g.shell}
+			}
 		}
 	}
-	return op.denied()
+	return r.denied(question{op, t, false})
 }
 
 // DecideTree reports whether e permits op on p and on everything that is or
 // could be below it.
 func (e Effective) DecideTree(op Operation, p path.Path) Decision {
-	grants, needs := e.get().grants, op.needs()
+	r := e.get()
+	grants, needs := r.grants, op.needs()
 	for i := range grants {
 		if g := &grants[i]; g.gives&needs != 0 && g.coversTree(p) {
 			return Decision{Allowed: true, Rule: g.Rule, Because: g.because}
 		}
 	}
-	return op.denied()
+	return r.denied(question{op, Target{Path: p, Folder: true}, true})
 }
 
 // Permissions returns the rights that e gives on t.
 func (e Effective) Permissions(t Target) Permissions {
-	var p Permissions
-	grants := e.get().grants
-	for i := range grants {
-		if grants[i].covers(t) {
-			p |= grants[i].gives
-		}
-	}
-	return p
+	return e.sum(func(g *heldGrant) bool { return g.covers(t) })
 }
 
 // TreePermissions returns the rights that e gives on p and on all below it.
 func (e Effective) TreePermissions(p path.Path) Permissions {
-	var all Permissions
-	grants := e.get().grants
-	for i := range grants {
-		if grants[i].coversTree(p) {
-			all |= grants[i].gives
-		}
-	}
-	return all
+	return e.sum(func(g *heldGrant) bool { return g.coversTree(p) })
 }
 
 // reachable returns the rights that e gives on p or on anything below it.
 func (e Effective) reachable(p path.Path) Permissions {
-	var any Permissions
+	return e.sum(func(g *heldGrant) bool { return g.touchesTree(p) })
+}
+
+// sum adds up what those grants give.
+func (e Effective) sum(which func(*heldGrant) bool) Permissions {
+	var all Permissions
 	grants := e.get().grants
 	for i := range grants {
-		if grants[i].touchesTree(p) {
-			any |= grants[i].gives
+		if which(&grants[i]) {
+			all |= grants[i].gives
 		}
 	}
-	return any
+	return all & Full
 }
 
 // Leads returns the names in the folder p that are granted paths or lead to
@@ -139,7 +131,13 @@ func (e Effective) Leads(p path.Path) []string {
 
 // MayMakeLinks decides whether clients may make symbolic links.
 func (e Effective) MayMakeLinks() Decision {
-	if e.get().site.Symlinks == Allow {
+	r := e.get()
+	for s := r; s.whole != nil; s = s.whole {
+		if s.scope.ReadOnly {
+			return Decision{Rule: RuleReadOnly, Because: "the credential is read-only"}
+		}
+	}
+	if r.site.Symlinks == Allow {
 		return Decision{Allowed: true, Rule: RuleSymlinks, Because: "site symlinks is allow"}
 	}
 	return Decision{Rule: RuleSymlinks, Because: "site symlinks is deny"}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/policy/path"
 )
@@ -14,14 +15,25 @@ import (
 type Effective struct{ in *resolved }
 
 type resolved struct {
-	site    Site
-	account Account
-	groups  []Group // by name, each once
+	site     Site
+	account  Account
+	groups   []Group // by name, each once
+	defaults []Group // those of groups that have defaults: personal ones have none
 
 	siteIPs, accountIPs addressList
-	doors               []DoorOrigin
+	doors               []heldDoor
 	grants              []heldGrant
 	limits              Limits
+
+	// cuts are the grants that give less than they say.
+	cuts []cutGrant
+	// unshared says why nothing may be shared, "" where grants decide.
+	unshared string
+	managers []manager   // of a guest
+	turns    []time.Time // when somebody around expires
+	// whole is what holds without the credential's scope; nil where none narrows it.
+	whole *resolved
+	scope Scope
 }
 
 // Where a value comes from, beside "group NAME".
@@ -36,15 +48,10 @@ const (
 
 // Resolve puts site, groups and the account's own settings together. Where
 // groups disagree the more generous wins. The order of groups and of grants
-// never matters.
+// never matters. Nobody stands around the account: personal groups give nothing,
+// and a guest is not let in (see ResolveAround).
 func Resolve(site Site, groups []Group, own Account) Effective {
-	r := &resolved{site: site, account: own, groups: sortGroups(groups)}
-	r.siteIPs = newAddressList(site.AllowedIPs)
-	r.accountIPs = newAddressList(own.AllowedIPs)
-	r.doors = resolveDoors(own, r.groups)
-	r.grants = resolveGrants(own, r.groups)
-	r.limits = limitsOf(resolveLimits(site, r.groups, own))
-	return Effective{r}
+	return ResolveAround(site, groups, own, Around{})
 }
 
 // System returns what holds for the gateway's own work: every right on the
@@ -54,7 +61,6 @@ func System(site Site) Effective {
 	return Effective{&resolved{
 		site:   site,
 		grants: []heldGrant{hold(RuleRole, OriginSystem, all)},
-		doors:  []DoorOrigin{},
 	}}
 }
 
@@ -69,7 +75,7 @@ func (e Effective) Groups() []Group { return slices.Clone(e.get().groups) }
 
 func (e Effective) get() *resolved {
 	if e.in == nil {
-		return &resolved{doors: []DoorOrigin{}}
+		return &resolved{}
 	}
 	return e.in
 }

@@ -14,15 +14,24 @@ type GrantOrigin struct {
 	Grant
 	Origin string `json:"origin"`
 	Rule   Rule   `json:"rule"` // role | home | grant
+	// CutTo says, of what is left of a grant that gives less than it says, why.
+	CutTo string `json:"cut_to,omitempty"`
 }
 
 // heldGrant has what a decision needs worked out before it is asked for.
 type heldGrant struct {
+	gives Permissions // first, next to the path: both are read for every grant
 	GrantOrigin
-	gives   Permissions
 	because string
 	shell   string // because, of a folder on the way
+	// shows is the folder that appears by the grant's name: its path, whatever
+	// was cut off it since.
+	shows path.Path
+	group string // id of the group, "" where none gives it
+	lent  bool   // by a personal group
 }
+
+func (h heldGrant) isLent() bool { return h.lent }
 
 // Grants returns every grant that holds, with its origin: the role's, the
 // home's, the account's own, then the groups'.
@@ -50,7 +59,9 @@ func resolveGrants(own Account, groups []Group) []heldGrant {
 	}
 	for _, group := range groups {
 		for _, g := range sortGrants(group.Grants) {
-			held = append(held, hold(RuleGrant, groupOrigin(group), g))
+			h := hold(RuleGrant, groupOrigin(group), g)
+			h.group, h.lent = group.ID, group.Personal()
+			held = append(held, h)
 		}
 	}
 	return held
@@ -82,7 +93,7 @@ func compareBool(a, b bool) int {
 }
 
 func hold(rule Rule, origin string, g Grant) heldGrant {
-	h := heldGrant{GrantOrigin: GrantOrigin{Grant: g, Origin: origin, Rule: rule}, gives: g.Permissions.expand() & Full}
+	h := heldGrant{GrantOrigin: GrantOrigin{Grant: g, Origin: origin, Rule: rule}, gives: g.Permissions.held(), shows: g.Path}
 	h.because = h.describe()
 	h.shell = "leads to what is given: " + h.because
 	return h

@@ -163,3 +163,20 @@ func FuzzGrantJSON(f *testing.F) {
 		}
 	})
 }
+
+// Whatever list of addresses is taken means the same when it is read again.
+func FuzzPrefixes(f *testing.F) {
+	for _, s := range []string{"192.0.2.1", "::ffff:192.0.2.0/120", "2001:db8::/32", "fe80::1%eth0", "0.0.0.0/0", " 10.0.0.1/33"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		list, err := policy.ParsePrefixes([]string{s})
+		if err != nil {
+			return
+		}
+		again, err := policy.ParsePrefixes([]string{list[0].String()})
+		if err != nil || again[0] != list[0] || list[0] != list[0].Masked() || list[0].Addr().Is4In6() {
+			t.Errorf("%q is %s, then %v, %v", s, list[0], again, err)
+		}
+	})
+}

@@ -13,7 +13,7 @@ func (e Effective) Limits() Limits { return e.get().limits }
 // LimitOrigins returns the limits that hold, each with where it is set.
 func (e Effective) LimitOrigins() []LimitOrigin {
 	r := e.get()
-	return resolveLimits(r.site, r.groups, r.account)
+	return resolveLimits(r.site, r.defaults, r.account)
 }
 
 // limitFields names the fields of Limits, in their order.
@@ -104,7 +104,7 @@ func (r *resolved) quotaFigure(of func(Quota) *int64) (*int64, string) {
 	}
 	var best *int64
 	origin := OriginDefault
-	for _, g := range r.groups {
+	for _, g := range r.defaults {
 		v := of(g.Quota)
 		if v == nil {
 			continue

@@ -89,6 +89,18 @@ func (p Permissions) expand() Permissions {
 	return p
 }
 
+// speaks is the bit of a grant that gives any right at all, also where a
+// credential's scope has taken all of them: what it speaks of exists.
+const speaks Permissions = 1 << 7
+
+// held is what a grant of p gives.
+func (p Permissions) held() Permissions {
+	if p &= Full; p == 0 {
+		return 0
+	}
+	return p.expand() | speaks
+}
+
 // MarshalJSON writes the names of the rights.
 func (p Permissions) MarshalJSON() ([]byte, error) {
 	if p&^Full != 0 {

@@ -50,6 +50,7 @@ type Credential struct {
 	Kind       CredentialKind
 	Doors      []Door // nil: any
 	AllowedIPs []netip.Prefix
+	Begins     time.Time // of a certificate; zero: always good until Expires
 	Expires    time.Time // zero: never
 	// MustChange says that the account's password must be changed first, whatever
 	// credential this is.

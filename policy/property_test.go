@@ -210,7 +210,7 @@ func drawAttempt(t *rapid.T) policy.Attempt {
 	}
 	count := rapid.IntRange(0, 3)
 	return policy.Attempt{
-		Door: rapid.SampledFrom(append(policy.Doors(), "other")).Draw(t, "door"),
+		Door: rapid.SampledFrom(append(policy.Doors(), policy.AccountPages, "other")).Draw(t, "door"),
 		Address: rapid.SampledFrom([]netip.Addr{
 			{}, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"),
 		}).Draw(t, "address"),
@@ -221,9 +221,9 @@ func drawAttempt(t *rapid.T) policy.Attempt {
 		Banned: rapid.Bool().Draw(t, "banned"), Locked: rapid.Bool().Draw(t, "locked"),
 		Sessions: policy.Sessions{Account: count.Draw(t, "account"), Address: count.Draw(t, "address"), All: count.Draw(t, "all")},
 		Credential: policy.Credential{
-			Kind: rapid.SampledFrom([]policy.CredentialKind{
-				policy.KindPassword, policy.KindKey, policy.KindToken, policy.KindCookie,
-			}).Draw(t, "kind"),
+			Kind:    rapid.SampledFrom(kinds).Draw(t, "kind"),
+			Code:    rapid.SampledFrom([]policy.CodeState{policy.CodeNone, policy.CodeNone, policy.CodeNeeded, policy.CodeProved, policy.CodeEnrol}).Draw(t, "code"),
+			Begins:  moment("credential begins"),
 			Doors:   drawDoors(t, "credential doors"),
 			Expires: moment("credential expires"), MustChange: rapid.Bool().Draw(t, "must change"),
 			Proved: rapid.Bool().Draw(t, "proved"),
@@ -237,6 +237,7 @@ func TestChainAgreesWithAdmit(t *testing.T) {
 		site, own, a := policy.DefaultSite(), drawAccount(t), drawAttempt(t)
 		own.Protocols = drawDoors(t, "protocols")
 		own.Status.Disabled = rapid.Bool().Draw(t, "disabled")
+		own.SecondFactor.WithKey = rapid.Bool().Draw(t, "with key")
 		site.Limits.Sessions = rapid.IntRange(0, 2).Draw(t, "sessions")
 		e := policy.Resolve(site, drawGroups(t), own)
 		got := e.Admit(a)

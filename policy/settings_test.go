@@ -104,7 +104,6 @@ func TestEveryLimitIsResolved(t *testing.T) {
 }
 
 func TestHomeQuota(t *testing.T) {
-	figure := func(v int64) *int64 { return &v }
 	tests := map[string]struct {
 		own    *int64
 		groups []*int64
@@ -253,6 +252,7 @@ func TestProblemsNameTheField(t *testing.T) {
 		"audit.on_failure":      func(s *policy.Site) { s.Audit.OnFailure = "shrug" },
 		"audit.keep_days":       func(s *policy.Site) { s.Audit.KeepDays = -1 },
 		"max_sessions":          func(s *policy.Site) { s.MaxSessions = -1 },
+		"ssh_user_cas":          func(s *policy.Site) { s.SSHUserCAs = []string{"ssh-ed25519 AAAA\nssh-rsa AAAA"} },
 	}
 	for field, change := range site {
 		s := policy.DefaultSite()
@@ -270,6 +270,13 @@ func TestProblemsNameTheField(t *testing.T) {
 		"plain_ftp": func(a *policy.Account) { a.PlainFTP = "maybe" },
 		"uploads":   func(a *policy.Account) { a.Uploads = "never" },
 		"grants":    func(a *policy.Account) { a.Grants = []policy.Grant{{Path: p("/a")}} },
+
+		"share_links":            func(a *policy.Account) { a.ShareLinks = "x" },
+		"desktop_access":         func(a *policy.Account) { a.Desktop = "x" },
+		"second_factor.required": func(a *policy.Account) { a.SecondFactor.Required = "x" },
+		"second_factor.with_key": func(a *policy.Account) { a.Shared, a.SecondFactor.WithKey = true, true },
+		"password_max_age_days":  func(a *policy.Account) { a.Shared, a.PasswordAge = true, days(1) },
+		"manage":                 func(a *policy.Account) { a.Role, a.Manage.Guests = policy.RoleGuest, true },
 	}
 	for field, change := range account {
 		a := bob()
@@ -277,6 +284,51 @@ func TestProblemsNameTheField(t *testing.T) {
 		if p := a.Problems(); len(p) != 1 || p[0].Field != field {
 			t.Errorf("account %s: %v", field, p)
 		}
+	}
+	for _, n := range []int{-1, 36501} {
+		a := bob()
+		a.PasswordAge = days(n)
+		if p := a.Problems(); len(p) != 1 || p[0].Field != "password_max_age_days" {
+			t.Errorf("a password that lasts %d days: %v", n, p)
+		}
+	}
+	never := bob()
+	never.Shared, never.PasswordAge = true, days(0)
+	if p := never.Problems(); len(p) != 0 {
+		t.Errorf("a shared account whose password is never due: %v", p)
+	}
+}
+
+func days(n int) *int { return &n }
+
+func TestProblemsOfGroups(t *testing.T) {
+	some, top := p("/groups/a"), path.Root
+	tests := map[string]struct {
+		change func(*policy.Group)
+		user   bool // a user group may have it
+	}{
+		"protocols":    {func(g *policy.Group) { g.Protocols = []policy.Door{} }, true},
+		"limits":       {func(g *policy.Group) { g.Limits.Sessions = 1 }, true},
+		"quota":        {func(g *policy.Group) { g.Quota.Bytes = new(int64) }, true},
+		"folder":       {func(g *policy.Group) { g.Folder = &some }, true},
+		"folder_quota": {func(g *policy.Group) { g.FolderQuota.Files = new(int64) }, false},
+		"grants":       {func(g *policy.Group) { g.Grants = []policy.Grant{{Path: some}} }, false},
+	}
+	for field, tt := range tests {
+		g := group("staff")
+		tt.change(&g)
+		if p := g.Problems(); (len(p) == 0) != tt.user || !tt.user && p[0].Field != field {
+			t.Errorf("a user group with %s: %v", field, p)
+		}
+		g.Owner = "id-alice"
+		if p := g.Problems(); len(p) != 1 || p[0].Field != field {
+			t.Errorf("a personal group with %s: %v", field, p)
+		}
+	}
+	g := group("staff")
+	g.Folder = &top
+	if p := g.Problems(); len(p) != 1 || p[0].Field != "folder" {
+		t.Errorf("a group that has the whole tree: %v", p)
 	}
 }
 

@@ -124,6 +124,8 @@ type Site struct {
 	Audit        Audit        `json:"audit"`
 	Limits       Limits       `json:"limits"`
 	MaxSessions  int          `json:"max_sessions"` // over all accounts, 0 is unlimited
+	// SSHUserCAs are the public keys (authorized_keys form) that certify users.
+	SSHUserCAs []string `json:"ssh_user_cas"`
 }
 
 // Lockout stops new password logins after consecutive failures.

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 	"unicode"
 
@@ -52,11 +53,28 @@ func (s Site) Problems() []Problem {
 	p.failures("lockout", s.Lockout.Failures, s.Lockout.Period)
 	p.failures("ban", s.Ban.Failures, s.Ban.Period)
 	p.notNegative("password.min_length", s.Password.MinLength)
-	p.notNegative("password.max_age_days", s.Password.MaxAgeDays)
+	p.days("password.max_age_days", s.Password.MaxAgeDays)
 	p.notNegative("disable_inactive_after_days", s.Inactive)
 	p.notNegative("audit.keep_days", s.Audit.KeepDays)
 	p.notNegative("max_sessions", s.MaxSessions)
+	for _, ca := range s.SSHUserCAs {
+		if strings.TrimSpace(ca) == "" || strings.ContainsAny(ca, "\r\n") {
+			p.add("ssh_user_cas", "holds what is no public key in one line")
+		}
+	}
 	return p
+}
+
+// days refuses what is no age of a password.
+func (p *problems) days(field string, n int) {
+	p.notNegative(field, n)
+	if n > maxPasswordAge {
+		p.add(field, "%d days are more than %d: for never, set 0", n, maxPasswordAge)
+	}
+}
+
+func (p *problems) choice(field string, c Choice) {
+	p.word(field, string(c), "", string(Inherit), string(Allow), string(Deny))
 }
 
 func (p *problems) failures(key string, n int, period string) {
@@ -142,10 +160,31 @@ func (a Account) Problems() []Problem {
 	}
 	p.doors("protocols", a.Protocols)
 	p.prefixes("allowed_ips", a.AllowedIPs)
-	p.word("plain_ftp", string(a.PlainFTP), "", string(Inherit), string(Allow), string(Deny))
+	p.choice("plain_ftp", a.PlainFTP)
+	p.choice("share_links", a.ShareLinks)
+	p.choice("desktop_access", a.Desktop)
 	p.word("uploads", string(a.Uploads), "", string(InPlace), string(Atomic))
 	p.grants("grants", a.Grants)
+	p.credentials(a)
 	return p
+}
+
+// credentials are the rules of an account's password, second factor and rights
+// over others that do not go together.
+func (p *problems) credentials(a Account) {
+	if age := a.PasswordAge; age != nil {
+		p.days("password_max_age_days", *age)
+		if *age > 0 && a.Shared {
+			p.add("password_max_age_days", "a shared account changes no password of its own")
+		}
+	}
+	p.choice("second_factor.required", a.SecondFactor.Required)
+	if a.SecondFactor.WithKey && (a.Shared || a.SecondFactor.Required == Deny) {
+		p.add("second_factor.with_key", "an account that is exempt from the second factor asks for none with a key")
+	}
+	if a.Manage != (Manage{}) && (a.Role == RoleAuditor || a.Role == RoleGuest) {
+		p.add("manage", "a %s manages nobody", a.Role)
+	}
 }
 
 // Problems returns everything of a group that policy could not use.
@@ -153,5 +192,28 @@ func (g Group) Problems() []Problem {
 	var p problems
 	p.doors("protocols", g.Protocols)
 	p.grants("grants", g.Grants)
+	if g.Folder != nil && g.Folder.IsRoot() {
+		p.add("folder", "must not be the top of the tree")
+	}
+	if g.Folder == nil && g.FolderQuota != (Quota{}) {
+		p.add("folder_quota", "there is no folder")
+	}
+	if g.Personal() {
+		p.personal(g)
+	}
 	return p
+}
+
+// personal refuses what only an administrator's group has.
+func (p *problems) personal(g Group) {
+	switch {
+	case g.Protocols != nil:
+		p.add("protocols", "a personal group has no defaults")
+	case g.Limits != (Limits{}):
+		p.add("limits", "a personal group has no defaults")
+	case g.Quota != (Quota{}):
+		p.add("quota", "a personal group has no defaults")
+	case g.Folder != nil:
+		p.add("folder", "a personal group has no folder of its own")
+	}
 }

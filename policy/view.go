@@ -27,13 +27,17 @@ type Entry struct {
 // View returns what the account sees through door. Web and API show the whole
 // tree, and nothing under another name.
 //
-// A group's grant without a name appears by its folder's own name, unless the
-// root shows the folder anyway.
+// A group's grant without a name appears by its folder's own name, and so does a
+// group's folder in which the account has any right, unless the root shows it
+// anyway. A credential's scope changes nothing of it.
 func (e Effective) View(door Door) View {
 	if door == Web || door == API {
 		return View{}
 	}
 	r := e.get()
+	for r.whole != nil {
+		r = r.whole
+	}
 	v := View{Root: r.root(door)}
 	for _, entry := range r.candidates(v.Root) {
 		v.add(entry)
@@ -60,13 +64,18 @@ func (r *resolved) candidates(root path.Path) []Entry {
 	var list []Entry
 	for _, g := range r.grants {
 		name := g.At
-		if name == "" && g.Rule == RuleGrant && g.Origin != OriginAccount && !root.Contains(g.Path) {
-			name = g.Path.Base()
+		if name == "" && g.group != "" && !root.Contains(g.shows) {
+			name = g.shows.Base()
 		}
-		if name == "" || g.gives == 0 || path.ValidName(name) != nil {
-			continue
+		if g.gives != 0 && path.ValidName(name) == nil {
+			list = append(list, Entry{Name: name, Path: g.shows, Origin: g.Origin})
 		}
-		list = append(list, Entry{Name: name, Path: g.Path, Origin: g.Origin})
+	}
+	for _, f := range r.folders() {
+		shown := func(e Entry) bool { return e.Path == f.Path }
+		if f.reaches && !root.Contains(f.Path) && !f.Path.IsRoot() && !slices.ContainsFunc(list, shown) {
+			list = append(list, Entry{Name: f.Path.Base(), Path: f.Path, Origin: f.Origin})
+		}
 	}
 	return list
 }

@@ -1,0 +1,110 @@
+package policy
+
+import "reflect"
+
+// MayReadGroup decides on reading a group with its members.
+func (a Actor) MayReadGroup(g Group) Verdict {
+	if v := a.MayAudit(); v.Allowed || v.Rule == RuleFolder {
+		return v
+	}
+	return a.leads(g)
+}
+
+// MayCreateGroup decides on making a group: administrators make any, others
+// personal ones of their own with manage_personal_groups.
+func (a Actor) MayCreateGroup(g Group) Verdict {
+	if v := a.barred(); !v.Allowed || a.admin() {
+		return a.whole(v)
+	}
+	return a.owns(g, nil)
+}
+
+// MayChangeGroup decides on changing a group, but for its members.
+func (a Actor) MayChangeGroup(before, after Group) Verdict {
+	if v := a.barred(); !v.Allowed || a.admin() {
+		return a.whole(v)
+	}
+	if before.Owner != after.Owner {
+		return mayNot(RulePersonalGroup, "owner", "a group keeps its owner")
+	}
+	if v := a.leads(before); !v.Allowed {
+		return v
+	}
+	return a.owns(after, before.Grants)
+}
+
+// MayDeleteGroup decides on removing a group: administrators may, and its owner.
+func (a Actor) MayDeleteGroup(g Group) Verdict {
+	if v := a.barred(); !v.Allowed || a.admin() {
+		return a.whole(v)
+	}
+	return a.mine(g)
+}
+
+// MayAddMember decides on putting an account into a group: administrators may,
+// the group's managers and its owner. Nobody who manages a group adds itself,
+// nor an account whose password it could set, to get what the group has and it
+// has not.
+func (a Actor) MayAddMember(g Group, target Account) Verdict {
+	v := a.MayRemoveMember(g, target)
+	if !v.Allowed || a.admin() || g.Personal() {
+		return v
+	}
+	if target.ID != a.account().ID && !a.manages(target).Allowed {
+		return v
+	}
+	if got := a.givesEach("", nil, g.Grants); !got.Allowed {
+		return mayNot(RuleOwnGroup, "", "the caller would get at what the group %s gives, and does not have it itself", g.Name)
+	}
+	return v
+}
+
+// MayRemoveMember decides on taking an account out of a group.
+func (a Actor) MayRemoveMember(g Group, _ Account) Verdict {
+	if v := a.barred(); !v.Allowed || a.admin() {
+		return a.whole(v)
+	}
+	return a.leads(g)
+}
+
+// leads decides whether the actor is the owner or a manager of the group.
+func (a Actor) leads(g Group) Verdict {
+	for _, head := range a.Heads {
+		if head.ID == g.ID {
+			return may(RuleGroupManager, "the caller manages the group "+g.Name)
+		}
+	}
+	if g.Personal() {
+		return a.mine(g)
+	}
+	return mayNot(RuleGroupManager, "", "the caller does not manage the group %s", g.Name)
+}
+
+func (a Actor) mine(g Group) Verdict {
+	if g.Personal() && g.Owner == a.account().ID {
+		return may(RulePersonalGroup, "the group "+g.Name+" is the caller's own")
+	}
+	return mayNot(RulePersonalGroup, "", "the group %s is not the caller's own", g.Name)
+}
+
+// owns decides on what a personal group may be: the actor's own, without
+// defaults and folder, with grants of what the actor has itself.
+func (a Actor) owns(g Group, before []Grant) Verdict {
+	if !g.Personal() {
+		return mayNot(RuleAdministrator, "kind", "user groups are made and changed by administrators")
+	}
+	if v := a.mine(g); !v.Allowed {
+		return at(v, "owner")
+	}
+	if own := a.account(); own.Role != RoleUser || !own.Manage.PersonalGroups {
+		return mayNot(RulePersonalGroup, "", "the caller does not have manage_personal_groups")
+	}
+	plain := Group{ID: g.ID, Name: g.Name, Owner: g.Owner, Grants: g.Grants}
+	if !reflect.DeepEqual(g, plain) {
+		return mayNot(RulePersonalGroup, "", "a personal group has no defaults and no folder")
+	}
+	if v := a.givesEach("grants", before, g.Grants); !v.Allowed {
+		return v
+	}
+	return may(RulePersonalGroup, "the group is the caller's own, and gives only what the caller has")
+}

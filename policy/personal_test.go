@@ -1,0 +1,161 @@
+package policy_test
+
+import (
+	"testing"
+
+	"gatehouse/policy"
+)
+
+// pia is somebody with personal groups.
+func pia(change ...func(*policy.Account)) policy.Actor {
+	own := named("pia", grant("/team", policy.ReadOnly))
+	own.Manage.PersonalGroups = true
+	for _, do := range change {
+		do(&own)
+	}
+	return policy.Actor{Effective: policy.Resolve(policy.DefaultSite(), nil, own)}
+}
+
+func personal(owner string, grants ...policy.Grant) policy.Group {
+	g := group("friends", grants...)
+	g.Owner = "id-" + owner
+	return g
+}
+
+func TestPersonalGroupsOfOnesOwn(t *testing.T) {
+	some := p("/team/x")
+	role := func(r policy.Role) func(*policy.Account) { return func(a *policy.Account) { a.Role = r } }
+	with := func(do func(*policy.Group)) policy.Group {
+		g := personal("pia")
+		do(&g)
+		return g
+	}
+	tests := map[string]struct {
+		who   policy.Actor
+		g     policy.Group
+		may   bool
+		rule  policy.Rule
+		field string
+	}{
+		"an administrator":       {actor(policy.RoleAdmin), group("staff", grant("/", policy.Full)), true, policy.RuleAdministrator, ""},
+		"an auditor":             {actor(policy.RoleAuditor), personal("root"), false, policy.RuleAuditor, ""},
+		"a guest":                {pia(role(policy.RoleGuest)), personal("pia"), false, policy.RuleGuest, ""},
+		"its own":                {pia(), personal("pia"), true, policy.RulePersonalGroup, ""},
+		"with what it has":       {pia(), personal("pia", grant("/home/pia/x", policy.Full), flat("/team", policy.Read)), true, policy.RulePersonalGroup, ""},
+		"with what it has not":   {pia(), personal("pia", grant("/team", policy.Write)), false, policy.RuleGives, "grants"},
+		"without the right":      {pia(func(a *policy.Account) { a.Manage.PersonalGroups = false }), personal("pia"), false, policy.RulePersonalGroup, ""},
+		"for somebody else":      {pia(), personal("max"), false, policy.RulePersonalGroup, "owner"},
+		"a user group":           {pia(), group("staff"), false, policy.RuleAdministrator, "kind"},
+		"with protocols":         {pia(), with(func(g *policy.Group) { g.Protocols = policy.Doors() }), false, policy.RulePersonalGroup, ""},
+		"with limits":            {pia(), with(func(g *policy.Group) { g.Limits.Sessions = -1 }), false, policy.RulePersonalGroup, ""},
+		"with quotas":            {pia(), with(func(g *policy.Group) { g.Quota.Files = new(int64) }), false, policy.RulePersonalGroup, ""},
+		"with a folder":          {pia(), with(func(g *policy.Group) { g.Folder = &some }), false, policy.RulePersonalGroup, ""},
+		"a delegate, user group": {dora(), group("staff"), false, policy.RuleAdministrator, "kind"},
+	}
+	for name, tt := range tests {
+		check(t, name, tt.who.MayCreateGroup(tt.g), tt.may, tt.rule, tt.field)
+	}
+}
+
+func TestChangingGroups(t *testing.T) {
+	mine, staff := personal("pia", grant("/home/pia/x", policy.Full)), group("staff", grant("/team", policy.Full))
+	wider, stolen := mine, mine
+	wider.Grants = append(wider.Grants[:1:1], grant("/secret", policy.Read))
+	stolen.Owner = "id-max"
+	head := pia()
+	head.Heads = []policy.Group{staff}
+	ofMax := personal("max")
+	tests := map[string]struct {
+		who           policy.Actor
+		before, after policy.Group
+		may           bool
+		rule          policy.Rule
+	}{
+		"its own":               {pia(), mine, mine, true, policy.RulePersonalGroup},
+		"wider":                 {pia(), mine, wider, false, policy.RuleGives},
+		"what stood there":      {pia(), wider, wider, true, policy.RulePersonalGroup},
+		"given away":            {pia(), mine, stolen, false, policy.RulePersonalGroup},
+		"taken":                 {pia(), stolen, mine, false, policy.RulePersonalGroup},
+		"somebody's":            {pia(), ofMax, ofMax, false, policy.RulePersonalGroup},
+		"the one it manages":    {head, staff, staff, false, policy.RuleAdministrator},
+		"one that it does not":  {pia(), staff, staff, false, policy.RuleGroupManager},
+		"by an administrator":   {actor(policy.RoleAdmin), staff, staff, true, policy.RuleAdministrator},
+		"to a user group":       {pia(), mine, staff, false, policy.RulePersonalGroup},
+		"by an auditor's token": {actor(policy.RoleAuditor), mine, mine, false, policy.RuleAuditor},
+	}
+	for name, tt := range tests {
+		if got := tt.who.MayChangeGroup(tt.before, tt.after); got.Allowed != tt.may || got.Rule != tt.rule {
+			t.Errorf("%s: %+v, want %v by %s", name, got, tt.may, tt.rule)
+		}
+	}
+	for name, tt := range map[string]struct {
+		who policy.Actor
+		g   policy.Group
+		may bool
+	}{
+		"its own": {pia(), mine, true}, "somebody's": {pia(), ofMax, false}, "the one it manages": {head, staff, false},
+		"by an administrator": {actor(policy.RoleAdmin), staff, true},
+	} {
+		if got := tt.who.MayDeleteGroup(tt.g); got.Allowed != tt.may {
+			t.Errorf("delete %s: %+v, want %v", name, got, tt.may)
+		}
+		if got := tt.who.MayReadGroup(tt.g); got.Allowed != (tt.may || name == "the one it manages") {
+			t.Errorf("read %s: %+v", name, got)
+		}
+	}
+}
+
+// Managing a group is no way to get at what it gives: not by joining it, and not
+// by letting an account in whose password one can set.
+func TestMembersOfGroups(t *testing.T) {
+	staff, desk := group("staff", grant("/team", policy.Full)), group("desk", grant("/desk", policy.Full))
+	eve, max := named("eve"), managed()
+	head := pia()
+	head.Heads = []policy.Group{staff}
+	tests := map[string]struct {
+		who    policy.Actor
+		g      policy.Group
+		target policy.Account
+		add    bool
+		rule   policy.Rule
+		remove bool
+	}{
+		"an administrator":                {actor(policy.RoleAdmin), staff, eve, true, policy.RuleAdministrator, true},
+		"an administrator, itself":        {actor(policy.RoleAdmin), staff, named("root"), true, policy.RuleAdministrator, true},
+		"an auditor":                      {actor(policy.RoleAuditor), staff, eve, false, policy.RuleAuditor, false},
+		"a manager":                       {head, staff, eve, true, policy.RuleGroupManager, true},
+		"a manager, itself":               {head, staff, head.Effective.Account(), false, policy.RuleOwnGroup, true},
+		"not a manager":                   {pia(), staff, eve, false, policy.RuleGroupManager, false},
+		"a delegate, one it manages":      {dora(), desk, max, false, policy.RuleOwnGroup, true},
+		"a delegate, one it does not":     {dora(), desk, eve, true, policy.RuleGroupManager, true},
+		"a delegate, of a group it is in": {dora(), group("help", grant("/help", policy.Full)), max, false, policy.RuleGroupManager, false},
+		"the owner":                       {pia(), personal("pia", grant("/secret", policy.Full)), eve, true, policy.RulePersonalGroup, true},
+		"the owner, itself":               {pia(), personal("pia"), pia().Effective.Account(), true, policy.RulePersonalGroup, true},
+		"of a group of somebody":          {pia(), personal("max"), eve, false, policy.RulePersonalGroup, false},
+		"a guest that owns":               {pia(func(a *policy.Account) { a.Role = policy.RoleGuest }), personal("pia"), eve, false, policy.RuleGuest, false},
+	}
+	for name, tt := range tests {
+		if got := tt.who.MayAddMember(tt.g, tt.target); got.Allowed != tt.add || got.Rule != tt.rule {
+			t.Errorf("%s adds: %+v, want %v by %s", name, got, tt.add, tt.rule)
+		}
+		if got := tt.who.MayRemoveMember(tt.g, tt.target); got.Allowed != tt.remove {
+			t.Errorf("%s removes: %+v, want %v", name, got, tt.remove)
+		}
+	}
+	rich := dora(func(a *policy.Account) { a.Grants = append(a.Grants, grant("/desk", policy.Full)) })
+	if got := rich.MayAddMember(desk, max); !got.Allowed {
+		t.Errorf("a delegate that has it itself: %+v", got)
+	}
+}
+
+// What was lent to a delegate by a personal group is not its own to give.
+func TestADelegateGivesNothingLent(t *testing.T) {
+	lent := personal("alice", grant("/home/alice", policy.Full))
+	own := dora().Effective.Account()
+	around := policy.Around{Owners: map[string]policy.Effective{"id-alice": alice()}}
+	who := policy.Actor{Effective: policy.ResolveAround(policy.DefaultSite(), []policy.Group{lent}, own, around)}
+	after := managed(func(a *policy.Account) { a.Grants = []policy.Grant{grant("/home/alice/x", policy.Read)} })
+	if got := who.MayCreate(resolved(after)); got.Allowed || got.Field != "grants" {
+		t.Errorf("got %+v", got)
+	}
+}
