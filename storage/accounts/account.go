@@ -1,16 +1,13 @@
 package accounts
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"time"
 
 	"gatehouse/policy"
-	"gatehouse/policy/path"
 	"gatehouse/storage/state"
 )
 
@@ -24,8 +21,11 @@ func (a *Account) scheme() string {
 		return ""
 	}
 	parts := strings.Split(a.Password.Hash, "$")
-	if len(parts) < 4 {
+	switch {
+	case len(parts) < 4:
 		return "other"
+	case strings.HasPrefix(parts[1], "2"): // bcrypt writes salt and hash in one
+		return strings.Join(parts[1:3], "$")
 	}
 	return strings.Join(parts[1:len(parts)-2], "$")
 }
@@ -87,6 +87,9 @@ func (s *Store) Prepare(_ context.Context, a Account) (Account, error) {
 	if a.ID == "" {
 		a.ID = newID()
 	}
+	if s.index.idTaken(a.ID) {
+		return Account{}, &InvalidError{Field: "id", Why: "is or was another account's"}
+	}
 	if a.Created.IsZero() {
 		a.Created = time.Now().UTC().Truncate(time.Millisecond)
 	}
@@ -97,8 +100,8 @@ func (s *Store) Prepare(_ context.Context, a Account) (Account, error) {
 		a.Role = policy.RoleUser
 	}
 	if a.Home.IsRoot() {
-		if a.Home, err = path.MustParse("/home").Join(folded); err != nil {
-			return Account{}, &InvalidError{Field: "username", Why: "cannot be the name of a home"}
+		if a.Home, err = homeOf(folded); err != nil {
+			return Account{}, err
 		}
 	}
 	if err := s.validate(&a, nil); err != nil {
@@ -118,33 +121,6 @@ func (s *Store) Create(ctx context.Context, a Account) (Account, error) {
 		return s.insert(ctx, &made)
 	})
 	return made, err
-}
-
-func (s *Store) insert(ctx context.Context, a *Account) error {
-	folded, err := Canonical(a.Name)
-	if err != nil {
-		return err
-	}
-	record, err := put(accountPrefix+a.ID, a)
-	if err != nil {
-		return err
-	}
-	name, err := put(namePrefix+folded, a.ID)
-	if err != nil {
-		return err
-	}
-	b := state.Batch{
-		Checks:  []state.Check{{Name: accountPrefix + a.ID}, {Name: namePrefix + folded}},
-		Puts:    []state.Put{record, name},
-		Deletes: []string{makingPrefix + folded},
-	}
-	b.Checks = append(b.Checks, s.groupChecks(a.Groups, nil)...)
-	a.Revision, err = s.apply(ctx, b)
-	var conflict *state.ConflictError
-	if errors.As(err, &conflict) && conflict.Name == namePrefix+folded {
-		return ErrExists
-	}
-	return again(err)
 }
 
 // never is a revision that no record has: what is checked for it conflicts, and
@@ -169,25 +145,14 @@ func (s *Store) groupChecks(now, before []string) []state.Check {
 // It refuses with ErrLastAdmin to leave no admin able to log in, unless the
 // change is forced (the local socket). A change of nothing writes nothing.
 func (s *Store) Update(ctx context.Context, name string, revision uint64, change func(*Account) error, o Option) (Account, error) {
-	var next Account
-	err := retry(func() error {
+	find := func() (*Account, error) {
 		e, err := s.find(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := matches(accountPrefix+e.account.ID, e.account.Revision, revision); err != nil {
-			return err
-		}
-		next = e.account.clone()
-		if err := change(&next); err != nil {
-			return err
-		}
-		return s.replace(ctx, e.account, &next, o)
-	})
-	if err != nil {
-		return Account{}, err
+		return e.account, nil
 	}
-	return next.clone(), nil
+	return edit(find, revision, change, func(cur, next *Account) error { return s.replace(ctx, cur, next, o) })
 }
 
 // replace writes next in the place of cur.
@@ -195,34 +160,27 @@ func (s *Store) replace(ctx context.Context, cur, next *Account, o Option) error
 	if err := s.validate(next, cur); err != nil {
 		return err
 	}
-	record, err := put(accountPrefix+cur.ID, next)
-	if err != nil {
+	b, err := replacement(cur, next)
+	if err != nil || b == nil {
 		return err
-	}
-	if same, err := encode(cur); err != nil || bytes.Equal(same, record.Value) {
-		next.Revision = cur.Revision
-		return err
-	}
-	b := state.Batch{
-		Checks: []state.Check{{Name: accountPrefix + cur.ID, Revision: cur.Revision}},
-		Puts:   []state.Put{record},
 	}
 	b.Checks = append(b.Checks, s.groupChecks(next.Groups, cur.Groups)...)
-	if err := s.guardAccount(ctx, &b, cur, next, o); err != nil {
+	if err := s.guardAccount(ctx, b, cur, next, o); err != nil {
 		return err
 	}
-	next.Revision, err = s.apply(ctx, b)
+	next.Revision, err = s.apply(ctx, *b)
 	return again(err)
 }
 
-// Delete removes an account's record at once, and leaves a note of it (Leaving)
-// for who deals with its home.
+// Delete removes an account's record at once, and with it its credentials, links
+// and personal groups: an id never comes again.
 func (s *Store) Delete(ctx context.Context, name string, revision uint64, o Option) (Account, error) {
 	return s.remove(ctx, name, revision, nil, o)
 }
 
 func (s *Store) remove(ctx context.Context, name string, revision uint64, note func(Account) *Leaving, o Option) (Account, error) {
 	var gone Account
+	var owned []*Group
 	err := retry(func() error {
 		e, err := s.find(name)
 		if err != nil {
@@ -235,6 +193,10 @@ func (s *Store) remove(ctx context.Context, name string, revision uint64, note f
 		b := state.Batch{
 			Checks:  []state.Check{{Name: accountPrefix + gone.ID, Revision: gone.Revision}},
 			Deletes: []string{accountPrefix + gone.ID, namePrefix + e.folded},
+		}
+		owned = s.index.ownedGroups(gone.ID)
+		if err := removeGroups(&b, owned); err != nil {
+			return err
 		}
 		if note != nil {
 			p, err := put(leavingPrefix+gone.ID, note(gone))
@@ -252,10 +214,22 @@ func (s *Store) remove(ctx context.Context, name string, revision uint64, note f
 	if err != nil {
 		return Account{}, err
 	}
-	// The activity is worth nothing without its account, and is also left out
-	// where it cannot be removed now.
-	s.dropActivity(ctx, gone.ID)
+	s.sweep(ctx, gone.ID, owned)
 	return gone, nil
+}
+
+// sweep removes what a deleted account leaves behind elsewhere. All of it is
+// worth nothing without its account, and stays where it cannot be removed now.
+// That whoever asked has gone does not cut it short.
+func (s *Store) sweep(ctx context.Context, id string, groups []*Group) {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer done()
+	s.dropActivity(ctx, id)
+	_ = s.dropCodes(ctx, id)
+	_ = s.dropLinks(ctx, id)
+	for _, g := range groups {
+		_ = s.expel(ctx, g.ID)
+	}
 }
 
 // Disable ends an account's access at once; settings stay. An admin is refused:

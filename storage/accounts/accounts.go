@@ -1,6 +1,8 @@
 // Package accounts holds the typed records over the state, written once:
-// accounts, groups and the site policy, with revisions, and the index in memory
-// for search and listing, fed by watch.
+// accounts with all that proves them, groups and the site policy, with revisions,
+// and the index in memory for search and listing, fed by watch; beside them what
+// is used up: one-time codes, reset links, invitations. It says what holds for an
+// account now, with those around it; who may change what is for others to ask.
 package accounts
 
 import (
@@ -17,6 +19,8 @@ type Account struct {
 	policy.Account
 	Revision uint64    `json:"-"` // of the record, for ETag and If-Match
 	Created  time.Time `json:"created"`
+	// Imported is when the account was brought from elsewhere, with its Created.
+	Imported time.Time `json:"imported,omitzero"`
 
 	DisplayName   string `json:"display_name,omitempty"`
 	Email         string `json:"email,omitempty"`
@@ -139,6 +143,12 @@ var (
 	ErrLastAdmin = errors.New("no administrator could log in any more")
 	ErrHome      = errors.New("the home folder exists already")
 	ErrClosed    = errors.New("the accounts are closed")
+	// ErrUsed says that a one-time code was used already, or is none of the account's.
+	ErrUsed = errors.New("the code was used already, or never was one")
+	// ErrLink says that a link is used up, revoked, expired, or never was one.
+	ErrLink = errors.New("the link is not good any more")
+	// ErrTooMany says that somebody has made too many links within the hour.
+	ErrTooMany = errors.New("too many links within the hour")
 )
 
 // An InvalidError names the field that is wrong, by its name in the API, and why.

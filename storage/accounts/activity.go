@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,19 +50,41 @@ func (a *Activity) merge(other Activity) {
 	}
 }
 
+// certificateMemory is how long the use of a certificate is remembered, which the
+// account does not list.
+const certificateMemory = 90 * 24 * time.Hour
+
 // forget drops the uses of credentials that the account has no more.
-func (a *Activity) forget(account *Account) {
-	maps.DeleteFunc(a.LastUsed, func(id string, _ Use) bool {
-		if account.Password != nil && account.Password.ID == id {
-			return false
+func (a *Activity) forget(account *Account, now time.Time) {
+	known := account.credentialIDs()
+	maps.DeleteFunc(a.LastUsed, func(id string, use Use) bool {
+		if strings.HasPrefix(id, "SHA256:") {
+			return now.Sub(use.At) > certificateMemory
 		}
-		for _, k := range account.Keys {
-			if k.ID == id {
-				return false
-			}
-		}
-		return true
+		return !known[id]
 	})
+}
+
+// credentialIDs returns the ids of all that proves the account, and of syncs.
+func (a *Account) credentialIDs() map[string]bool {
+	ids := make(map[string]bool)
+	if a.Password != nil {
+		ids[a.Password.ID] = true
+	}
+	for i := range a.Keys {
+		ids[a.Keys[i].ID] = true
+	}
+	for i := range a.Credentials {
+		c := &a.Credentials[i]
+		ids[c.ID] = true
+		if c.Device == nil {
+			continue
+		}
+		for _, y := range c.Device.Syncs {
+			ids[syncKey(c.ID, y.ID)] = true
+		}
+	}
+	return ids
 }
 
 // Flush writes the activity that is only in memory.
@@ -110,7 +133,7 @@ func (s *Store) writeActivity(ctx context.Context, id string) error {
 			}
 			a.merge(stored)
 		}
-		a.forget(e.account)
+		a.forget(e.account, time.Now())
 		p, err := put(id, a)
 		if err != nil {
 			return err

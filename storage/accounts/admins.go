@@ -27,12 +27,13 @@ type rules struct {
 	without string // the id of a group
 }
 
-// standing judges with the very rules that judge at the door.
+// standing judges with the very rules that judge at the door. Nobody stands
+// around an admin: its managers and the owners of its groups bear on files alone.
 func (s *Store) standing(a *Account, r rules, now time.Time) standing {
 	if a == nil || a.Role != policy.RoleAdmin || a.Password == nil {
 		return unable
 	}
-	site, groups, _ := s.index.rules(a.Groups)
+	site, groups := s.index.rules(a.Groups)
 	if r.site != nil {
 		site = r.site.Site
 	}
@@ -61,7 +62,7 @@ func admitted(e policy.Effective, site policy.Site, a *Account, now time.Time) b
 		for _, address := range candidates(site.AllowedIPs, a.AllowedIPs) {
 			d := e.Admit(policy.Attempt{
 				Door: door, Address: address, Transport: policy.TLS, Time: now,
-				Credential: policy.Credential{ID: a.Password.ID, Kind: policy.KindPassword, Proved: true},
+				Credential: proved(e, a),
 			})
 			if d.Allowed {
 				return true
@@ -192,4 +193,19 @@ func (s *Store) fresh(ctx context.Context, id string) (*Account, error) {
 		}
 	}
 	return e.account, nil
+}
+
+// proved is what the account's password comes in with once it was proved. Who has
+// a second factor can give its code; who must have one and has none is let in to
+// set it up, at the very doors that count here.
+func proved(e policy.Effective, a *Account) policy.Credential {
+	factor := policy.FactorNone
+	if a.HasCode() {
+		factor = policy.FactorProved
+	}
+	return policy.Credential{
+		ID: a.Password.ID, Kind: policy.KindPassword, Proved: true,
+		MustChange: a.Password.MustChange, Code: e.Code(policy.KindPassword, factor),
+		Expires: e.PasswordExpires(a.Password.Changed),
+	}
 }

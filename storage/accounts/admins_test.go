@@ -47,10 +47,18 @@ func TestNeverLockedOut(t *testing.T) {
 			_, err := s.Delete(context.Background(), "admin", 0, Guarded)
 			return err
 		}, true},
-		"site: doors":          {site(func(s *Site) { s.Doors = []policy.Door{policy.SFTP, policy.FTP} }), true},
-		"site: one door":       {site(func(s *Site) { s.Doors = []policy.Door{policy.API} }), false},
-		"site: no address":     {site(func(s *Site) { s.AllowedIPs = nowhere }), true},
-		"site: the office":     {site(func(s *Site) { s.AllowedIPs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }), false},
+		"site: doors":         {site(func(s *Site) { s.Doors = []policy.Door{policy.SFTP, policy.FTP} }), true},
+		"site: one door":      {site(func(s *Site) { s.Doors = []policy.Door{policy.API} }), false},
+		"site: no address":    {site(func(s *Site) { s.AllowedIPs = nowhere }), true},
+		"site: the office":    {site(func(s *Site) { s.AllowedIPs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }), false},
+		"second factor":       {change(func(a *Account) { a.SecondFactor.Required = policy.Allow }), false},
+		"site: second factor": {site(func(s *Site) { s.SecondFactor = policy.SecondFactorRequired }), false},
+		"site: password age":  {site(func(s *Site) { s.Password.MaxAgeDays = 1 }), false},
+		"to an auditor":       {change(func(a *Account) { a.Role = policy.RoleAuditor }), true},
+		"nobody's app password": {func(s *Store) error {
+			_, _, err := s.AddCredential(context.Background(), "admin", appPassword("phone"), Guarded)
+			return err
+		}, false},
 		"site: something else": {site(func(s *Site) { s.Language = "de" }), false},
 		"another's account": {func(s *Store) error {
 			_, err := s.Delete(context.Background(), "user", 0, Guarded)
@@ -222,4 +230,25 @@ func (l *lossy) Apply(ctx context.Context, b state.Batch) (state.Result, error) 
 		return state.Result{}, state.ErrUnknown
 	}
 	return r, err
+}
+
+// Who can log in with a code can log in; who must have a second factor and may
+// not set one up cannot.
+func TestSecondFactorOfTheLastAdmin(t *testing.T) {
+	s := open(t, memory.New())
+	create(t, s, "admin", admin)
+	id := NewTOTPID()
+	if _, err := s.EnrolTOTP(t.Context(), "admin", id, []byte("sealed"), Guarded); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.ConfirmTOTP(t.Context(), "admin", id, Guarded); err != nil {
+		t.Fatal(err)
+	}
+	share := func(a *Account) error { a.Shared, a.SecondFactor.Required = true, policy.Allow; return nil }
+	if _, err := s.Update(t.Context(), "admin", 0, share, Guarded); err != nil {
+		t.Errorf("shared, with a second factor: %v", err)
+	}
+	if _, err := s.RemoveTOTP(t.Context(), "admin", Guarded); err == nil {
+		t.Error("the second factor that the last admin must have, and cannot set up, was taken away")
+	}
 }

@@ -24,9 +24,30 @@ func (a *Account) clone() Account {
 		c.Keys[i].Expires = ref(c.Keys[i].Expires)
 		c.Keys[i].AllowedIPs = slices.Clone(c.Keys[i].AllowedIPs)
 	}
+	c.Credentials = slices.Clone(a.Credentials)
+	for i := range c.Credentials {
+		c.Credentials[i] = c.Credentials[i].clone()
+	}
+	if c.TOTP = ref(a.TOTP); c.TOTP != nil {
+		c.TOTP.Sealed = slices.Clone(a.TOTP.Sealed)
+		c.TOTP.Recovery = slices.Clone(a.TOTP.Recovery)
+	}
+	c.PasswordAge = ref(a.PasswordAge)
 	c.UID = ref(a.UID)
 	c.GID = ref(a.GID)
 	return c
+}
+
+func (c *Credential) clone() Credential {
+	d := *c
+	d.Expires = ref(c.Expires)
+	d.AllowedIPs = slices.Clone(c.AllowedIPs)
+	d.Doors = slices.Clone(c.Doors)
+	d.Scope.Folder = ref(c.Scope.Folder)
+	if d.Device = ref(c.Device); d.Device != nil {
+		d.Device.Syncs = slices.Clone(c.Device.Syncs)
+	}
+	return d
 }
 
 func (g *Group) clone() Group {
@@ -35,6 +56,9 @@ func (g *Group) clone() Group {
 	c.Protocols = slices.Clone(g.Protocols)
 	c.Quota.Bytes = ref(g.Quota.Bytes)
 	c.Quota.Files = ref(g.Quota.Files)
+	c.Folder = ref(g.Folder)
+	c.FolderQuota.Bytes = ref(g.FolderQuota.Bytes)
+	c.FolderQuota.Files = ref(g.FolderQuota.Files)
 	c.Managers = slices.Clone(g.Managers)
 	return c
 }
@@ -43,6 +67,7 @@ func (s *Site) clone() Site {
 	c := *s
 	c.AllowedIPs = slices.Clone(s.AllowedIPs)
 	c.Doors = slices.Clone(s.Doors)
+	c.SSHUserCAs = slices.Clone(s.SSHUserCAs)
 	return c
 }
 

@@ -1,10 +1,10 @@
 package accounts
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -54,17 +54,19 @@ func (s *Store) Groups(context.Context) ([]Group, error) {
 	for i, g := range all {
 		list[i] = g.clone()
 	}
-	slices.SortFunc(list, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
+	sortGroups(list)
 	return list, nil
+}
+
+func sortGroups(list []Group) {
+	slices.SortFunc(list, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // Members returns the accounts in the group with this id, by username.
 func (s *Store) Members(_ context.Context, id string) ([]Account, error) {
 	var list []Account
-	for _, e := range s.index.all() {
-		if slices.Contains(e.account.Groups, id) {
-			list = append(list, e.account.clone())
-		}
+	for _, e := range s.index.membersOf(id) {
+		list = append(list, e.account.clone())
 	}
 	slices.SortFunc(list, func(a, b Account) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil
@@ -72,6 +74,20 @@ func (s *Store) Members(_ context.Context, id string) ([]Account, error) {
 
 // CreateGroup makes a group. ID, Created and Kind are filled in.
 func (s *Store) CreateGroup(ctx context.Context, g Group) (Group, error) {
+	var made Group
+	err := retry(func() (err error) {
+		if made, err = s.prepareGroup(g); err != nil {
+			return err
+		}
+		return s.insertGroup(ctx, &made)
+	})
+	if err != nil {
+		return Group{}, err
+	}
+	return made, nil
+}
+
+func (s *Store) prepareGroup(g Group) (Group, error) {
 	g = g.clone()
 	folded, err := canonicalGroup(g.Name)
 	if err != nil {
@@ -83,74 +99,69 @@ func (s *Store) CreateGroup(ctx context.Context, g Group) (Group, error) {
 	g.ID = newID()
 	g.Created = time.Now().UTC().Truncate(time.Millisecond)
 	g.Kind = cmp.Or(g.Kind, UserGroup)
-	if err := s.validateGroup(&g, nil); err != nil {
-		return Group{}, err
+	return g, s.validateGroup(&g, nil)
+}
+
+func (s *Store) insertGroup(ctx context.Context, g *Group) error {
+	folded, err := canonicalGroup(g.Name)
+	if err != nil {
+		return err
 	}
 	record, err := put(groupPrefix+g.ID, g)
 	if err != nil {
-		return Group{}, err
+		return err
 	}
 	name, err := put(groupNameIndex+folded, g.ID)
 	if err != nil {
-		return Group{}, err
+		return err
 	}
-	g.Revision, err = s.apply(ctx, state.Batch{
+	b := state.Batch{
 		Checks: []state.Check{{Name: groupPrefix + g.ID}, {Name: groupNameIndex + folded}},
 		Puts:   []state.Put{record, name},
-	})
-	if errors.Is(err, state.ErrConflict) {
-		return Group{}, ErrExists
 	}
-	return g, err
+	if g.Owner != "" {
+		// An owner that is deleted at this moment leaves no group behind.
+		b.Checks = append(b.Checks, s.accountCheck(g.Owner))
+	}
+	g.Revision, err = s.apply(ctx, b)
+	var conflict *state.ConflictError
+	if errors.As(err, &conflict) && conflict.Name == groupNameIndex+folded {
+		return ErrExists
+	}
+	return again(err)
+}
+
+// accountCheck demands of an account that it is as it is known.
+func (s *Store) accountCheck(id string) state.Check {
+	check := state.Check{Name: accountPrefix + id, Revision: never}
+	if e, ok := s.index.byID(id); ok {
+		check.Revision = e.account.Revision
+	}
+	return check
 }
 
 // UpdateGroup changes a group as Update does an account, its name included.
 func (s *Store) UpdateGroup(ctx context.Context, name string, revision uint64, change func(*Group) error, o Option) (Group, error) {
-	var next Group
-	err := retry(func() error {
-		cur, err := s.findGroup(name)
-		if err != nil {
-			return err
-		}
-		if err := matches(groupPrefix+cur.ID, cur.Revision, revision); err != nil {
-			return err
-		}
-		next = cur.clone()
-		if err := change(&next); err != nil {
-			return err
-		}
-		return s.replaceGroup(ctx, cur, &next, o)
-	})
-	if err != nil {
-		return Group{}, err
-	}
-	return next.clone(), nil
+	find := func() (*Group, error) { return s.findGroup(name) }
+	return edit(find, revision, change, func(cur, next *Group) error { return s.replaceGroup(ctx, cur, next, o) })
 }
 
 func (s *Store) replaceGroup(ctx context.Context, cur, next *Group, o Option) error {
 	if err := s.validateGroup(next, cur); err != nil {
 		return err
 	}
-	record, err := put(groupPrefix+cur.ID, next)
+	b, err := replacement(cur, next)
+	if err != nil || b == nil {
+		return err
+	}
+	taken, err := renameGroup(b, cur, next)
 	if err != nil {
 		return err
 	}
-	if same, err := encode(cur); err != nil || bytes.Equal(same, record.Value) {
-		next.Revision = cur.Revision
+	if err := s.guardRules(ctx, b, rules{group: next}, o); err != nil {
 		return err
 	}
-	b := state.Batch{
-		Checks: []state.Check{{Name: groupPrefix + cur.ID, Revision: cur.Revision}},
-		Puts:   []state.Put{record},
-	}
-	taken, err := renameGroup(&b, cur, next)
-	if err != nil {
-		return err
-	}
-	if err := s.guardRules(ctx, &b, rules{group: next}, o); err != nil {
-		return err
-	}
-	next.Revision, err = s.apply(ctx, b)
+	next.Revision, err = s.apply(ctx, *b)
 	var conflict *state.ConflictError
 	if errors.As(err, &conflict) && taken != "" && conflict.Name == taken {
 		return ErrExists
@@ -192,13 +203,9 @@ func (s *Store) DeleteGroup(ctx context.Context, name string, revision uint64, o
 		if err := matches(groupPrefix+cur.ID, cur.Revision, revision); err != nil {
 			return err
 		}
-		folded, err := canonicalGroup(cur.Name)
-		if err != nil {
+		var b state.Batch
+		if err := removeGroups(&b, []*Group{cur}); err != nil {
 			return err
-		}
-		b := state.Batch{
-			Checks:  []state.Check{{Name: groupPrefix + cur.ID, Revision: cur.Revision}},
-			Deletes: []string{groupPrefix + cur.ID, groupNameIndex + folded},
 		}
 		if err := s.guardRules(ctx, &b, rules{without: cur.ID}, o); err != nil {
 			return err
@@ -213,22 +220,51 @@ func (s *Store) DeleteGroup(ctx context.Context, name string, revision uint64, o
 	return s.expel(ctx, gone.ID)
 }
 
-// expel takes a group out of every account.
-func (s *Store) expel(ctx context.Context, group string) error {
-	members, err := s.Members(ctx, group)
-	if err != nil {
-		return err
-	}
-	for _, m := range members {
-		_, err := s.Update(ctx, m.Name, 0, func(a *Account) error {
-			a.Groups = slices.DeleteFunc(a.Groups, func(id string) bool { return id == group })
-			return nil
-		}, Forced)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+// removeGroups adds to b what removing groups asks for.
+func removeGroups(b *state.Batch, groups []*Group) error {
+	for _, g := range groups {
+		folded, err := canonicalGroup(g.Name)
+		if err != nil {
 			return err
 		}
+		b.Checks = append(b.Checks, state.Check{Name: groupPrefix + g.ID, Revision: g.Revision})
+		b.Deletes = append(b.Deletes, groupPrefix+g.ID, groupNameIndex+folded)
 	}
 	return nil
+}
+
+// expel takes a group that is gone out of every account, many in one batch: they
+// lose nothing by it that they had not lost with the group.
+func (s *Store) expel(ctx context.Context, group string) error {
+	for {
+		members := s.index.membersOf(group)
+		if len(members) == 0 {
+			return nil
+		}
+		if err := s.expelSome(ctx, group, members[:min(len(members), manyAtOnce)]); err != nil {
+			return fmt.Errorf("take members out of a group: %w", err)
+		}
+	}
+}
+
+func (s *Store) expelSome(ctx context.Context, group string, members []*entry) error {
+	var b state.Batch
+	for _, e := range members {
+		next := e.account.clone()
+		next.Groups = slices.DeleteFunc(next.Groups, func(id string) bool { return id == group })
+		p, err := put(accountPrefix+next.ID, &next)
+		if err != nil {
+			return err
+		}
+		b.Checks = append(b.Checks, state.Check{Name: p.Name, Revision: e.account.Revision})
+		b.Puts = append(b.Puts, p)
+	}
+	_, err := s.apply(ctx, b)
+	if errors.Is(err, state.ErrConflict) {
+		// Who was faster is known now; whoever is still a member is so anew.
+		return ctx.Err()
+	}
+	return err
 }
 
 // AddMember puts an account into a group.

@@ -142,3 +142,103 @@ func TestVanishedGroupIsNotJoined(t *testing.T) {
 		t.Errorf("create: got %v, want a refusal of the groups", err)
 	}
 }
+
+func TestWhatIsNoGroup(t *testing.T) {
+	s := open(t, memory.New())
+	boss := create(t, s, "boss", nil)
+	guest := create(t, s, "guest", func(a *Account) { guestOf(a, boss) })
+	figure, less := int64(7), int64(-1)
+	folder, other := path.MustParse("/team"), path.MustParse("/other")
+	group(t, s, Group{Group: policy.Group{Name: "taken", Folder: &folder}})
+	personal := func(change func(*Group)) Group {
+		g := Group{Kind: PersonalGroup, Group: policy.Group{Name: "team", Owner: boss.ID}}
+		change(&g)
+		return g
+	}
+	for name, c := range map[string]struct {
+		field string
+		group Group
+	}{
+		"kind":                   {"kind", Group{Kind: "club", Group: policy.Group{Name: "team"}}},
+		"user group with owner":  {"owner", Group{Group: policy.Group{Name: "team", Owner: boss.ID}}},
+		"nobody's":               {"owner", personal(func(g *Group) { g.Owner = "" })},
+		"of one who is not":      {"owner", personal(func(g *Group) { g.Owner = "gone" })},
+		"a guest's":              {"owner", personal(func(g *Group) { g.Owner = guest.ID })},
+		"personal protocols":     {"protocols", personal(func(g *Group) { g.Protocols = []policy.Door{policy.SFTP} })},
+		"personal limits":        {"limits", personal(func(g *Group) { g.Limits.Sessions = 7 })},
+		"personal quota":         {"quota", personal(func(g *Group) { g.Quota.Bytes = &figure })},
+		"personal folder":        {"folder", personal(func(g *Group) { g.Folder, g.FolderQuota.Bytes = &other, &figure })},
+		"quota of no folder":     {"folder_quota", Group{Group: policy.Group{Name: "team", FolderQuota: policy.Quota{Files: &figure}}}},
+		"negative folder quota":  {"folder_quota.bytes", Group{Group: policy.Group{Name: "team", Folder: &other, FolderQuota: policy.Quota{Bytes: &less}}}},
+		"the top":                {"folder", Group{Group: policy.Group{Name: "team", Folder: &path.Path{}}}},
+		"another group's folder": {"folder", Group{Group: policy.Group{Name: "team", Folder: &folder}}},
+		"manager who is not":     {"managers", Group{Managers: []string{"gone"}, Group: policy.Group{Name: "team"}}},
+		"manager who is a guest": {"managers", Group{Managers: []string{guest.ID}, Group: policy.Group{Name: "team"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := s.CreateGroup(t.Context(), c.group)
+			var invalid *InvalidError
+			if !errors.As(err, &invalid) || invalid.Field != c.field {
+				t.Errorf("got %v, want a refusal of %q", err, c.field)
+			}
+		})
+	}
+	if _, err := s.CreateGroup(t.Context(), Group{Managers: []string{boss.ID}, Group: policy.Group{Name: "team", Folder: &other, FolderQuota: policy.Quota{Bytes: &figure}}}); err != nil {
+		t.Errorf("a group with all of it: %v", err)
+	}
+}
+
+// Managers that are gone leave a group that can still be changed.
+func TestDeadManagersAreDropped(t *testing.T) {
+	s := open(t, memory.New())
+	boss, other := create(t, s, "boss", nil), create(t, s, "other", nil)
+	group(t, s, Group{Managers: []string{boss.ID, other.ID}, Group: policy.Group{Name: "staff"}})
+	if _, err := s.Delete(t.Context(), "boss", 0, Guarded); err != nil {
+		t.Fatal(err)
+	}
+	g, err := s.UpdateGroup(t.Context(), "staff", 0, func(g *Group) error { g.Name = "crew"; return nil }, Guarded)
+	if err != nil || !slices.Equal(g.Managers, []string{other.ID}) {
+		t.Errorf("got managers %v %v, want the other", g.Managers, err)
+	}
+}
+
+// An owner that is deleted at this moment, on another node, leaves no group.
+func TestGroupOfAVanishedOwner(t *testing.T) {
+	st := &gappy{Store: memory.New()}
+	here, there := open(t, st), open(t, st.Store)
+	boss := create(t, here, "boss", nil)
+	waitFor(t, func() bool { _, err := there.ByID(t.Context(), boss.ID); return err == nil })
+	st.silent(true)
+	if _, err := there.Delete(t.Context(), "boss", 0, Guarded); err != nil {
+		t.Fatal(err)
+	}
+	var invalid *InvalidError
+	g := Group{Kind: PersonalGroup, Group: policy.Group{Name: "team", Owner: boss.ID}}
+	if _, err := here.CreateGroup(t.Context(), g); !errors.As(err, &invalid) || invalid.Field != "owner" {
+		t.Errorf("got %v, want a refusal of the owner", err)
+	}
+}
+
+func TestOwnedAndManaged(t *testing.T) {
+	s := open(t, memory.New())
+	boss := create(t, s, "boss", nil)
+	for _, name := range []string{"b", "a"} {
+		group(t, s, Group{Kind: PersonalGroup, Group: policy.Group{Name: name, Owner: boss.ID}})
+	}
+	guest := create(t, s, "guest", func(a *Account) { guestOf(a, boss) })
+	if got := s.Owned(boss.ID); len(got) != 2 || got[0].Name != "a" {
+		t.Errorf("got %+v, want a and b", got)
+	}
+	if got := s.Managed(boss.ID); !slices.Equal(got, []string{guest.ID}) {
+		t.Errorf("got %v, want the guest", got)
+	}
+	if err := s.DeleteGroup(t.Context(), "a", 0, Guarded); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Delete(t.Context(), "guest", 0, Guarded); err != nil {
+		t.Fatal(err)
+	}
+	if owned, managed := s.Owned(boss.ID), s.Managed(boss.ID); len(owned) != 1 || len(managed) != 0 {
+		t.Errorf("got %v and %v, want b and nobody", owned, managed)
+	}
+}

@@ -20,9 +20,11 @@ type index struct {
 	groups     map[string]*Group
 	groupNames map[string]string // canonical name -> group id
 	site       *Site
-	// generation grows with every change of a group or the site.
-	generation uint64
+	// generation grows with every change of a group or the site. It is written
+	// under mu, and read without.
+	generation atomic.Uint64
 	schemes    map[string]int // parameters of password hashes -> accounts that have them
+	relations  relations
 	gone       tombstones
 }
 
@@ -33,12 +35,6 @@ type entry struct {
 	resolved atomic.Pointer[resolved]
 }
 
-// resolved is what held for an account under a generation.
-type resolved struct {
-	generation uint64
-	effective  policy.Effective
-}
-
 func newIndex() *index {
 	return &index{
 		accounts:   make(map[string]*entry),
@@ -47,6 +43,7 @@ func newIndex() *index {
 		groupNames: make(map[string]string),
 		site:       &Site{Site: policy.DefaultSite()},
 		schemes:    make(map[string]int),
+		relations:  newRelations(),
 		gone:       tombstones{names: make(map[string]bool)},
 	}
 }
@@ -88,13 +85,21 @@ func (x *index) putAccount(id string, a *Account) ([]Change, error) {
 	if x.gone.names[accountPrefix+id] || old != nil && old.account.Revision >= a.Revision {
 		return nil, nil
 	}
-	x.accounts[id] = &entry{account: a, folded: folded}
-	x.names[folded] = id
+	var was *Account
 	if old != nil {
-		x.count(old.account, -1)
+		was = old.account
+		x.count(was, -1)
 	}
+	touched := x.touch(id, was, a, func() {
+		if was != nil {
+			x.relations.dropAccount(was)
+		}
+		x.relations.addAccount(a)
+		x.accounts[id] = &entry{account: a, folded: folded}
+	})
+	x.names[folded] = id
 	x.count(a, 1)
-	return []Change{{Kind: KindAccount, ID: id, Name: folded}}, nil
+	return append([]Change{{Kind: KindAccount, ID: id, Name: folded}}, touched...), nil
 }
 
 func (x *index) putGroup(id string, g *Group) ([]Change, error) {
@@ -110,10 +115,12 @@ func (x *index) putGroup(id string, g *Group) ([]Change, error) {
 	}
 	if old != nil {
 		x.forgetGroupName(old)
+		x.relations.dropGroup(old)
 	}
+	x.relations.addGroup(g)
 	x.groups[id] = g
 	x.groupNames[folded] = id
-	x.generation++
+	x.generation.Add(1)
 	return []Change{{Kind: KindGroup, ID: id, Name: folded}}, nil
 }
 
@@ -124,7 +131,7 @@ func (x *index) putSite(site *Site) []Change {
 		return nil
 	}
 	x.site = site
-	x.generation++
+	x.generation.Add(1)
 	return []Change{{Kind: KindSite}}
 }
 
@@ -144,12 +151,15 @@ func (x *index) removeLocked(name string) []Change {
 		if !ok {
 			return nil
 		}
-		delete(x.accounts, id)
 		x.count(e.account, -1)
+		touched := x.touch(id, e.account, nil, func() {
+			x.relations.dropAccount(e.account)
+			delete(x.accounts, id)
+		})
 		if x.names[e.folded] == id {
 			delete(x.names, e.folded)
 		}
-		return []Change{{Kind: KindAccount, ID: id, Name: e.folded}}
+		return append([]Change{{Kind: KindAccount, ID: id, Name: e.folded}}, touched...)
 	case kind == groupPrefix:
 		x.gone.add(name)
 		g, ok := x.groups[id]
@@ -157,7 +167,8 @@ func (x *index) removeLocked(name string) []Change {
 			return nil
 		}
 		delete(x.groups, id)
-		x.generation++
+		x.relations.dropGroup(g)
+		x.generation.Add(1)
 		return []Change{{Kind: KindGroup, ID: id, Name: x.forgetGroupName(g)}}
 	}
 	return nil
@@ -225,6 +236,31 @@ func (x *index) byID(id string) (*entry, bool) {
 	return e, ok
 }
 
+// idTaken reports whether an account has this id, or had it lately.
+func (x *index) idTaken(id string) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	_, ok := x.accounts[id]
+	return ok || x.gone.names[accountPrefix+id]
+}
+
+// byCredential returns the entry that has the credential with this id.
+func (x *index) byCredential(id string) (*entry, bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	e, ok := x.accounts[x.relations.credentials[id]]
+	return e, ok
+}
+
+// credentialTaken reports whether an account other than this one has a credential
+// with this id.
+func (x *index) credentialTaken(id, account string) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	holder, ok := x.relations.credentials[id]
+	return ok && holder != account
+}
+
 // all returns every entry, in no order.
 func (x *index) all() []*entry {
 	x.mu.RLock()
@@ -266,8 +302,8 @@ func (x *index) present() *Site {
 	return x.site
 }
 
-// rules returns the site and the named groups that exist, as of one generation.
-func (x *index) rules(groups []string) (policy.Site, []policy.Group, uint64) {
+// rules returns the site and the named groups that exist, as of one moment.
+func (x *index) rules(groups []string) (policy.Site, []policy.Group) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	var found []policy.Group
@@ -276,7 +312,7 @@ func (x *index) rules(groups []string) (policy.Site, []policy.Group, uint64) {
 			found = append(found, g.Group)
 		}
 	}
-	return x.site.Site, found, x.generation
+	return x.site.Site, found
 }
 
 func (x *index) count(a *Account, by int) {

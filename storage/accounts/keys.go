@@ -33,7 +33,7 @@ func ParseKey(line string) (Key, error) {
 	if err := acceptable(public); err != nil {
 		return Key{}, err
 	}
-	if why := unfitText(comment, maxName, false); why != "" {
+	if why := unfitText(comment, maxName); why != "" {
 		return Key{}, keyError("has a comment that " + why)
 	}
 	return Key{
@@ -97,7 +97,7 @@ func validateKeys(a *Account) error {
 			return keyError("is there already")
 		}
 		seen[k.Fingerprint], ids[k.ID] = true, true
-		if why := unfitText(k.Name, maxName, false); why != "" {
+		if why := unfitText(k.Name, maxName); why != "" {
 			return &InvalidError{Field: "name", Why: why}
 		}
 		if _, err := policy.ParsePrefixes(k.AllowedIPs); err != nil {

@@ -24,6 +24,9 @@ type Query struct {
 	Sort   string // username (default) | display_name | email | last_login | created; "-" before it descends
 	Limit  int    // default 100, at most 1000
 	Cursor string
+	// Where leaves out what it returns false for; nil leaves out nothing. It must
+	// neither change nor keep the account, and is asked of every account.
+	Where func(*Account) bool
 }
 
 // The states of an account that a Query selects by.
@@ -54,6 +57,17 @@ type place struct {
 // are as of their own moment: an account that is made or removed between two
 // pages moves no other.
 func (s *Store) List(_ context.Context, q Query) (list []Account, next string, err error) {
+	found, next, err := s.list(q)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, f := range found {
+		list = append(list, f.entry.account.clone())
+	}
+	return list, next, nil
+}
+
+func (s *Store) list(q Query) ([]found, string, error) {
 	limit := min(cmp.Or(max(q.Limit, 0), 100), 1000)
 	selects, err := s.selection(q)
 	if err != nil {
@@ -67,15 +81,12 @@ func (s *Store) List(_ context.Context, q Query) (list []Account, next string, e
 	if err != nil {
 		return nil, "", err
 	}
-	found := order.sorted(s.index.all(), selects, after)
-	if len(found) > limit {
-		found = found[:limit]
-		next = found[limit-1].place.cursor()
+	list := order.first(s.index.all(), limit+1, selects, after)
+	if len(list) <= limit {
+		return list, "", nil
 	}
-	for _, f := range found {
-		list = append(list, f.entry.account.clone())
-	}
-	return list, next, nil
+	list = list[:limit]
+	return list, list[limit-1].place.cursor(), nil
 }
 
 // selection makes a filter of a query.
@@ -102,8 +113,11 @@ func (s *Store) selection(q Query) (func(*entry) bool, error) {
 			q.Status != "" && a.State(now) != q.Status:
 			return false
 		}
-		return text == "" || strings.Contains(e.folded, text) ||
-			strings.Contains(fold.String(a.DisplayName), text) || strings.Contains(fold.String(a.Email), text)
+		if text != "" && !strings.Contains(e.folded, text) &&
+			!strings.Contains(fold.String(a.DisplayName), text) && !strings.Contains(fold.String(a.Email), text) {
+			return false
+		}
+		return q.Where == nil || q.Where(a)
 	}, nil
 }
 
@@ -145,19 +159,22 @@ func sortable(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000000000")
 }
 
-func (o order) sorted(all []*entry, selects func(*entry) bool, after *place) []found {
-	var list []found
+// first returns the first of those that are selected and stand after a place, in
+// order, without sorting the rest.
+func (o order) first(all []*entry, most int, selects func(*entry) bool, after *place) []found {
+	h := lastFirst{order: o}
 	for _, e := range all {
+		f := found{e, place{o.key(e), e.account.ID}}
+		if after != nil && o.compare(f.place, *after) <= 0 || h.full(f.place, most) {
+			continue
+		}
 		if !selects(e) {
 			continue
 		}
-		f := found{e, place{o.key(e), e.account.ID}}
-		if after == nil || o.compare(f.place, *after) > 0 {
-			list = append(list, f)
-		}
+		h.add(f, most)
 	}
-	slices.SortFunc(list, func(a, b found) int { return o.compare(a.place, b.place) })
-	return list
+	slices.SortFunc(h.list, func(a, b found) int { return o.compare(a.place, b.place) })
+	return h.list
 }
 
 func (o order) compare(a, b place) int {

@@ -28,7 +28,7 @@ func TestList(t *testing.T) {
 	create(t, s, "Carol", func(a *Account) { a.DisplayName = "Ångström"; a.Groups = []string{g.ID} })
 	create(t, s, "alice", func(a *Account) { a.DisplayName = "Zoë"; a.Email = "Office@example.org" })
 	bob := create(t, s, "Bob", func(a *Account) {
-		a.Role = policy.RoleGuest
+		a.Role = policy.RoleAuditor
 		a.Expires = &policy.Expiry{Instant: time.Now().Add(-time.Minute)}
 	})
 	create(t, s, "dave", func(a *Account) { a.Status.Disabled = true; a.Groups = []string{g.ID} })
@@ -45,7 +45,7 @@ func TestList(t *testing.T) {
 		"in the display name": {Query{Text: "zoë"}, "alice"},
 		"in the e-mail":       {Query{Text: "office@EXAMPLE"}, "alice"},
 		"nothing":             {Query{Text: "nothing"}, ""},
-		"role":                {Query{Role: policy.RoleGuest}, "Bob"},
+		"role":                {Query{Role: policy.RoleAuditor}, "Bob"},
 		"group":               {Query{Group: "STAFF"}, "Carol dave"},
 		"enabled":             {Query{Status: Enabled}, "alice Carol"},
 		"disabled":            {Query{Status: Disabled}, "dave"},
@@ -121,5 +121,30 @@ func TestListingSharesNothing(t *testing.T) {
 	list[0].Protocols[0] = policy.FTP
 	if a, _ := s.Account(t.Context(), "alice"); a.Protocols[0] != policy.SFTP {
 		t.Error("who lists can change what is stored")
+	}
+}
+
+// A delegate's list has what it may see, page by page, and says nothing of the
+// rest.
+func TestWhereLeavesOut(t *testing.T) {
+	s := open(t, memory.New())
+	for i := range 30 {
+		create(t, s, fmt.Sprintf("user%02d", i), nil)
+	}
+	odd := func(a *Account) bool { return (a.Name[5]-'0')%2 == 1 }
+	var seen []string
+	for q := (Query{Sort: "-username", Limit: 4, Where: odd}); ; {
+		list, next, err := s.List(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, names(list))
+		if q.Cursor = next; next == "" {
+			break
+		}
+	}
+	want := "user29 user27 user25 user23 user21 user19 user17 user15 user13 user11 user09 user07 user05 user03 user01"
+	if got := strings.Join(seen, " "); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -47,14 +47,16 @@ func encode(v any) ([]byte, error) {
 }
 
 func decode(r state.Record, v any) error {
-	var e envelope
-	if err := json.Unmarshal(r.Value, &e); err != nil {
-		return fmt.Errorf("decode record %q: %w", r.Name, err)
-	}
+	// Read in one pass: with very many records a start is nothing but this.
+	e := struct {
+		Format int `json:"format"`
+		Data   any `json:"data"`
+	}{Data: v}
+	err := json.Unmarshal(r.Value, &e)
 	if e.Format > format {
 		return fmt.Errorf("record %q: %w", r.Name, state.ErrNewer)
 	}
-	if err := json.Unmarshal(e.Data, v); err != nil {
+	if err != nil {
 		return fmt.Errorf("decode record %q: %w", r.Name, err)
 	}
 	return nil

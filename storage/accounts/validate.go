@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"errors"
 	"fmt"
 	"net/mail"
 	"net/netip"
@@ -33,7 +34,7 @@ func (s *Store) validate(next, cur *Account) error {
 		}
 	}
 	normalise(next)
-	if err := s.validateGroups(next, cur); err != nil {
+	if err := firstError(s.validateGroups(next, cur), s.validateManagers(next, cur)); err != nil {
 		return err
 	}
 	if err := resolveExpiry(next, s.index.present().TimeZone); err != nil {
@@ -45,18 +46,17 @@ func (s *Store) validate(next, cur *Account) error {
 	if p := next.Problems(); len(p) > 0 {
 		return &InvalidError{Field: p[0].Field, Why: p[0].Why}
 	}
-	for _, check := range []func(*Account) error{validateProfile, validateSizes, validateOwner, validateKeys} {
+	for _, check := range []func(*Account) error{
+		validateProfile, validateSizes, validateOwner, validateKeys, s.validateCredentials, validateTOTP, validateSelfService,
+	} {
 		if err := check(next); err != nil {
 			return err
 		}
 	}
-	if next.Shared && next.Password != nil && next.Password.MustChange {
-		return &InvalidError{Field: "must_change", Why: "a shared account changes no password of its own"}
-	}
 	if next.Authentication != Local {
 		return &InvalidError{Field: "authentication", Why: fmt.Sprintf("%q is not known", next.Authentication)}
 	}
-	return firstError(validateQuota(next.Quota), validateLimits(next.Limits))
+	return firstError(validateQuota("quota", next.Quota), validateLimits(next.Limits))
 }
 
 // keepIdentity refuses to change what an account has for life.
@@ -68,12 +68,17 @@ func keepIdentity(next, cur *Account) error {
 		return &InvalidError{Field: "id", Why: "is fixed for life"}
 	}
 	next.Created, next.Revision = cur.Created, cur.Revision
+	if next.Status.Disabled != cur.Status.Disabled && next.Status.At.Equal(cur.Status.At) {
+		next.Status.At = time.Now().UTC().Truncate(time.Second)
+	}
 	return nil
 }
 
 // normalise gives what can be written in several ways one form.
 func normalise(a *Account) {
-	a.PlainFTP = orInherit(a.PlainFTP)
+	for _, choice := range []*policy.Choice{&a.PlainFTP, &a.ShareLinks, &a.Desktop, &a.SecondFactor.Required} {
+		*choice = orInherit(*choice)
+	}
 	a.AllowedIPs = plainPrefixes(a.AllowedIPs)
 	a.Groups = unique(a.Groups)
 	a.ManagedBy = unique(a.ManagedBy)
@@ -187,11 +192,11 @@ func validateProfile(a *Account) error {
 		{"status.by", a.Status.By}, {"status.why", a.Status.Why},
 	}
 	for _, t := range texts {
-		if why := unfitText(t.value, maxName, false); why != "" {
+		if why := unfitText(t.value, maxName); why != "" {
 			return &InvalidError{Field: t.field, Why: why}
 		}
 	}
-	if why := unfitText(a.Notes, maxText, true); why != "" {
+	if why := unfitLines(a.Notes, maxText); why != "" {
 		return &InvalidError{Field: "notes", Why: why}
 	}
 	if a.TimeZone != "" {
@@ -205,15 +210,23 @@ func validateProfile(a *Account) error {
 	return firstError(validateEmail("email", a.Email), validateEmail("recovery_email", a.RecoveryEmail))
 }
 
-// unfitText says why a text for people cannot be kept, "" where it can.
-func unfitText(s string, most int, lines bool) string {
+// unfitText says why a line for people cannot be kept, "" where it can.
+func unfitText(s string, most int) string {
+	if strings.ContainsAny(s, "\n\t\r") {
+		return "holds control characters"
+	}
+	return unfitLines(s, most)
+}
+
+// unfitLines is unfitText for a text of several lines.
+func unfitLines(s string, most int) string {
 	switch {
 	case len(s) > most:
 		return fmt.Sprintf("is longer than %d bytes", most)
 	case !utf8.ValidString(s):
 		return "is not UTF-8"
 	case strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsControl(r) && !(lines && (r == '\n' || r == '\t' || r == '\r'))
+		return unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r'
 	}):
 		return "holds control characters"
 	}
@@ -266,6 +279,23 @@ func validateSizes(a *Account) error {
 	return nil
 }
 
+// validateSelfService refuses what asks an account to change what it has not, or
+// may not change.
+func validateSelfService(a *Account) error {
+	must := a.Password != nil && a.Password.MustChange
+	switch {
+	case a.Shared && must:
+		return &InvalidError{Field: "must_change", Why: "a shared account changes no password of its own"}
+	case a.Role == policy.RoleGuest && must:
+		return &InvalidError{Field: "must_change", Why: "a guest's password is set by its managers"}
+	case a.Password == nil && a.PasswordAge != nil && *a.PasswordAge > 0:
+		return &InvalidError{Field: "password_max_age_days", Why: "the account has no password"}
+	case a.Shared && !a.HasCode() && a.SecondFactor.Required == policy.Allow:
+		return &InvalidError{Field: "second_factor.required", Why: "a shared account sets up no second factor of its own"}
+	}
+	return nil
+}
+
 // maxOwner is the largest id of an owner on disk; the one above means none.
 const maxOwner = 1<<32 - 2
 
@@ -278,12 +308,12 @@ func validateOwner(a *Account) error {
 	return nil
 }
 
-func validateQuota(q policy.Quota) error {
+func validateQuota(field string, q policy.Quota) error {
 	if q.Bytes != nil && *q.Bytes < 0 {
-		return &InvalidError{Field: "quota.bytes", Why: "is negative"}
+		return &InvalidError{Field: field + ".bytes", Why: "is negative"}
 	}
 	if q.Files != nil && *q.Files < 0 {
-		return &InvalidError{Field: "quota.files", Why: "is negative"}
+		return &InvalidError{Field: field + ".files", Why: "is negative"}
 	}
 	return nil
 }
@@ -306,39 +336,6 @@ func validateLimits(l policy.Limits) error {
 	return nil
 }
 
-// validateGroup puts a group into its stored form, as validate does an account.
-func (s *Store) validateGroup(next, cur *Group) error {
-	if cur != nil {
-		if next.ID != cur.ID {
-			return &InvalidError{Field: "id", Why: "is fixed for life"}
-		}
-		if next.Kind != cur.Kind {
-			return &InvalidError{Field: "kind", Why: "is fixed for life"}
-		}
-		next.Created, next.Revision = cur.Created, cur.Revision
-	}
-	if _, err := canonicalGroup(next.Name); err != nil {
-		return err
-	}
-	if next.Kind != UserGroup && next.Kind != PersonalGroup {
-		return &InvalidError{Field: "kind", Why: fmt.Sprintf("%q is neither user nor personal", next.Kind)}
-	}
-	next.Protocols = inOrder(next.Protocols)
-	next.Managers = unique(next.Managers)
-	for i := range next.Grants {
-		if next.Grants[i].ID == "" {
-			next.Grants[i].ID = newID()
-		}
-	}
-	if p := next.Problems(); len(p) > 0 {
-		return &InvalidError{Field: p[0].Field, Why: p[0].Why}
-	}
-	if len(next.Grants) > maxGrants {
-		return &InvalidError{Field: "grants", Why: fmt.Sprintf("are more than %d", maxGrants)}
-	}
-	return firstError(validateQuota(next.Quota), validateLimits(next.Limits))
-}
-
 func validateSite(s *Site) error {
 	s.AllowedIPs = plainPrefixes(s.AllowedIPs)
 	s.Doors = inOrder(s.Doors)
@@ -348,7 +345,35 @@ func validateSite(s *Site) error {
 	if _, err := loadZone(s.TimeZone); err != nil {
 		return &InvalidError{Field: "time_zone", Why: err.Error()}
 	}
-	return firstError(validateLanguage(s.Language), validateLimits(s.Limits))
+	return firstError(validateLanguage(s.Language), validateLimits(s.Limits), validateCAs(s.SSHUserCAs))
+}
+
+// maxCAs is how many authorities for SSH certificates a site has.
+const maxCAs = 100
+
+// validateCAs asks for public keys such as accounts may have: an authority is no
+// weaker than what it vouches for, and no certificate itself.
+func validateCAs(lines []string) error {
+	if len(lines) > maxCAs {
+		return &InvalidError{Field: "ssh_user_cas", Why: fmt.Sprintf("are more than %d", maxCAs)}
+	}
+	seen := make(map[string]bool, len(lines))
+	for i, line := range lines {
+		k, err := ParseKey(line)
+		var invalid *InvalidError
+		if errors.As(err, &invalid) {
+			return &InvalidError{Field: "ssh_user_cas", Why: fmt.Sprintf("line %d %s", i+1, invalid.Why)}
+		}
+		if err != nil {
+			return err
+		}
+		if seen[k.Fingerprint] {
+			return &InvalidError{Field: "ssh_user_cas", Why: fmt.Sprintf("line %d is there already", i+1)}
+		}
+		seen[k.Fingerprint] = true
+		lines[i] = strings.TrimSpace(k.PublicKey + " " + k.Name)
+	}
+	return nil
 }
 
 func firstError(list ...error) error {

@@ -18,7 +18,10 @@ func TestWhatIsRefused(t *testing.T) {
 	s := open(t, memory.New())
 	create(t, s, "alice", nil)
 	negative := int64(-1)
-	no := -1
+	no, days, endless := -1, 90, 1_000_000
+	boss := create(t, s, "boss", nil)
+	guest := create(t, s, "guest", func(a *Account) { guestOf(a, boss) })
+	team := group(t, s, Group{Kind: PersonalGroup, Group: policy.Group{Name: "team", Owner: boss.ID}})
 	for name, c := range map[string]struct {
 		field  string
 		change func(*Account)
@@ -67,6 +70,34 @@ func TestWhatIsRefused(t *testing.T) {
 		"shared, must change": {"must_change", func(a *Account) {
 			a.Shared, a.Password = true, &Password{ID: "1", Hash: "x", MustChange: true}
 		}},
+		"shared, password age": {"password_max_age_days", func(a *Account) {
+			a.Shared, a.PasswordAge, a.Password = true, &days, &Password{ID: "1", Hash: "x"}
+		}},
+		"no password, age":  {"password_max_age_days", func(a *Account) { a.PasswordAge = &days }},
+		"negative age":      {"password_max_age_days", func(a *Account) { a.PasswordAge = &no }},
+		"endless age":       {"password_max_age_days", func(a *Account) { a.PasswordAge = &endless }},
+		"guest of nobody":   {"managed_by", func(a *Account) { a.Role = policy.RoleGuest }},
+		"guest of a guest":  {"managed_by", func(a *Account) { a.Role, a.ManagedBy = policy.RoleGuest, []string{guest.ID} }},
+		"managed by nobody": {"managed_by", func(a *Account) { a.ManagedBy = []string{"nobody"} }},
+		"managed by itself": {"managed_by", func(a *Account) { a.ManagedBy = []string{a.ID} }},
+		"managed by a team": {"managed_by", func(a *Account) { a.ManagedBy = []string{team.ID} }},
+		"guest over users":  {"manage", func(a *Account) { guestOf(a, boss); a.Manage.Users = true }},
+		"guest over guests": {"manage", func(a *Account) { guestOf(a, boss); a.Manage.Guests = true }},
+		"guest over groups": {"manage", func(a *Account) { guestOf(a, boss); a.Manage.PersonalGroups = true }},
+		"guest, must change": {"must_change", func(a *Account) {
+			guestOf(a, boss)
+			a.Password = &Password{ID: "1", Hash: "x", MustChange: true}
+		}},
+		"share links":            {"share_links", func(a *Account) { a.ShareLinks = "maybe" }},
+		"desktop access":         {"desktop_access", func(a *Account) { a.Desktop = "maybe" }},
+		"second factor":          {"second_factor.required", func(a *Account) { a.SecondFactor.Required = "maybe" }},
+		"shared, second factor":  {"second_factor.required", func(a *Account) { a.Shared, a.SecondFactor.Required = true, policy.Allow }},
+		"shared, code with keys": {"second_factor.with_key", func(a *Account) { a.Shared, a.SecondFactor.WithKey = true, true }},
+		"many credentials":       {"credentials", func(a *Account) { a.Credentials = make([]Credential, 1001) }},
+		"half a second factor":   {"totp", func(a *Account) { a.TOTP = &TOTP{ID: "1"} }},
+		"a secret left out": {"credentials", func(a *Account) {
+			a.Credentials = []Credential{{ID: "1", Kind: policy.KindToken, Name: "x", Hash: "plain"}}
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.Update(t.Context(), "alice", 0, func(a *Account) error { c.change(a); return nil }, Guarded)
@@ -75,6 +106,78 @@ func TestWhatIsRefused(t *testing.T) {
 				t.Errorf("got %v, want a refusal of %q", err, c.field)
 			}
 		})
+	}
+}
+
+func guestOf(a *Account, manager Account) {
+	a.Role, a.ManagedBy = policy.RoleGuest, []string{manager.ID}
+}
+
+// What is no contradiction must not be taken for one.
+func TestWhatIsNotRefused(t *testing.T) {
+	s := open(t, memory.New())
+	boss := create(t, s, "boss", nil)
+	never := 0
+	for name, change := range map[string]func(*Account){
+		"shared, never":         func(a *Account) { a.Shared, a.PasswordAge = true, &never },
+		"no password, never":    func(a *Account) { a.PasswordAge = &never },
+		"guest with a password": func(a *Account) { guestOf(a, boss); a.Password = &Password{ID: "1", Hash: "x"} },
+		"delegate":              func(a *Account) { a.ManagedBy, a.Manage.Users = []string{boss.ID}, true },
+		"an old hash":           func(a *Account) { a.Password = &Password{ID: "1", Hash: "$apr1$salt$hash"} },
+	} {
+		a := Account{Account: policy.Account{Name: name}}
+		change(&a)
+		if _, err := s.Create(t.Context(), a); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A guest whose managers are gone can still be changed, and be given another;
+// one who has managers does not lose the last.
+func TestGuestKeepsAManager(t *testing.T) {
+	s := open(t, memory.New())
+	boss, other := create(t, s, "boss", nil), create(t, s, "other", nil)
+	create(t, s, "guest", func(a *Account) { guestOf(a, boss) })
+	set := func(managers ...string) error {
+		_, err := s.Update(t.Context(), "guest", 0, func(a *Account) error { a.ManagedBy = managers; return nil }, Guarded)
+		return err
+	}
+	var invalid *InvalidError
+	if err := set(); !errors.As(err, &invalid) || invalid.Field != "managed_by" {
+		t.Errorf("the last one taken away: got %v, want a refusal", err)
+	}
+	if _, err := s.Delete(t.Context(), "boss", 0, Guarded); err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Update(t.Context(), "guest", 0, func(a *Account) error { a.Notes = "x"; return nil }, Guarded)
+	if err != nil || len(a.ManagedBy) != 0 {
+		t.Errorf("after its manager: got %v %v", a.ManagedBy, err)
+	}
+	if enters(t, s, "guest") {
+		t.Error("a guest of nobody comes in")
+	}
+	if _, err := s.Disable(t.Context(), "guest", "admin", "", Guarded); err != nil {
+		t.Errorf("disable: %v", err)
+	}
+	if _, err := s.Enable(t.Context(), "guest", "admin", Guarded); err != nil {
+		t.Errorf("enable: %v", err)
+	}
+	if err := set(other.ID); err != nil || !enters(t, s, "guest") {
+		t.Errorf("another one: %v, comes in %v", err, enters(t, s, "guest"))
+	}
+}
+
+// Who changed the status, when and why is kept with every way of changing it.
+func TestStatusChangesAreDated(t *testing.T) {
+	s := open(t, memory.New())
+	create(t, s, "alice", nil)
+	a, err := s.Update(t.Context(), "alice", 0, func(a *Account) error {
+		a.Status = policy.Status{Disabled: true, By: "admin", Why: "left"}
+		return nil
+	}, Guarded)
+	if err != nil || a.Status.At.IsZero() || a.Status.By != "admin" || a.Status.Why != "left" {
+		t.Errorf("got %+v %v", a.Status, err)
 	}
 }
 

@@ -117,6 +117,16 @@ func (s *Sealer) key(id [keyIDSize]byte) (key, error) {
 // each, from which neither another nor the installation's can be found.
 func (s *Sealer) Derive(purpose string) []byte { return s.keys[0].derive("derived " + purpose) }
 
+// DeriveAll is Derive under each of the installation's keys, the present one
+// first: for what must be recognised that was made under an older one.
+func (s *Sealer) DeriveAll(purpose string) [][]byte {
+	var all [][]byte
+	for _, k := range s.keys {
+		all = append(all, k.derive("derived "+purpose))
+	}
+	return all
+}
+
 func (k key) derive(purpose string) []byte {
 	b, err := hkdf.Key(sha256.New, k.root, nil, "gatehouse "+purpose, KeySize)
 	if err != nil {
