@@ -27,8 +27,8 @@ race: ## all tests with the race detector, shuffled
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./...
-	$(TOOL) staticcheck ./...
+	$(GO) vet ./... ./.ci/mutants
+	$(TOOL) staticcheck ./... ./.ci/mutants
 
 fuzz: ## each fuzz target for 30 s
 	.ci/fuzz 30s
@@ -43,7 +43,7 @@ torture: ## kill -9 under load, 50 rounds
 	GATEHOUSE_TORTURE=50 $(GO) test -count=1 -timeout 60m -run 'Kill' -v ./storage/... ./cmd/...
 
 mutants: ## take each guard, link, lock and quota check out in turn: a test must fail
-	$(GO) run .ci/mutants.go
+	$(GO) run ./.ci/mutants
 
 size: ## files over 400 lines and packages over 2,000: a prompt to think
 	@git ls-files '*.go' | grep -v _test.go | xargs wc -l | awk '$$2!="total" && $$1>400 {print $$1, $$2}' | sort -rn

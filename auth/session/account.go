@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 )
 
@@ -30,24 +29,20 @@ func (m *Manager) CreateAccount(ctx context.Context, a accounts.Account, passwor
 	if err := m.makeHome(ctx, a, adoptHome); err != nil {
 		return accounts.Account{}, err
 	}
-	if err := m.setQuota(ctx, a.Home, effective.HomeQuota()); err != nil {
+	if err := m.prepareQuota(ctx, a, effective); err != nil {
 		return accounts.Account{}, err
 	}
 	made, err := m.accounts.Create(ctx, a)
-	if errors.Is(err, accounts.ErrExists) {
-		// Somebody made it meanwhile: the quota is theirs.
-		return accounts.Account{}, errors.Join(err, m.restoreQuota(ctx, a))
+	if err != nil {
+		// Where somebody made it meanwhile the quota is theirs.
+		m.keepQuota(accountOwner(a.ID))
+		if other, lerr := m.accounts.Account(ctx, a.Name); lerr == nil {
+			m.keepQuota(accountOwner(other.ID))
+		}
+		return accounts.Account{}, err
 	}
-	return made, err
-}
-
-// restoreQuota puts back what an account of the same name and home is to have.
-func (m *Manager) restoreQuota(ctx context.Context, a accounts.Account) error {
-	other, effective, err := m.accounts.Look(ctx, a.Name)
-	if err != nil || other.Home != a.Home {
-		return err
-	}
-	return m.setQuota(ctx, other.Home, effective.HomeQuota())
+	m.keepQuota(accountOwner(made.ID))
+	return made, nil
 }
 
 // ChangeAccount is accounts.Update, with what a change asks for around it: a new
@@ -69,35 +64,13 @@ func (m *Manager) ChangeAccount(ctx context.Context, name string, revision uint6
 			return accounts.Account{}, err
 		}
 	}
-	m.homes.quotas.Lock()
-	defer m.homes.quotas.Unlock()
-	had, err := m.accounts.Effective(ctx, before)
-	if err != nil {
-		return accounts.Account{}, err
-	}
-	if err := m.liftQuota(ctx, before, had, planned); err != nil {
-		return accounts.Account{}, err
-	}
 	now, err := m.accounts.Update(ctx, name, revision, change, o)
 	if err != nil {
-		return accounts.Account{}, errors.Join(err, m.restoreQuota(ctx, before))
+		return accounts.Account{}, err
 	}
-	return now, m.moveQuota(ctx, before, had, now)
-}
-
-// liftQuota takes away the quota that an account is not to have any more, before
-// the account says so: where it is cut short there, the next start puts it back.
-// The other way round nobody would know whose quota it was.
-func (m *Manager) liftQuota(ctx context.Context, before accounts.Account, had policy.Effective, planned accounts.Account) error {
-	has, err := m.accounts.Effective(ctx, planned)
-	if err != nil {
-		return err
-	}
-	was, is := had.HomeQuota(), has.HomeQuota()
-	if was.Bytes == nil && was.Files == nil || before.Home == planned.Home && (is.Bytes != nil || is.Files != nil) {
-		return nil
-	}
-	return m.setQuota(ctx, before.Home, policy.Quota{})
+	m.homes.quotas.Lock()
+	defer m.homes.quotas.Unlock()
+	return now, m.followQuota(ctx, accountOwner(now.ID))
 }
 
 // newHome makes the folder that an account's home is to be from now on, where
@@ -113,27 +86,6 @@ func (m *Manager) newHome(ctx context.Context, a accounts.Account) error {
 	return m.mkdirHome(ctx, a)
 }
 
-// moveQuota brings the ledger in line with a changed account.
-func (m *Manager) moveQuota(ctx context.Context, before accounts.Account, had policy.Effective, now accounts.Account) error {
-	has, err := m.accounts.Effective(ctx, now)
-	if err != nil {
-		return err
-	}
-	was, is := had.HomeQuota(), has.HomeQuota()
-	moved := before.Home != now.Home
-	if moved && (was.Bytes != nil || was.Files != nil) {
-		if err := m.setQuota(ctx, before.Home, policy.Quota{}); err != nil {
-			return err
-		}
-	}
-	if !moved && sameFigure(was.Bytes, is.Bytes) && sameFigure(was.Files, is.Files) {
-		return nil
-	}
-	return m.setQuota(ctx, now.Home, is)
-}
-
-func sameFigure(a, b *int64) bool { return orUnlimited(a) == orUnlimited(b) }
-
 // SetPassword gives an account a new password. Sessions that the old one proved
 // are cut.
 func (m *Manager) SetPassword(ctx context.Context, name, password string, mustChange bool) (accounts.Account, error) {
@@ -146,6 +98,10 @@ func (m *Manager) SetPassword(ctx context.Context, name, password string, mustCh
 		return accounts.Account{}, err
 	}
 	made.MustChange = mustChange
+	return m.setPassword(ctx, name, made)
+}
+
+func (m *Manager) setPassword(ctx context.Context, name string, made *accounts.Password) (accounts.Account, error) {
 	changed, err := m.accounts.Update(ctx, name, 0, func(a *accounts.Account) error {
 		a.Password = made
 		return nil

@@ -12,7 +12,6 @@ import (
 	"gatehouse/policy/guard"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
-	"gatehouse/storage/quota"
 )
 
 // kept is where the homes of deleted accounts go that are kept.
@@ -21,13 +20,13 @@ const kept = ".kept"
 // actor names the gateway in events of its own work.
 const actor = "gatehouse"
 
-// homes orders the work on homes on this node, and knows which quotas it set.
+// homes orders the work on homes on this node, and knows where the quotas stand
+// that follow accounts and groups.
 type homes struct {
 	work sync.Mutex
-	// quotas makes one step of looking at an account and setting its quota.
+	// quotas makes one step of looking at an owner and setting its quota.
 	quotas sync.Mutex
-	mu     sync.Mutex // guards set
-	set    map[string]bool
+	stands map[string]path.Path // by owner
 }
 
 // makeHome makes an account's home. One that is there already is refused unless
@@ -211,11 +210,11 @@ func (m *Manager) moveTo(ctx context.Context, top path.Path, l accounts.Leaving)
 	return m.System(actor).Rename(ctx, l.Home, target, KeepTarget)
 }
 
-// keepHomes keeps the quotas on homes as accounts and groups say, and goes on
-// with the homes of deleted accounts, until the changes end.
+// keepHomes keeps the quotas that accounts and groups ask for, and goes on with
+// the homes of deleted accounts, until the changes end.
 func (m *Manager) keepHomes(changes <-chan accounts.Change) {
 	m.finishAll()
-	m.setQuotas("")
+	m.keepQuotas()
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
@@ -242,83 +241,4 @@ func (m *Manager) finishAll() {
 			m.log.Warn("the home of a deleted account is still there", "account", l.Name, "error", err)
 		}
 	}
-}
-
-func (m *Manager) quotasChanged(c accounts.Change) {
-	switch c.Kind {
-	case accounts.KindAccount:
-		m.setQuotas(c.ID)
-	case accounts.KindGroup, accounts.KindAll:
-		m.setQuotas("")
-	}
-}
-
-// setQuotas puts the quota of an account, "" for everybody, on its home. Where
-// it has none, only one that was put there for it is taken away: others may
-// have put a quota on the folder.
-func (m *Manager) setQuotas(id string) {
-	ids := []string{id}
-	if id == "" {
-		ids = m.accounts.All()
-	}
-	for _, id := range ids {
-		m.setQuotaOf(id)
-	}
-}
-
-// setQuotaOf looks and sets in one step: a change of the account in between
-// would get the quota back on a home that it has left.
-func (m *Manager) setQuotaOf(id string) {
-	m.homes.quotas.Lock()
-	defer m.homes.quotas.Unlock()
-	account, effective, err := m.accounts.LookByID(m.ctx, id)
-	if err != nil || !m.homes.wants(id, effective.HomeQuota()) {
-		return
-	}
-	if err := m.setQuota(m.ctx, account.Home, effective.HomeQuota()); err != nil {
-		m.log.Warn("the quota on a home could not be set", "account", account.Name, "error", err)
-	}
-}
-
-// wants reports whether a quota is to be set, and notes that it was.
-func (h *homes) wants(id string, q policy.Quota) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	some := q.Bytes != nil || q.Files != nil
-	had := h.set[id]
-	if h.set == nil {
-		h.set = make(map[string]bool)
-	}
-	if some {
-		h.set[id] = true
-	} else {
-		delete(h.set, id)
-	}
-	return some || had
-}
-
-// setQuota puts a quota on a folder, where it is another than the present one.
-func (m *Manager) setQuota(ctx context.Context, home path.Path, q policy.Quota) error {
-	if m.quotas == nil {
-		return nil
-	}
-	limit := quota.Limit{Folder: home, Amount: quota.Amount{Bytes: orUnlimited(q.Bytes), Files: orUnlimited(q.Files)}}
-	now, ok, err := m.quotas.Get(ctx, home)
-	if err != nil {
-		return fmt.Errorf("read the quota on %s: %w", home, err)
-	}
-	if ok && now.Amount == limit.Amount || !ok && limit.Bytes < 0 && limit.Files < 0 {
-		return nil
-	}
-	if err := m.quotas.Set(ctx, limit); err != nil {
-		return fmt.Errorf("set the quota on %s: %w", home, err)
-	}
-	return nil
-}
-
-func orUnlimited(n *int64) int64 {
-	if n == nil {
-		return -1
-	}
-	return *n
 }

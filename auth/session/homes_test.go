@@ -5,8 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -242,59 +240,6 @@ func TestChangeMovesHomeAndQuota(t *testing.T) {
 	}
 }
 
-// A quota that is taken away is gone before the account says so: where a kill
-// comes between, the next start puts it back, and it is nobody's never. A change
-// that is refused after all leaves it.
-func TestQuotaGoesBeforeTheAccountSaysSo(t *testing.T) {
-	w := newWorld(t)
-	w.add("alice", bytes10)
-	calls, refused := 0, errors.New("refused")
-	_, err := w.ChangeAccount(t.Context(), "alice", 0, func(a *accounts.Account) error {
-		a.Quota = policy.Quota{}
-		if calls++; calls == 1 {
-			return nil // it is asked what is planned
-		}
-		if n := w.limitOn("/home/alice"); n != -1 {
-			t.Errorf("the home has a quota of %d when the account is changed", n)
-		}
-		return refused
-	}, accounts.Guarded)
-	if !errors.Is(err, refused) || w.limitOn("/home/alice") != 10 {
-		t.Errorf("got %v and quota %d, want 10", err, w.limitOn("/home/alice"))
-	}
-}
-
-// A group's quota for homes comes and goes with group and membership; a quota
-// that somebody put on a home by hand stays.
-func TestGroupQuotaIsKept(t *testing.T) {
-	w := newWorld(t)
-	g, err := w.accounts.CreateGroup(t.Context(), accounts.Group{Group: policy.Group{Name: "staff"}})
-	w.must(err)
-	w.add("alice", func(a *accounts.Account) { a.Groups = []string{g.ID} })
-	w.add("bob", nil)
-	hand := int64(77)
-	w.must(w.setQuota(t.Context(), path.MustParse("/home/bob"), policy.Quota{Bytes: &hand}))
-	n := int64(30)
-	for _, want := range []int64{30, -1} {
-		_, err := w.accounts.UpdateGroup(t.Context(), "staff", 0, func(g *accounts.Group) error {
-			g.Quota = policy.Quota{}
-			if want > 0 {
-				g.Quota.Bytes = &n
-			}
-			return nil
-		}, accounts.Guarded)
-		w.must(err)
-		for end := time.Now().Add(5 * time.Second); w.limitOn("/home/alice") != want; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("got quota %d, want %d", w.limitOn("/home/alice"), want)
-			}
-		}
-	}
-	if got := w.limitOn("/home/bob"); got != 77 {
-		t.Errorf("got quota %d of the other, want 77", got)
-	}
-}
-
 // What is left to do with a deleted account's home must not hit somebody who has
 // it by now.
 func TestHomeOfAnotherIsLeftAlone(t *testing.T) {
@@ -328,31 +273,5 @@ func TestNewHomeIsClearedFirst(t *testing.T) {
 	w.must(err)
 	if w.there("/home/alice/file") || !w.there("/home/alice") {
 		t.Error("the new home holds what was to be deleted, or is not there")
-	}
-}
-
-// Of several who make the same account at once, one does, and the quota is its.
-func TestSameAccountAtOnceHasItsOwnQuota(t *testing.T) {
-	for range 10 {
-		w := newWorld(t)
-		var all sync.WaitGroup
-		var won atomic.Int64
-		for i := range 4 {
-			all.Go(func() {
-				a := named("alice")
-				n := int64(i + 1)
-				a.Quota.Bytes = &n
-				switch _, err := w.CreateAccount(t.Context(), a, "", false, true); {
-				case err == nil:
-					won.Add(n)
-				case !errors.Is(err, accounts.ErrExists):
-					t.Error(err)
-				}
-			})
-		}
-		all.Wait()
-		if got := w.limitOn("/home/alice"); got != won.Load() {
-			t.Fatalf("got quota %d, want %d", got, won.Load())
-		}
 	}
 }

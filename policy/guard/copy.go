@@ -54,6 +54,9 @@ func (d *duplicate) copy(ctx context.Context, r *rules) error {
 	if err := d.fs.unlocked(ctx, locks.Touch{Path: d.to.real, Tree: true, Member: !d.exists}); err != nil {
 		return err
 	}
+	if err := d.opens(); err != nil {
+		return err
+	}
 	d.book = t.files.pending(d.to.real)
 	defer d.book.close(ctx, nil)
 	if err := d.reserve(ctx); err != nil {
@@ -375,9 +378,6 @@ func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, 
 	d.book.commit(grow)
 	t.release(ctx, to, positive(minus(quota.Amount{}, grow)))
 	still.lose(replaced)
-	if d.exists && d.target.IsDir() {
-		err = errors.Join(err, d.dropReplaced(context.WithoutCancel(ctx)))
-	}
 	return err
 }
 

@@ -125,12 +125,6 @@ func (r *rules) leads(p *place) []string {
 	if p.real != p.asked {
 		names = append(names, r.policy.Leads(p.real)...)
 	}
-	for t := range p.targets(true) {
-		if rel, ok := t.Path.Rel(r.folder); ok && !rel.IsRoot() {
-			name, _ := rel.First()
-			names = append(names, name)
-		}
-	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -29,10 +29,21 @@ type call struct {
 func (f *FS) call(op string, kind events.Kind, p path.Path) (*call, error) {
 	c := &call{s: f.s, op: op, kind: kind, began: time.Now()}
 	var err error
-	if c.at, err = f.s.rules.Load().place(p); err != nil {
+	if c.at, err = f.s.rules.Load().place(p); err == nil {
+		err = c.audited()
+	}
+	if err != nil {
 		return c, c.end(err)
 	}
 	return c, nil
+}
+
+// audited refuses an operation that leaves an event where none can be kept.
+func (c *call) audited() error {
+	if c.kind == "" || c.s.config.Audited == nil || c.s.config.Audited() {
+		return nil
+	}
+	return &refusal{Decision: policy.Decision{Rule: policy.RuleAudit, Because: "the audit log takes no events now"}}
 }
 
 func (f *FS) callBoth(op string, kind events.Kind, from, to path.Path) (*call, error) {
@@ -42,7 +53,10 @@ func (f *FS) callBoth(op string, kind events.Kind, from, to path.Path) (*call, e
 	if c.at, err = r.place(from); err != nil {
 		return c, c.end(err)
 	}
-	if *c.to, err = r.place(to); err != nil {
+	if *c.to, err = r.place(to); err == nil {
+		err = c.audited()
+	}
+	if err != nil {
 		return c, c.end(err)
 	}
 	return c, nil

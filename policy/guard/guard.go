@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"gatehouse/policy"
-	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
@@ -108,16 +107,16 @@ type Lock = locks.Lock
 
 // Config is one session's part.
 type Config struct {
+	// Effective is the account's policy, as far as the credential's scope goes.
 	Effective policy.Effective
 	Door      policy.Door
 	// Report gets one event per operation; session, address and time are filled in by it.
 	Report func(events.Event)
+	// Audited says whether events can be kept: where it does not, operations that
+	// leave one are refused. Nil is always.
+	Audited func() bool
 	// UID and GID own new files; nil takes the mount's.
 	UID, GID *int
-	// ReadOnly refuses every change (a read-only credential).
-	ReadOnly bool
-	// Folder is all that the credential is for; the root is everything.
-	Folder path.Path
 }
 
 // unlocked asks the locks whether the account may change what it touches.

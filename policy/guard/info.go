@@ -71,9 +71,9 @@ func (i Info) Permissions() policy.Permissions {
 	if i.rules == nil {
 		return 0
 	}
-	p := i.rules.permissions(policy.Target{Path: i.asked, Folder: i.IsDir()})
+	p := i.rules.policy.Permissions(policy.Target{Path: i.asked, Folder: i.IsDir()})
 	if i.real != i.asked {
-		p &= i.rules.permissions(policy.Target{Path: i.real, Folder: i.IsDir()})
+		p &= i.rules.policy.Permissions(policy.Target{Path: i.real, Folder: i.IsDir()})
 	}
 	return p
 }

@@ -175,13 +175,7 @@ func (f *FS) Link(ctx context.Context, from, to path.Path) error {
 }
 
 func (m *move) link(ctx context.Context, r *rules) error {
-	decide := func(q policy.Move) policy.Decision {
-		if r.readOnly {
-			d, _ := r.scope(policy.OpCreate, policy.Target{Path: q.To})
-			return d
-		}
-		return r.policy.DecideLink(q.From, q.To)
-	}
+	decide := func(q policy.Move) policy.Decision { return r.policy.DecideLink(q.From, q.To) }
 	if err := m.prepare(ctx, r, keep, decide); err != nil {
 		return err
 	}

@@ -139,8 +139,8 @@ func (f *FS) Unlock(ctx context.Context, p path.Path, token string) error {
 		if _, err := f.s.describe(ctx, r, &c.at, follow); err != nil {
 			return err
 		}
-		if d, ok := r.scope(policy.OpWrite, policy.Target{Path: c.at.real}); !ok {
-			return r.refuse(d, policy.Target{Path: c.at.asked})
+		if err := r.onlyReads(); err != nil {
+			return err
 		}
 		return f.s.tree.locks.Unlock(ctx, c.at.real, r.account.ID, token)
 	}))

@@ -13,6 +13,7 @@ import (
 	"gatehouse/storage/backend"
 	"gatehouse/storage/locks"
 	"gatehouse/storage/mount"
+	"gatehouse/storage/quota"
 	"gatehouse/storage/staging"
 )
 
@@ -22,6 +23,8 @@ type watched struct {
 	asked  func(op string, p path.Path)
 	broken map[path.Path]error // what Stat says of a path
 	kernel *os.File            // not nil: behind every file
+	wrote  func()              // called before a write on disk
+	looked func()              // called before the properties of an open file are read
 }
 
 func (b *watched) tell(op string, p path.Path) {
@@ -40,6 +43,9 @@ func (b *watched) Open(ctx context.Context, p path.Path, how backend.How) (backe
 	if err == nil && b.kernel != nil {
 		f = file{f, b.kernel}
 	}
+	if err == nil && (b.wrote != nil || b.looked != nil) {
+		f = slowFile{f, b}
+	}
 	return f, err
 }
 
@@ -51,9 +57,25 @@ type file struct {
 
 func (f file) OS() *os.File { return f.kernel }
 
+// A slowFile lets something happen while it is worked on.
+type slowFile struct {
+	backend.File
+	disk *watched
+}
+
+func (f slowFile) WriteAt(b []byte, off int64) (int, error) {
+	f.disk.wrote()
+	return f.File.WriteAt(b, off)
+}
+
 func (b *watched) Mkdir(ctx context.Context, p path.Path) error {
 	b.tell("mkdir", p)
 	return b.Backend.Mkdir(ctx, p)
+}
+
+func (b *watched) Rename(ctx context.Context, from, to path.Path, replace bool) error {
+	b.tell("rename", from)
+	return b.Backend.Rename(ctx, from, to, replace)
 }
 
 func (b *watched) Stat(ctx context.Context, p path.Path) (backend.Info, error) {
@@ -67,6 +89,13 @@ func (b *watched) Stat(ctx context.Context, p path.Path) (backend.Info, error) {
 func (b *watched) Readlink(ctx context.Context, p path.Path) (string, error) {
 	b.tell("readlink", p)
 	return b.Backend.Readlink(ctx, p)
+}
+
+func (f slowFile) Properties() (map[string][]byte, error) {
+	if f.disk.looked != nil {
+		f.disk.looked()
+	}
+	return f.File.Properties()
 }
 
 // once does something before the first such operation below a folder.
@@ -293,5 +322,47 @@ func TestDiskFillsUp(t *testing.T) {
 	w.want(w.user("ann").Copy(t.Context(), tp("/f"), tp("/g"), guard.CopyHow{}), backend.ErrNoSpace)
 	if w.exists("/home/ann/g") || len(w.staged()) > 0 {
 		t.Error("something is left of it")
+	}
+}
+
+// A refused write leaves nothing behind in the book: a truncation during the
+// next write still waits for it to measure the file.
+func TestTruncatedWhileWriting(t *testing.T) {
+	w, b := newWatchedWorld(t)
+	w.limit("/home/ann", 10, 5)
+	b.wrote = func() {}
+	u := w.user("ann")
+	f, err := u.Open(t.Context(), tp("/f"), newFile)
+	w.must(err)
+	_, err = f.WriteAt(make([]byte, 10), 0)
+	w.must(err)
+	for range 2 {
+		_, err = f.WriteAt([]byte("x"), 10)
+		w.want(err, quota.ErrExceeded)
+	}
+	b.wrote = func() { w.must(f.Truncate(0)) }
+	_, err = f.WriteAt(make([]byte, 8), 0)
+	w.must(err)
+	_, err = u.Space(t.Context(), tp("/"))
+	w.must(err)
+	w.checkQuota("/home/ann")
+	b.wrote = func() {}
+	w.must(f.Close())
+	w.checkQuota("/home/ann")
+}
+
+// A right that is lost when all of a file is copied, and it is not yet in place,
+// is lost.
+func TestCopyIsJudgedInTheEnd(t *testing.T) {
+	w, b := newWatchedWorld(t)
+	w.put("/home/ann/f", "f")
+	u := w.user("ann")
+	asked := false
+	b.looked = func() {
+		asked = true
+		u.change(func(a *policy.Account) { a.Home = tp("/home/other") })
+	}
+	if err := u.Copy(t.Context(), tp("/f"), tp("/g"), guard.CopyHow{}); err == nil || !asked || w.exists("/home/ann/g") {
+		t.Errorf("copied: %v, %v", err, asked)
 	}
 }

@@ -96,13 +96,10 @@ func (m *model) above(p string) []string {
 }
 
 // within is nil where the step from before to m passes no limit. A limit that
-// was passed before refuses growth only. follows tells where a quota was.
-func (m *model) within(before *model, was func(string) string) error {
+// was passed before refuses growth only.
+func (m *model) within(before *model) error {
 	for p, limit := range m.quotas {
-		now, old := m.used(p), quota.Amount{}
-		if was(p) != "" {
-			old = before.used(was(p))
-		}
+		now, old := m.used(p), before.used(p)
 		if limit.Bytes >= 0 && now.Bytes > limit.Bytes && now.Bytes > old.Bytes ||
 			limit.Files >= 0 && now.Files > limit.Files && now.Files > old.Files {
 			return errExceeded
@@ -110,8 +107,6 @@ func (m *model) within(before *model, was func(string) string) error {
 	}
 	return nil
 }
-
-func same(p string) string { return p }
 
 // room is how much a file at p may grow.
 func (m *model) room(p string) int {
@@ -165,7 +160,7 @@ func (m *model) open(p string) (*inode, error) {
 	}
 	before := m.clone()
 	m.nodes[p] = &inode{}
-	if err := m.within(before, same); err != nil {
+	if err := m.within(before); err != nil {
 		delete(m.nodes, p)
 		return nil, err
 	}
@@ -180,7 +175,7 @@ func (m *model) put(p string, data []byte) error {
 	before := m.clone()
 	old := m.nodes[p]
 	m.nodes[p] = &inode{data: slices.Clone(data)}
-	if err := m.within(before, same); err != nil {
+	if err := m.within(before); err != nil {
 		if m.nodes[p] = old; old == nil {
 			delete(m.nodes, p)
 		}
@@ -205,7 +200,6 @@ func (m *model) removeDir(p string, all bool) error {
 		delete(m.nodes, q)
 	}
 	delete(m.nodes, p)
-	maps.DeleteFunc(m.quotas, func(q string, _ quota.Amount) bool { return inside(p, q) })
 	return nil
 }
 
@@ -224,20 +218,22 @@ func (m *model) mayReplace(from, to string, r guard.Replace) error {
 }
 
 // crosses reports whether a move changes which quotas are charged.
-func (m *model) crosses(from, to string) bool {
-	charged := func(p, on string) []string {
-		all := m.above(filepath.Dir(p))
-		if _, there := m.quotas[on]; there && on != "" {
-			all = append(all, on)
+func (m *model) crosses(from, to string) bool { return !slices.Equal(m.above(from), m.above(to)) }
+
+// limited reports whether a quota stands below p.
+func (m *model) limited(p string) bool {
+	for q := range m.quotas {
+		if q != p && inside(p, q) {
+			return true
 		}
-		slices.Sort(all)
-		return all
 	}
-	on := to
-	if _, goes := m.quotas[from]; goes {
-		on = ""
-	}
-	return !slices.Equal(charged(from, ""), charged(to, on))
+	return false
+}
+
+// opens reports whether what a tree holds is charged as one where it arrives, or
+// goes away.
+func (m *model) opens(from, to string) bool {
+	return !m.isDir(from) && !m.isDir(to) || !m.limited(to)
 }
 
 // shares reports a file below p with a name elsewhere.
@@ -259,52 +255,39 @@ func (m *model) rename(from, to string, r guard.Replace) error {
 	if err := m.mayReplace(from, to, r); err != nil {
 		return err
 	}
+	if _, stands := m.quotas[from]; m.isDir(from) && (stands || m.limited(from)) || !m.opens(from, to) {
+		return errModel
+	}
 	before, saved := m.clone(), m.copies()
 	if m.crosses(from, to) && m.shares(from) {
 		return errModel
 	}
 	m.clear(to)
-	if _, goes := m.quotas[from]; goes {
-		delete(m.quotas, to)
-	}
-	came := map[string]string{}
 	for _, q := range append(m.below(from), from) {
 		m.nodes[to+strings.TrimPrefix(q, from)] = m.nodes[q]
 		delete(m.nodes, q)
 	}
-	for _, q := range slices.Collect(maps.Keys(m.quotas)) {
-		if inside(from, q) {
-			at := to + strings.TrimPrefix(q, from)
-			m.quotas[at], came[at] = m.quotas[q], q
-			delete(m.quotas, q)
-		}
-	}
-	err := m.within(before, func(p string) string {
-		if q := came[p]; q != "" {
-			return q
-		}
-		return p
-	})
+	err := m.within(before)
 	if err != nil {
 		*m = *saved
-	} else if !m.isDir(to) {
-		delete(m.quotas, to) // a folder's quota does not go over to a file
 	}
 	return err
 }
 
-// clear takes away what a move or copy replaces. A quota on it stays.
+// clear takes away what a move or copy replaces.
 func (m *model) clear(to string) {
 	for _, q := range m.below(to) {
 		delete(m.nodes, q)
 	}
 	delete(m.nodes, to)
-	maps.DeleteFunc(m.quotas, func(q string, _ quota.Amount) bool { return q != to && inside(to, q) })
 }
 
 func (m *model) copy(from, to string, r guard.Replace, shallow bool) error {
 	if err := m.mayReplace(from, to, r); err != nil {
 		return err
+	}
+	if !m.opens(from, to) {
+		return errModel
 	}
 	before, saved := m.clone(), m.copies()
 	m.clear(to)
@@ -316,11 +299,9 @@ func (m *model) copy(from, to string, r guard.Replace, shallow bool) error {
 		n := m.nodes[q]
 		m.nodes[to+strings.TrimPrefix(q, from)] = &inode{dir: n.dir, data: slices.Clone(n.data)}
 	}
-	err := m.within(before, same)
+	err := m.within(before)
 	if err != nil {
 		*m = *saved
-	} else if !m.isDir(to) {
-		delete(m.quotas, to) // a folder's quota does not go over to a file
 	}
 	return err
 }

@@ -219,15 +219,6 @@ func TestMovedWhileOpen(t *testing.T) {
 	w.must(f.Close())
 	w.checkQuota("/home/ann/a")
 	w.checkQuota("/home/ann/b")
-	// A quota follows its folder, and goes with it.
-	w.limit("/home/ann/a/sub", 200, 5)
-	w.must(u.Rename(t.Context(), tp("/a/sub"), tp("/a/moved"), guard.KeepTarget))
-	w.checkQuota("/home/ann/a/moved")
-	w.must(u.RemoveAll(t.Context(), tp("/a/moved")))
-	if _, ok, err := w.quotas.Get(t.Context(), tp("/home/ann/a/moved")); ok || err != nil {
-		t.Fatal("the quota of what is gone is there", err)
-	}
-	w.checkQuota("/home/ann/a")
 }
 
 // A write that the disk does not take is not charged, though it was reserved.
@@ -369,21 +360,4 @@ func largestSum(w *world) int64 {
 		}
 	}
 	return sum
-}
-
-// A folder with a quota of its own that replaces another folder brings its
-// quota, and the figure of what it holds.
-func TestQuotaArrivesWithItsFigure(t *testing.T) {
-	w := newWorld(t)
-	u := w.user("ann")
-	w.put("/home/ann/top/from/a", "12345")
-	w.put("/home/ann/to/b", "1234567")
-	w.limit("/home/ann", 100, 10)
-	w.limit("/home/ann/top", 50, 5)
-	w.limit("/home/ann/top/from", 50, 5)
-	w.limit("/home/ann/to", 50, 5)
-	w.must(u.Rename(t.Context(), tp("/top/from"), tp("/to"), guard.ReplaceAny))
-	w.checkQuota("/home/ann")
-	w.checkQuota("/home/ann/top")
-	w.checkQuota("/home/ann/to")
 }

@@ -152,10 +152,11 @@ func (f *FS) notEmpty(ctx context.Context, p path.Path) error {
 	return errHidden
 }
 
-// forgetFolder makes quotas and locks forget a folder that is gone.
+// forgetFolder makes locks forget a folder that is gone. A quota is of the path:
+// who makes the folder anew finds it again.
 func (f *FS) forgetFolder(ctx context.Context, p path.Path) error {
 	t, after := f.s.tree, context.WithoutCancel(ctx)
-	return errors.Join(t.quotas.Drop(after, p), t.locks.Moved(after, p), t.sync(after, p.Dir()))
+	return errors.Join(t.locks.Moved(after, p), t.sync(after, p.Dir()))
 }
 
 func (f *FS) removeAll(ctx context.Context, r *rules, p *place) error {

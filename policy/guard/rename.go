@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
@@ -35,6 +36,10 @@ type move struct {
 	exists   bool // something stands at the target
 }
 
+// errQuotaFolder is for folders with a quota on or in them: what they hold can be
+// moved, and they can be removed and made anew, with the quota that they had.
+var errQuotaFolder = &UnsupportedError{Text: "a folder with a quota of its own stays where it is"}
+
 // errSharedFile is for files that would be charged in two places.
 var errSharedFile = &UnsupportedError{Text: "a file with several names cannot move from one quota to another"}
 
@@ -62,7 +67,24 @@ func (m *move) rename(ctx context.Context, r *rules) error {
 	if err := m.unchanged(ctx); err != nil {
 		return err
 	}
+	if m.source.IsDir() && len(m.fs.s.tree.quotas.Limits(from)) > 0 {
+		return errQuotaFolder
+	}
 	return m.charge(ctx)
+}
+
+// opens refuses to put a tree where quotas stand within it, or to take one away
+// there: each would be charged for another part of it. A quota is of a path, and
+// what moves onto that very path is charged to it.
+func (m *move) opens() error {
+	if !m.source.IsDir() && !m.target.IsDir() { // one that is not there is none
+		return nil
+	}
+	to := m.to.real
+	if slices.ContainsFunc(m.fs.s.tree.quotas.Limits(to), func(q quota.Limit) bool { return q.Folder != to }) {
+		return errQuotaFolder
+	}
+	return nil
 }
 
 // prepare looks at both ends and asks policy.
@@ -95,12 +117,6 @@ func (m *move) judge(r *rules, decide func(policy.Move) policy.Decision) error {
 	}
 	for _, q := range moves {
 		q.Folder, q.Replaces = m.source.IsDir(), m.replaces()
-		for _, p := range []path.Path{q.From, q.To} {
-			t := policy.Target{Path: p, Folder: q.Folder}
-			if d, ok := r.scope(policy.OpCreate, t); !ok && p == q.To || !ok && d.Rule == policy.RuleFolder {
-				return r.refuse(d, t)
-			}
-		}
 		if d := decide(q); !d.Allowed {
 			return m.refuse(r, q, d)
 		}
@@ -163,7 +179,7 @@ func (m *move) unchanged(ctx context.Context) error {
 	if source.ID != m.source.ID || exists != m.exists || exists && target.ID != m.target.ID {
 		return errSwapped
 	}
-	return nil
+	return m.opens()
 }
 
 // charge moves what the quotas know along with the files.
@@ -174,6 +190,7 @@ func (m *move) charge(ctx context.Context) error {
 		return err
 	}
 	defer still.thaw()
+	limited := [2][]quota.Limit{t.quotas.Limits(from), t.quotas.Limits(to)}
 	replaced := &census{}
 	if m.exists {
 		if replaced, err = t.count(ctx, to, still.find); err != nil {
@@ -205,13 +222,17 @@ func (m *move) charge(ctx context.Context) error {
 		return err
 	}
 	// What was replaced made room at the target for as much of what moved,
-	// which the folders above the source then give back. A quota on the source
-	// itself moves along, with what it has used.
+	// which the folders above the source then give back.
 	shared := least(held, replaced.alone)
 	t.release(ctx, from.Dir(), shared)
 	t.release(ctx, to, minus(replaced.alone, shared))
 	still.lose(replaced)
 	still.moved(from, to)
+	for i, p := range []path.Path{from, to} {
+		if !slices.Equal(limited[i], t.quotas.Limits(p)) {
+			t.quotas.Recheck(p) // one that was set meanwhile has counted what was there then
+		}
+	}
 	return m.settle(ctx)
 }
 
@@ -256,37 +277,9 @@ func bring(restore func() error) error {
 	return err
 }
 
-// dropReplaced removes the quotas of a folder that was replaced. That on the
-// folder itself stays where another folder has its name now.
-func (m *move) dropReplaced(ctx context.Context) error {
-	quotas, to := m.fs.s.tree.quotas, m.to.real
-	if !m.source.IsDir() {
-		return quotas.Drop(ctx, to)
-	}
-	all, err := quotas.List(ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, q := range all {
-		if q.Folder != to && to.Contains(q.Folder) {
-			errs = append(errs, quotas.Drop(ctx, q.Folder))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// settle makes quotas and locks follow. Locks stay with the name (RFC 4918 7.7).
+// settle makes locks follow, which stay with the name (RFC 4918 7.7).
 func (m *move) settle(ctx context.Context) error {
 	t, from, to := m.fs.s.tree, m.from.real, m.to.real
 	ctx = context.WithoutCancel(ctx)
-	var errs []error
-	if m.exists && m.target.IsDir() {
-		errs = append(errs, m.dropReplaced(ctx))
-	}
-	if m.source.IsDir() {
-		errs = append(errs, t.quotas.Rename(ctx, from, to))
-	}
-	errs = append(errs, t.locks.Moved(ctx, from), t.sync(ctx, from.Dir(), to.Dir()))
-	return errors.Join(errs...)
+	return errors.Join(t.locks.Moved(ctx, from), t.sync(ctx, from.Dir(), to.Dir()))
 }

@@ -11,24 +11,20 @@ import (
 // rules is the policy of a session at one moment. It is immutable; a changed
 // policy is another one.
 type rules struct {
-	policy   policy.Effective
-	view     policy.View
-	account  policy.Account
-	uploads  policy.Uploads
-	largest  int64 // largest upload, 0 is unlimited
-	readOnly bool
-	folder   path.Path
+	policy  policy.Effective
+	view    policy.View
+	account policy.Account
+	uploads policy.Uploads
+	largest int64 // largest upload, 0 is unlimited
 }
 
 func newRules(e policy.Effective, c Config) *rules {
 	return &rules{
-		policy:   e,
-		view:     e.View(c.Door),
-		account:  e.Account(),
-		uploads:  e.Uploads(c.Door),
-		largest:  e.Limits().LargestUpload,
-		readOnly: c.ReadOnly,
-		folder:   c.Folder,
+		policy:  e,
+		view:    e.View(c.Door),
+		account: e.Account(),
+		uploads: e.Uploads(c.Door),
+		largest: e.Limits().LargestUpload,
 	}
 }
 
@@ -53,28 +49,7 @@ func (r *refusal) Is(target error) bool {
 	return target == fs.ErrPermission
 }
 
-// scope is what the credential allows whatever the grants say.
-func (r *rules) scope(op policy.Operation, t policy.Target) (policy.Decision, bool) {
-	if r.readOnly && changes(op) {
-		return policy.Decision{Rule: policy.RuleReadOnly, Because: "the credential is read-only"}, false
-	}
-	if r.folder.Contains(t.Path) {
-		return policy.Decision{}, true
-	}
-	if op == policy.OpStat && t.Folder && t.Path.Contains(r.folder) {
-		return policy.Decision{}, true
-	}
-	return policy.Decision{Rule: policy.RuleFolder, Because: "the credential is for " + r.folder.String() + " only"}, false
-}
-
-func changes(op policy.Operation) bool {
-	return op != policy.OpStat && op != policy.OpList && op != policy.OpRead
-}
-
 func (r *rules) decide(op policy.Operation, t policy.Target) policy.Decision {
-	if d, ok := r.scope(op, t); !ok {
-		return d
-	}
 	d := r.policy.Decide(op, t)
 	if d.Rule == policy.RuleShell && !r.shows(t.Path) {
 		return policy.Decision{Rule: policy.RuleNoGrant, Because: "the folder leads to what is granted, but is not in what the account sees"}
@@ -88,28 +63,9 @@ func (r *rules) shows(p path.Path) bool {
 	return ok
 }
 
-func (r *rules) decideTree(op policy.Operation, p path.Path) policy.Decision {
-	if d, ok := r.scope(op, policy.Target{Path: p}); !ok {
-		return d
-	}
-	return r.policy.DecideTree(op, p)
-}
-
 // sees reports whether the account may know of t. Its root it always sees.
 func (r *rules) sees(t policy.Target) bool {
 	return t.Path == r.view.Root || r.decide(policy.OpStat, t).Allowed
-}
-
-// permissions returns the rights on t, as far as the credential goes.
-func (r *rules) permissions(t policy.Target) policy.Permissions {
-	if !r.folder.Contains(t.Path) {
-		return 0
-	}
-	p := r.policy.Permissions(t)
-	if r.readOnly {
-		p &= policy.ReadOnly
-	}
-	return p
 }
 
 // refuse makes the error of a decision against an operation on t.
@@ -130,7 +86,7 @@ func (r *rules) judge(p *place, op policy.Operation, folder bool) error {
 // judgeTree asks for op on everything at and below both paths.
 func (r *rules) judgeTree(p *place, op policy.Operation) error {
 	for t := range p.targets(true) {
-		if d := r.decideTree(op, t.Path); !d.Allowed {
+		if d := r.policy.DecideTree(op, t.Path); !d.Allowed {
 			return r.refuse(d, t)
 		}
 	}
@@ -160,15 +116,12 @@ func (r *rules) conceal(p *place, err error) error {
 }
 
 // keeps refuses the removal or replacement of what the account stands on: its
-// home, its root, the folders that appear in it, and all above them. So does a
-// granted folder in a folder that is others': it would take its quota and
-// everybody else's grants along.
+// home, its root, the folders that appear in it, and all above them.
 func (r *rules) keeps(p path.Path) error {
 	standing := p.Contains(r.view.Root) || !r.account.Home.IsRoot() && p.Contains(r.account.Home)
 	for _, entry := range r.view.Entries {
 		standing = standing || p.Contains(entry.Path)
 	}
-	standing = standing || r.lent(p)
 	if !standing {
 		return nil
 	}
@@ -176,11 +129,13 @@ func (r *rules) keeps(p path.Path) error {
 	return r.refuse(d, policy.Target{Path: p, Folder: true})
 }
 
-// lent reports whether a grant is of p itself and the folder that holds p is
-// none of the account's.
-func (r *rules) lent(p path.Path) bool {
-	of := func(g policy.GrantOrigin) bool { return g.Rule == policy.RuleGrant && g.Path == p }
-	return slices.ContainsFunc(r.policy.Grants(), of) && !r.policy.DecideTree(policy.OpDelete, p.Dir()).Allowed
+// onlyReads refuses what asks for no right, and is a change all the same, to a
+// credential that is read-only.
+func (r *rules) onlyReads() error {
+	if !slices.ContainsFunc(r.policy.Scopes(), func(s policy.Scope) bool { return s.ReadOnly }) {
+		return nil
+	}
+	return &refusal{Decision: policy.Decision{Rule: policy.RuleReadOnly, Because: "the credential is read-only"}}
 }
 
 // newName judges the name of something new.

@@ -108,23 +108,21 @@ func TestCopyWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-// Who was granted a folder in a folder of others empties it at most. Could it
-// be removed and made anew its quota would be gone, could it be moved away it
-// would be out of everybody else's reach.
-func TestGrantedFolderStays(t *testing.T) {
+// Who was granted a folder with delete may remove it as a whole, as the right
+// says. Its quota is of the path: made anew it is as small as before. Where it
+// appears by a name of its own it stays.
+func TestGrantedFolderIsRemoved(t *testing.T) {
 	w := newWorld(t)
 	w.put("/team/f", "f")
-	w.folder("/other/void")
+	w.put("/named/f", "f")
 	w.limit("/team", 10, 10)
-	u := w.user("bob", root("/"), granted("/team", policy.Full), granted("/other", policy.Full), granted("/other/void", policy.Full))
-	w.want(u.RemoveAll(t.Context(), tp("/team")), fs.ErrPermission)
-	w.want(u.Rename(t.Context(), tp("/team"), tp("/home/bob/team"), guard.KeepTarget), fs.ErrPermission)
-	w.must(u.Mkdir(t.Context(), tp("/home/bob/d"), 0))
-	w.want(u.Rename(t.Context(), tp("/home/bob/d"), tp("/team"), guard.ReplaceAny), fs.ErrPermission)
-	w.want(u.Copy(t.Context(), tp("/home/bob/d"), tp("/team"), guard.CopyHow{Replace: guard.ReplaceAny}), fs.ErrPermission)
-	w.must(u.RemoveAll(t.Context(), tp("/team/f")))
-	w.want(u.RemoveDir(t.Context(), tp("/team")), fs.ErrPermission)
+	u := w.user("bob", root("/"), granted("/team", policy.Full), grantedAt("/named", policy.Full, "named"))
+	w.must(u.RemoveAll(t.Context(), tp("/team")))
+	w.must(u.Mkdir(t.Context(), tp("/team"), 0))
 	w.want(u.upload("/team/g", "0123456789ab"), quota.ErrExceeded)
-	// One that stands in what is the account's anyway goes as any other.
-	w.must(u.RemoveDir(t.Context(), tp("/other/void")))
+	w.want(u.RemoveAll(t.Context(), tp("/named")), fs.ErrPermission)
+	w.want(u.Rename(t.Context(), tp("/named"), tp("/home/bob/named"), guard.KeepTarget), fs.ErrPermission)
+	w.must(u.Mkdir(t.Context(), tp("/home/bob/d"), 0))
+	w.want(u.Rename(t.Context(), tp("/home/bob/d"), tp("/named"), guard.ReplaceAny), fs.ErrPermission)
+	w.want(u.Copy(t.Context(), tp("/home/bob/d"), tp("/named"), guard.CopyHow{Replace: guard.ReplaceAny}), fs.ErrPermission)
 }

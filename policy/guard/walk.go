@@ -84,7 +84,7 @@ func vanished(err error) bool {
 func (t *Tree) Walk(ctx context.Context, folder path.Path) (quota.Amount, error) {
 	t.files.giveBack()
 	c, err := t.count(ctx, folder, t.files.find)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, backend.ErrNotDir) {
 		return quota.Amount{}, nil
 	}
 	if err != nil {

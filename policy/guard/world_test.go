@@ -182,6 +182,7 @@ type user struct {
 	*guard.FS
 	w       *world
 	account policy.Account
+	scopes  []policy.Scope // of the credential
 
 	mu     sync.Mutex
 	events []events.Event
@@ -194,10 +195,15 @@ func through(d policy.Door) option {
 	return func(_ *policy.Account, c *guard.Config) { c.Door = d }
 }
 
-func readOnly(_ *policy.Account, c *guard.Config) { c.ReadOnly = true }
+func readOnly(_ *policy.Account, c *guard.Config) {
+	c.Effective = c.Effective.Scoped(policy.Scope{ReadOnly: true})
+}
 
 func within(p string) option {
-	return func(_ *policy.Account, c *guard.Config) { c.Folder = tp(p) }
+	folder := tp(p)
+	return func(_ *policy.Account, c *guard.Config) {
+		c.Effective = c.Effective.Scoped(policy.Scope{Folder: &folder})
+	}
 }
 
 func granted(p string, rights policy.Permissions) option {
@@ -237,7 +243,8 @@ func (w *world) user(name string, options ...option) *user {
 		o(&u.account, &c)
 	}
 	w.folder(u.account.Home.String())
-	c.Effective = policy.Resolve(w.site, nil, u.account)
+	u.scopes = c.Effective.Scopes()
+	c.Effective = u.effective()
 	u.FS = w.tree.FS(c)
 	w.t.Cleanup(func() { u.FS.Close(nil) })
 	return u
@@ -278,7 +285,15 @@ func (u *user) take() []events.Event {
 // change puts a changed account in force.
 func (u *user) change(do func(*policy.Account)) {
 	do(&u.account)
-	u.SetPolicy(policy.Resolve(u.w.site, nil, u.account))
+	u.SetPolicy(u.effective())
+}
+
+func (u *user) effective() policy.Effective {
+	e := policy.Resolve(u.w.site, nil, u.account)
+	for _, s := range u.scopes {
+		e = e.Scoped(s)
+	}
+	return e
 }
 
 var newFile = guard.Open{Write: true, Create: true, Truncate: true}

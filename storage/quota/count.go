@@ -51,12 +51,12 @@ func (l *Ledger) measure(ctx context.Context, p *pool) error {
 	wait := shortWait
 	for try := 1; try <= most; try++ {
 		began := p.begin()
-		found, err := l.walk(ctx, p.at())
+		found, err := l.walk(ctx, p.folder)
 		if errors.Is(err, fs.ErrNotExist) {
 			found, err = Amount{}, nil
 		}
 		if err != nil {
-			return fmt.Errorf("count what %s holds: %w", p.at(), err)
+			return fmt.Errorf("count what %s holds: %w", p.folder, err)
 		}
 		done, err := p.settle(ctx, began, found, try >= tries)
 		if err != nil {
@@ -70,7 +70,7 @@ func (l *Ledger) measure(ctx context.Context, p *pool) error {
 		}
 		wait *= 2
 	}
-	return fmt.Errorf("count what %s holds: %w", p.at(), ErrBusy)
+	return fmt.Errorf("count what %s holds: %w", p.folder, ErrBusy)
 }
 
 func (p *pool) begin() view {
@@ -87,17 +87,16 @@ func (p *pool) settle(ctx context.Context, began view, found Amount, must bool) 
 		return false, err
 	}
 	defer unlock(p.op)
-	for _, f := range []*figure{&p.bytes, &p.files} {
+	for _, f := range p.figures() {
 		if err := p.resolve(ctx, f); err != nil {
 			return false, err
 		}
 	}
 	p.mu.Lock()
 	quiet := p.watch.events == began.events
-	if p.gone || p.touches > 0 || !quiet && !must {
-		gone := p.gone
+	if p.touches > 0 || !quiet && !must {
 		p.mu.Unlock()
-		return gone, nil
+		return false, nil
 	}
 	p.due = time.Time{}
 	if !quiet || began.outstanding {
@@ -130,7 +129,7 @@ func (l *Ledger) settled(ctx context.Context, p *pool) error {
 	if counted {
 		return nil
 	}
-	return l.alter(ctx, p, func(r *record) { r.Counted = true })
+	return l.enforced(ctx, p)
 }
 
 // bury gives back the leases of this node's dead epochs.
@@ -139,7 +138,7 @@ func (l *Ledger) bury(ctx context.Context, p *pool) error {
 		return err
 	}
 	defer unlock(p.op)
-	for _, f := range []*figure{&p.bytes, &p.files} {
+	for _, f := range p.figures() {
 		v, err := p.count(ctx, state.Lease{Name: f.name, Holder: p.holder})
 		if err != nil {
 			return err

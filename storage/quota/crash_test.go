@@ -66,12 +66,25 @@ func TestCrash(t *testing.T) {
 			delete(d.files, p("/q/a"))
 			d.mu.Unlock()
 		},
+		"the folder above removed and not released": func(t *testing.T, l *quota.Ledger, d *disk) {
+			if err := d.write(t.Context(), l, p("/q/a"), 600); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if _, err := l.Touch(t.Context(), path.Root); err != nil {
+				t.Fatal(err)
+			}
+			d.mu.Lock()
+			delete(d.files, p("/q/a"))
+			d.mu.Unlock()
+		},
 	}
 	for name, before := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d, s := newDisk(), &audited{Store: memory.New()}
 				l, kill := killed(t, s, "1", d)
+				d.put("/q/b")
 				set(t, l, "/q", 1000, 10)
 				time.Sleep(time.Minute)
 				before(t, l, d)
@@ -91,6 +104,51 @@ func TestCrash(t *testing.T) {
 				}
 				if page, err := s.List(t.Context(), "quotas:open", "", "", 0); err != nil || len(page.Records) > 0 {
 					t.Errorf("marks are left: %+v, %v", page, err)
+				}
+			})
+		})
+	}
+}
+
+// A kill between the rename of a tree on disk and its booking, or before that is
+// at the store: neither quota keeps what it does not hold.
+func TestCrashWhileMoving(t *testing.T) {
+	for name, booked := range map[string]bool{"not booked": false, "booked in memory": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, s := newDisk(), &audited{Store: memory.New()}
+				l, kill := killed(t, s, "1", d)
+				set(t, l, "/from", 1000, 10)
+				set(t, l, "/to", 1000, 10)
+				if err := d.write(t.Context(), l, p("/from/a"), 600); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if _, err := l.Touch(t.Context(), p("/from/a"), p("/to/a")); err != nil {
+					t.Fatal(err)
+				}
+				moved, err := l.Move(t.Context(), p("/from/a"), p("/to/a"), quota.Amount{Bytes: 600, Files: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				d.mu.Lock()
+				d.files[p("/to/a")] = d.files[p("/from/a")]
+				delete(d.files, p("/from/a"))
+				d.mu.Unlock()
+				if booked {
+					moved.Commit(quota.Amount{Bytes: 600, Files: 1})
+				}
+				kill()
+				synctest.Wait()
+				again := open(t, s, "2", d)
+				if n, err := d.stream(t.Context(), again, p("/to/b"), 1, 1000); d.total(p("/to")).Bytes > 1000 {
+					t.Errorf("%d bytes more right after the start, %v", n, err)
+				}
+				time.Sleep(time.Minute)
+				wantUsed(t, again, "/from", quota.Amount{})
+				wantUsed(t, again, "/to", d.total(p("/to")))
+				if n := leases(t, s); n != 0 {
+					t.Errorf("the dead one still leases %d", n)
 				}
 			})
 		})

@@ -2,7 +2,6 @@ package quota
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,60 +10,34 @@ import (
 	"gatehouse/storage/state"
 )
 
-// learn takes in a record as it is at a revision, on this node or another.
-// l.setting is held, so that what was read is not older than what is known.
-func (l *Ledger) learn(folder path.Path, r record, revision uint64) *pool {
+// learn takes in a record, which this node or another wrote. l.setting is held,
+// so that what was read is not older than what is known.
+func (l *Ledger) learn(folder path.Path, r record) *pool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.byID[r.ID]
 	if p == nil {
-		p = newPool(l.store, l.node, l.epoch, r.ID)
-		l.byID[r.ID] = p
-	}
-	p.mu.Lock()
-	if revision < p.revision || p.gone {
-		p.mu.Unlock()
-		return p
-	}
-	if revision > p.revision {
-		p.watch.events++ // what is counted may be another folder by now
-	}
-	before, placed := p.folder, p.revision != 0
-	p.folder, p.revision = folder, revision
-	p.limit, p.counted = Amount{Bytes: r.Bytes, Files: r.Files}, r.Counted
-	p.mu.Unlock()
-	if placed && before != folder && l.folders.at(before) == p {
-		l.folders.remove(before)
-	}
-	if old := l.folders.at(folder); old != p {
-		if old != nil {
+		p = l.newPool(folder, r.ID)
+		if old := l.folders.at(folder); old != nil {
 			l.end(old)
 		}
+		l.byID[r.ID] = p
 		l.folders.put(folder, p)
 		l.version++
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit, p.counted, p.owner = Amount{Bytes: r.Bytes, Files: r.Files}, r.Counted, r.Owner
 	return p
 }
 
-// forget takes the quota of a folder out, unless it came there later than the
-// revision. It returns the pool that was ended.
-func (l *Ledger) forget(folder path.Path, revision uint64) *pool {
+// forget takes a quota out, which then is no more. l.setting is held.
+func (l *Ledger) forget(p *pool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := l.folders.at(folder)
-	if p == nil {
-		return nil
-	}
-	p.mu.Lock()
-	newer := p.revision > revision
-	p.mu.Unlock()
-	if newer {
-		return nil
-	}
-	l.folders.remove(folder)
+	l.folders.remove(p.folder)
 	l.version++
 	l.end(p)
-	return p
 }
 
 // end says that a quota is no more. l.mu is held.
@@ -85,7 +58,7 @@ func (l *Ledger) reread() error {
 // readAll takes in every record, and forgets the quotas that have none.
 func (l *Ledger) readAll(ctx context.Context) error {
 	seen := make(map[string]bool)
-	err := l.each(ctx, scope, recordPrefix+"/", func(r state.Record) error {
+	err := each(ctx, l.store, scope, recordPrefix+"/", func(r state.Record) error {
 		folder, ok := folderOf(r.Name)
 		if !ok {
 			return nil
@@ -95,19 +68,15 @@ func (l *Ledger) readAll(ctx context.Context) error {
 			return err
 		}
 		seen[got.ID] = true
-		l.learn(folder, got, r.Revision)
+		l.learn(folder, got)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id, p := range l.byID {
-		if !seen[id] {
-			l.folders.remove(p.at())
-			l.version++
-			l.end(p)
+	for _, p := range l.within(path.Root) {
+		if !seen[p.id] {
+			l.forget(p)
 		}
 	}
 	return nil
@@ -115,7 +84,7 @@ func (l *Ledger) readAll(ctx context.Context) error {
 
 // readMarks notes what dead epochs of this node left in openScope, and Doubt.
 func (l *Ledger) readMarks(ctx context.Context) error {
-	return l.each(ctx, openScope, "", func(r state.Record) error {
+	return each(ctx, l.store, openScope, "", func(r state.Record) error {
 		id, holder, _ := strings.Cut(r.Name, "/")
 		if holder == doubted || strings.HasPrefix(holder, l.node+"/") && holder != l.node+"/"+l.epoch {
 			l.marks[id] = append(l.marks[id], r.Name)
@@ -178,47 +147,35 @@ func (l *Ledger) change(c state.Change) {
 	if !ok {
 		return
 	}
-	if p := l.relearn(folder, c.Revision); p != nil {
+	switch p := l.relearn(folder); {
+	case p == nil:
+	case p.ended():
+		_ = p.clear(l.ctx) // once more: it may have come back by this node's hand
+	default:
 		_ = p.enforce(l.ctx) // what fails here is refused by the store
 	}
 }
 
-// relearn takes in what a folder's record says now. Nobody here changes it
-// between the reading and the taking in.
-func (l *Ledger) relearn(folder path.Path, revision uint64) *pool {
+// relearn takes in what a folder's record says now, and returns the quota that
+// it says something of. Nobody here changes it between the reading and the
+// taking in.
+func (l *Ledger) relearn(folder path.Path) *pool {
 	l.setting.Lock()
 	defer l.setting.Unlock()
 	now, r, err := l.read(l.ctx, folder)
 	if err != nil {
 		return nil
 	}
-	if now == 0 {
-		l.missing(folder, revision)
-		return nil
+	if now != 0 {
+		return l.learn(folder, r)
 	}
-	return l.learn(folder, r, now)
-}
-
-// missing forgets a quota whose record is gone. A record that was renamed has
-// come up under its other name in the same batch, whose change may yet follow:
-// so it is looked for.
-func (l *Ledger) missing(folder path.Path, revision uint64) {
 	l.mu.RLock()
 	p := l.folders.at(folder)
 	l.mu.RUnlock()
-	if p == nil {
-		return
+	if p != nil {
+		l.forget(p)
 	}
-	moved := errors.New("moved")
-	err := l.each(l.ctx, scope, recordPrefix+"/", func(r state.Record) error {
-		if got, err := decode(r); err == nil && got.ID == p.id {
-			return moved
-		}
-		return nil
-	})
-	if err == nil {
-		l.forget(folder, revision)
-	}
+	return p
 }
 
 // reclaims is how often a node that is short of room asks the others.
@@ -239,7 +196,7 @@ func (p *pool) reclaim(ctx context.Context, try int) error {
 			{Name: reclaimPrefix + p.id, Value: []byte(p.holder), TTL: time.Minute},
 		}})
 		if err != nil {
-			return fmt.Errorf("ask the other nodes for room below %s: %w", p.at(), err)
+			return fmt.Errorf("ask the other nodes for room below %s: %w", p.folder, err)
 		}
 	}
 	return sleep(ctx, time.Duration(try+1)*5*time.Millisecond)

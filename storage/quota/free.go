@@ -11,15 +11,15 @@ import (
 	"gatehouse/storage/state"
 )
 
-// Touch announces a change that may remove or move something at these paths:
-// it begins before the change and done ends it, after what it freed was
-// released. While it lasts a count of the folders above is not put in force,
-// and after a crash they are counted anew.
+// Touch announces a change that may remove or move something at or below these
+// paths: it begins before the change and done ends it, after what it freed was
+// released. While it lasts a count of the folders above and below is not put in
+// force, and after a crash they are counted anew.
 func (l *Ledger) Touch(ctx context.Context, paths ...path.Path) (done func(), err error) {
 	var pools []*pool
 	l.mu.RLock()
 	for _, p := range paths {
-		for _, q := range l.folders.above(p) {
+		for _, q := range append(l.folders.above(p), l.folders.within(p)...) {
 			if !slices.Contains(pools, q) {
 				pools = append(pools, q)
 			}
@@ -72,11 +72,8 @@ const doubt = 2 * time.Second
 func (p *pool) release(freed Amount) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone {
-		return
-	}
 	p.touched()
-	if p.touches == 0 && !p.settled.IsZero() && time.Since(p.settled) < doubt {
+	if p.touches == 0 && time.Since(p.settled) < doubt {
 		p.recount(doubt)
 		return
 	}
@@ -104,7 +101,7 @@ func (p *pool) mark(ctx context.Context) error {
 		Puts: []state.Put{{Name: p.openName(), Value: []byte{}}},
 	})
 	if err != nil {
-		return fmt.Errorf("note a change below %s: %w", p.at(), err)
+		return fmt.Errorf("note a change below %s: %w", p.folder, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -127,7 +124,7 @@ func (p *pool) flush(ctx context.Context, idle bool) (rest bool, err error) {
 		return false, err
 	}
 	defer unlock(p.op)
-	for _, f := range []*figure{&p.bytes, &p.files} {
+	for _, f := range p.figures() {
 		if err := p.book(ctx, f, idle); err != nil {
 			return false, err
 		}
@@ -144,7 +141,7 @@ func (p *pool) book(ctx context.Context, f *figure, idle bool) error {
 		return err
 	}
 	p.mu.Lock()
-	if p.gone || !f.dirty() && (!idle || f.avail == 0) {
+	if !f.dirty() && (!idle || f.avail == 0) {
 		p.mu.Unlock()
 		return nil
 	}
@@ -180,7 +177,7 @@ func (p *pool) unmark(ctx context.Context, name string) error {
 	defer cancel()
 	b := state.Batch{Scope: openScope, ID: state.NewOperationID(), Deletes: []string{name}}
 	if _, err := p.store.Apply(ctx, b); err != nil {
-		return fmt.Errorf("end the note of a change below %s: %w", p.at(), err)
+		return fmt.Errorf("end the note of a change below %s: %w", p.folder, err)
 	}
 	return nil
 }

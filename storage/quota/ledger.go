@@ -90,7 +90,7 @@ func (l *Ledger) open(ctx context.Context) (<-chan state.Change, error) {
 // inspect finds out whether a quota has to be counted anew.
 func (l *Ledger) inspect(ctx context.Context, p *pool) error {
 	due := !p.counted || len(l.marks[p.id]) > 0
-	for _, f := range []*figure{&p.bytes, &p.files} {
+	for _, f := range p.figures() {
 		v, err := p.count(ctx, state.Lease{Name: f.name, Holder: p.holder})
 		if err != nil {
 			return err
@@ -110,10 +110,6 @@ func (l *Ledger) inspect(ctx context.Context, p *pool) error {
 }
 
 // each lists the records of a scope.
-func (l *Ledger) each(ctx context.Context, scope, prefix string, do func(state.Record) error) error {
-	return each(ctx, l.store, scope, prefix, do)
-}
-
 func each(ctx context.Context, s state.Store, scope, prefix string, do func(state.Record) error) error {
 	for after := ""; ; {
 		page, err := s.List(ctx, scope, prefix, after, 0)
@@ -138,7 +134,8 @@ func (l *Ledger) above(p path.Path) []*pool {
 	return l.folders.above(p)
 }
 
-// activate has the pool looked after. It is called after what makes it active.
+// activate has the pool looked after, unless its quota is no more. It is called
+// after what makes it active.
 func (l *Ledger) activate(p *pool) {
 	l.mu.RLock()
 	there := l.active[p]
@@ -148,7 +145,9 @@ func (l *Ledger) activate(p *pool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.active[p] = true
+	if l.byID[p.id] == p {
+		l.active[p] = true
+	}
 }
 
 // rest takes a pool off the list, unless it is active again.
@@ -157,7 +156,7 @@ func (l *Ledger) rest(p *pool) {
 	defer l.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.active || p.gone {
+	if !p.active {
 		delete(l.active, p)
 	}
 }
@@ -240,7 +239,7 @@ func (l *Ledger) beginCount(p *pool) {
 func (p *pool) isDue() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.due.IsZero() || time.Now().Before(p.due) || p.gone {
+	if p.due.IsZero() || time.Now().Before(p.due) {
 		return false
 	}
 	p.due = time.Time{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"gatehouse/policy/path"
@@ -55,15 +54,15 @@ func (l *Ledger) set(ctx context.Context, limit Limit) (*pool, error) {
 			if old == 0 {
 				return nil, nil
 			}
-			err = l.drop(ctx, state.Check{Name: recordName(limit.Folder), Revision: old})
+			err = l.drop(ctx, kept{l.learn(limit.Folder, now), old})
 		} else {
 			if old == 0 {
 				now = record{ID: newID()}
-				if err := l.prepare(ctx, now.ID); err != nil {
+				if err := l.prepare(ctx, limit.Folder, now.ID); err != nil {
 					return nil, err
 				}
 			}
-			now.Bytes, now.Files = limit.Bytes, limit.Files
+			now.Bytes, now.Files, now.Owner = limit.Bytes, limit.Files, limit.Owner
 			err = l.write(ctx, limit.Folder, now, old)
 		}
 		if errors.Is(err, state.ErrConflict) {
@@ -92,10 +91,10 @@ func (l *Ledger) read(ctx context.Context, folder path.Path) (uint64, record, er
 }
 
 // prepare makes the counters of a new quota: without limit until it is counted.
-func (l *Ledger) prepare(ctx context.Context, id string) error {
-	p := newPool(l.store, l.node, l.epoch, id)
+func (l *Ledger) prepare(ctx context.Context, folder path.Path, id string) error {
+	p := l.newPool(folder, id)
 	unlimited := int64(Unlimited)
-	for _, f := range []*figure{&p.bytes, &p.files} {
+	for _, f := range p.figures() {
 		if _, err := p.count(ctx, state.Lease{ID: state.NewOperationID(), Name: f.name, SetLimit: &unlimited}); err != nil {
 			return err
 		}
@@ -110,33 +109,38 @@ func (l *Ledger) write(ctx context.Context, folder path.Path, r record, revision
 		return err
 	}
 	name := recordName(folder)
-	result, err := l.apply(ctx, state.Batch{
+	err = l.apply(ctx, state.Batch{
 		Checks: []state.Check{{Name: name, Revision: revision}},
 		Puts:   []state.Put{{Name: name, Value: value}},
 	})
 	if err != nil {
 		return err
 	}
-	l.learn(folder, r, result.Revision)
+	l.learn(folder, r)
 	return nil
 }
 
+// kept is a quota, and the revision of the record that it was read from.
+type kept struct {
+	pool     *pool
+	revision uint64
+}
+
 // drop removes records, and the counters that belong to them.
-func (l *Ledger) drop(ctx context.Context, records ...state.Check) error {
-	b := state.Batch{Checks: records}
-	for _, c := range records {
-		b.Deletes = append(b.Deletes, c.Name)
+func (l *Ledger) drop(ctx context.Context, all ...kept) error {
+	var b state.Batch
+	for _, k := range all {
+		name := recordName(k.pool.folder)
+		b.Checks = append(b.Checks, state.Check{Name: name, Revision: k.revision})
+		b.Deletes = append(b.Deletes, name)
 	}
-	result, err := l.apply(ctx, b)
-	if err != nil {
+	if err := l.apply(ctx, b); err != nil {
 		return err
 	}
 	var errs []error
-	for _, c := range records {
-		folder, _ := folderOf(c.Name)
-		if p := l.forget(folder, result.Revision); p != nil {
-			errs = append(errs, p.clear(ctx))
-		}
+	for _, k := range all {
+		l.forget(k.pool)
+		errs = append(errs, k.pool.clear(ctx))
 	}
 	return errors.Join(errs...)
 }
@@ -147,7 +151,7 @@ func (p *pool) clear(ctx context.Context) error {
 		return err
 	}
 	defer unlock(p.op)
-	for _, f := range []*figure{&p.bytes, &p.files} {
+	for _, f := range p.figures() {
 		if _, err := p.count(ctx, state.Drop{ID: state.NewOperationID(), Name: f.name}); err != nil {
 			return err
 		}
@@ -164,39 +168,33 @@ func (p *pool) clear(ctx context.Context) error {
 
 // apply makes a batch in the scope of the records, once, also where its outcome
 // is not known at first.
-func (l *Ledger) apply(ctx context.Context, b state.Batch) (state.Result, error) {
+func (l *Ledger) apply(ctx context.Context, b state.Batch) error {
 	b.Scope, b.ID = scope, state.NewOperationID()
-	var result state.Result
-	var err error
-	for range 3 {
-		result, err = l.store.Apply(ctx, b)
-		if err == nil || !errors.Is(err, state.ErrUnknown) {
-			break
-		}
-	}
-	return result, err
+	return known(func() error {
+		_, err := l.store.Apply(ctx, b)
+		return err
+	})
 }
 
-// alter changes a quota's record, wherever it has moved.
-func (l *Ledger) alter(ctx context.Context, p *pool, change func(*record)) error {
+// enforced notes that a quota was counted, and is enforced from now on.
+func (l *Ledger) enforced(ctx context.Context, p *pool) error {
 	l.setting.Lock()
 	defer l.setting.Unlock()
 	for {
-		folder := p.at()
-		revision, r, err := l.read(ctx, folder)
+		revision, r, err := l.read(ctx, p.folder)
 		if err != nil {
-			return fmt.Errorf("change the quota of %s: %w", folder, err)
+			return fmt.Errorf("change the quota of %s: %w", p.folder, err)
 		}
-		if revision == 0 || r.ID != p.id {
-			return nil
+		if r.ID != p.id {
+			return nil // it was removed meanwhile
 		}
-		change(&r)
-		err = l.write(ctx, folder, r, revision)
+		r.Counted = true
+		err = l.write(ctx, p.folder, r, revision)
 		if errors.Is(err, state.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("change the quota of %s: %w", folder, err)
+			return fmt.Errorf("change the quota of %s: %w", p.folder, err)
 		}
 		return nil
 	}
@@ -209,7 +207,7 @@ func (p *pool) enforce(ctx context.Context) error {
 		return err
 	}
 	defer unlock(p.op)
-	for _, f := range []*figure{&p.bytes, &p.files} {
+	for _, f := range p.figures() {
 		if err := p.resolve(ctx, f); err != nil {
 			return err
 		}
@@ -218,7 +216,7 @@ func (p *pool) enforce(ctx context.Context) error {
 		if f == &p.files {
 			limit = p.limit.Files
 		}
-		if p.gone || !p.counted || f.limit == limit {
+		if !p.counted || f.limit == limit {
 			p.mu.Unlock()
 			continue
 		}
@@ -229,6 +227,16 @@ func (p *pool) enforce(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Recheck has the quotas on and below p counted anew, in the background.
+func (l *Ledger) Recheck(p path.Path) {
+	for _, q := range l.within(p) {
+		q.mu.Lock()
+		q.recount(0)
+		q.mu.Unlock()
+		l.activate(q)
+	}
 }
 
 // countSoon counts a folder in the background, and waits a little for it.
@@ -269,97 +277,12 @@ func (l *Ledger) Rescan(ctx context.Context, folder path.Path) (Usage, error) {
 	return p.usage(ctx)
 }
 
-// Rename makes the quotas on and below a folder follow its rename. A quota that
-// stood where one arrives is replaced by it.
-func (l *Ledger) Rename(ctx context.Context, from, to path.Path) error {
-	l.setting.Lock()
-	defer l.setting.Unlock()
-	for {
-		moved, b, err := l.rename(ctx, from, to)
-		if err != nil {
-			return fmt.Errorf("rename the quotas below %s: %w", from, err)
-		}
-		if len(moved) == 0 {
-			return nil
-		}
-		result, err := l.apply(ctx, b)
-		if errors.Is(err, state.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("rename the quotas below %s: %w", from, err)
-		}
-		return l.moved(ctx, moved, result.Revision)
-	}
-}
-
-// moved takes in a rename, and clears away the quotas that it replaced.
-func (l *Ledger) moved(ctx context.Context, moved []move, revision uint64) error {
-	var errs []error
-	for _, m := range moved {
-		l.mu.RLock()
-		replaced := l.folders.at(m.to)
-		l.mu.RUnlock()
-		l.learn(m.to, m.record, revision)
-		if replaced != nil && replaced.id != m.record.ID {
-			errs = append(errs, replaced.clear(ctx))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// A move is that of one record.
-type move struct {
-	from, to path.Path
-	record   record
-}
-
-func (l *Ledger) rename(ctx context.Context, from, to path.Path) ([]move, state.Batch, error) {
-	var moved []move
-	var b state.Batch
-	for _, p := range l.within(from) {
-		at := p.at()
-		revision, r, err := l.read(ctx, at)
-		if err != nil {
-			return nil, b, err
-		}
-		rel, ok := from.Rel(at)
-		if revision == 0 || !ok {
-			continue
-		}
-		target := to.Append(rel)
-		value, err := encode(r)
-		if err != nil {
-			return nil, b, err
-		}
-		moved = append(moved, move{at, target, r})
-		b.Checks = append(b.Checks, state.Check{Name: recordName(at), Revision: revision})
-		b.Deletes = append(b.Deletes, recordName(at))
-		b.Puts = append(b.Puts, state.Put{Name: recordName(target), Value: value})
-	}
-	return moved, b, nil
-}
-
-// Drop removes the quotas on and below a folder that is gone.
+// Drop removes the quotas on and below a folder, whose owner is gone.
 func (l *Ledger) Drop(ctx context.Context, folder path.Path) error {
 	l.setting.Lock()
 	defer l.setting.Unlock()
 	for {
-		var gone []state.Check
-		for _, p := range l.within(folder) {
-			at := p.at()
-			revision, _, err := l.read(ctx, at)
-			if err != nil {
-				return fmt.Errorf("drop the quotas below %s: %w", folder, err)
-			}
-			if revision != 0 {
-				gone = append(gone, state.Check{Name: recordName(at), Revision: revision})
-			}
-		}
-		if len(gone) == 0 {
-			return nil
-		}
-		err := l.drop(ctx, gone...)
+		err := l.dropAll(ctx, folder)
 		if errors.Is(err, state.ErrConflict) {
 			continue
 		}
@@ -370,9 +293,22 @@ func (l *Ledger) Drop(ctx context.Context, folder path.Path) error {
 	}
 }
 
+func (l *Ledger) dropAll(ctx context.Context, folder path.Path) error {
+	var all []kept
+	for _, p := range l.within(folder) {
+		revision, r, err := l.read(ctx, p.folder)
+		if err != nil {
+			return err
+		}
+		if revision != 0 {
+			all = append(all, kept{l.learn(p.folder, r), revision})
+		}
+	}
+	return l.drop(ctx, all...)
+}
+
 func (l *Ledger) within(p path.Path) []*pool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	found := l.folders.within(p)
-	return slices.Clip(found)
+	return l.folders.within(p)
 }

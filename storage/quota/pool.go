@@ -21,6 +21,7 @@ const (
 // is handed out, and what is not yet booked.
 type pool struct {
 	store  state.Store
+	folder path.Path
 	id     string
 	node   string
 	epoch  string
@@ -29,17 +30,16 @@ type pool struct {
 	op       chan struct{} // held during an operation at the store: one at a time
 	counting chan struct{} // held while the folder is counted
 
-	mu       sync.Mutex // guards what follows
-	folder   path.Path
-	revision uint64 // of the record
-	limit    Amount
-	counted  bool
-	gone     bool // the quota was removed: nothing is booked any more
-	bytes    figure
-	files    figure
-	used     time.Time // when something was last asked of it
-	active   bool      // it may hold a lease, or have something to book
-	open     bool      // its record in openScope stands
+	mu      sync.Mutex // guards what follows
+	limit   Amount
+	owner   string
+	counted bool
+	gone    bool // the quota was removed: the store hears nothing of it any more
+	bytes   figure
+	files   figure
+	used    time.Time // when something was last asked of it
+	active  bool      // it may hold a lease, or have something to book
+	open    bool      // its record in openScope stands
 
 	watch   watch
 	touches int       // changes under way that may remove or move something
@@ -54,14 +54,16 @@ type watch struct {
 	grown  Amount // what was committed
 }
 
-func newPool(store state.Store, node, epoch string, id string) *pool {
+func (l *Ledger) newPool(folder path.Path, id string) *pool {
 	return &pool{
-		store: store, id: id, node: node, epoch: epoch, holder: node + "/" + epoch,
+		store: l.store, folder: folder, id: id, node: l.node, epoch: l.epoch, holder: l.node + "/" + l.epoch,
 		op: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 		bytes: figure{name: "bytes", chunk: chunkBytes},
 		files: figure{name: "files", chunk: chunkFiles},
 	}
 }
+
+func (p *pool) figures() [2]*figure { return [2]*figure{&p.bytes, &p.files} }
 
 // lock takes one of the pool's channels, unlock gives it back.
 func lock(ctx context.Context, c chan struct{}) error {
@@ -144,12 +146,16 @@ func (p *pool) lease(ctx context.Context, f *figure, least, most int64) (bool, e
 		}
 	}
 	p.mu.Lock()
-	missing, gap := max(max(least, 1)-f.avail, 0), most-f.avail
-	if free := f.free(); p.gone || gap <= 0 || free <= 0 || free < missing {
+	if f.avail >= most { // others gave it back meanwhile
 		p.mu.Unlock()
-		return gap <= 0, nil
+		return true, nil
 	}
-	op := f.begin(p.holder, ask{least: missing, want: f.want(gap)})
+	missing := max(least-f.avail, 1)
+	if f.free() < missing {
+		p.mu.Unlock()
+		return false, nil
+	}
+	op := f.begin(p.holder, ask{least: missing, want: f.want(most - f.avail)})
 	p.active = true
 	p.mu.Unlock()
 	v, err := p.do(ctx, f, op)
@@ -179,15 +185,19 @@ func (p *pool) look(ctx context.Context, f *figure) error {
 // since what was begun there is done all the same.
 const patience = 10 * time.Second
 
-// do makes the operation that begin began. p.op is held.
+// do makes the operation that begin began, unless the quota is no more: its
+// counters would come back. p.op is held.
 func (p *pool) do(ctx context.Context, f *figure, op state.Lease) (state.CounterValue, error) {
+	if p.ended() {
+		return state.CounterValue{}, nil
+	}
 	v, err := p.count(ctx, op)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case err == nil:
 		f.done(v)
-	case errors.Is(err, state.ErrInvalid) || errors.Is(err, state.ErrClosed):
+	case errors.Is(err, state.ErrClosed):
 		f.undo(op)
 	}
 	return v, err
@@ -197,17 +207,26 @@ func (p *pool) count(ctx context.Context, op state.CounterOp) (state.CounterValu
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	var v state.CounterValue
+	err := known(func() (err error) {
+		v, err = p.store.Count(ctx, counterScope+p.id, op)
+		return err
+	})
+	if err != nil {
+		return v, fmt.Errorf("ask for the quota of %s: %w", p.folder, err)
+	}
+	return v, nil
+}
+
+// known tries again where it cannot be told whether an operation was done: its
+// id makes it one.
+func known(do func() error) error {
 	var err error
 	for range 3 {
-		v, err = p.store.Count(ctx, counterScope+p.id, op)
-		if err == nil || !errors.Is(err, state.ErrUnknown) {
+		if err = do(); !errors.Is(err, state.ErrUnknown) {
 			break
 		}
 	}
-	if err != nil {
-		return v, fmt.Errorf("ask for the quota of %s: %w", p.at(), err)
-	}
-	return v, nil
+	return err
 }
 
 // resolve finds out what became of an operation whose outcome was not known.
@@ -239,9 +258,6 @@ func (p *pool) resolve(ctx context.Context, f *figure) error {
 func (p *pool) commit(granted, used Amount) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone {
-		return
-	}
 	p.bytes.commit(granted.Bytes, used.Bytes)
 	p.files.commit(granted.Files, used.Files)
 	if used != (Amount{}) {
@@ -262,18 +278,13 @@ func (p *pool) force(ctx context.Context, used Amount) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone {
-		return
-	}
 	if err != nil {
 		p.bytes.write(used.Bytes)
 		p.files.write(used.Files)
 		p.watch.grown = p.watch.grown.plus(used)
 		p.touched()
 	}
-	if p.counted {
-		p.recount(0)
-	}
+	p.recount(0)
 }
 
 // takeBoth takes exactly this growth, all of it or nothing.
@@ -295,12 +306,6 @@ func (p *pool) exceeded() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return &ExceededError{Folder: p.folder, Room: Amount{Bytes: p.bytes.room(), Files: p.files.room()}}
-}
-
-func (p *pool) at() path.Path {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.folder
 }
 
 // recount asks for a count after a while. p.mu is held.

@@ -25,10 +25,12 @@ type Amount struct{ Bytes, Files int64 }
 // Unlimited is a figure of a Limit that bounds nothing.
 const Unlimited = -1
 
-// A Limit is what a folder may hold; a negative figure is unlimited.
+// A Limit is what a folder may hold; a negative figure is unlimited. Owner says
+// whose setting it is, where it follows one; a quota set by hand has none.
 type Limit struct {
 	Folder path.Path
 	Amount
+	Owner string
 }
 
 // Usage is a quota and what is used of it.

@@ -12,8 +12,8 @@ import (
 )
 
 // Where quotas are kept. A record's name is its folder, which may hold any
-// bytes; its counters have a scope of their own, by its id, so that renaming a
-// folder moves nothing else.
+// bytes; its counters have a scope of their own, by its id, so that a quota that
+// is removed and set again begins anew.
 const (
 	scope         = "quotas"
 	recordPrefix  = "quota"    // and the folder: quota/home/bob
@@ -31,6 +31,7 @@ type record struct {
 	ID    string `json:"id"`
 	Bytes int64  `json:"bytes"` // negative: unlimited
 	Files int64  `json:"files"`
+	Owner string `json:"owner,omitempty"`
 	// Counted is false until what the folder held was counted: until then
 	// nothing is refused.
 	Counted bool `json:"counted"`

@@ -52,8 +52,8 @@ func (l *Ledger) ReserveBytes(ctx context.Context, p path.Path, min, want int64)
 
 // Move reserves, for a rename from one path to another, what the tree at from
 // holds in the quotas above to that are not above from. Committing it books it
-// there and frees it in those above from that are not above to. Quotas on from
-// and below it go along (see Rename) and are not charged.
+// there and frees it in those above from that are not above to. Below both there
+// must be no quota (see Limits): each would hold another part of the tree.
 func (l *Ledger) Move(ctx context.Context, from, to path.Path, held Amount) (*Reservation, error) {
 	held = Amount{Bytes: max(held.Bytes, 0), Files: max(held.Files, 0)}
 	r := l.begin(to)
@@ -87,10 +87,7 @@ func (l *Ledger) Crosses(from, to path.Path) bool {
 func (l *Ledger) moving(from, to path.Path) (sources, targets []*pool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	before, after := l.folders.above(from.Dir()), l.folders.above(to.Dir())
-	if on := l.folders.at(to); on != nil && l.folders.at(from) == nil && !to.IsRoot() {
-		after = append(after, on)
-	}
+	before, after := l.folders.above(from), l.folders.above(to)
 	for _, q := range before {
 		if !slices.Contains(after, q) {
 			sources = append(sources, q)
@@ -162,9 +159,6 @@ func (r *Reservation) Granted() Amount {
 func (r *Reservation) Shrink(to Amount) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended {
-		return
-	}
 	r.granted = r.granted.within(Amount{Bytes: max(to.Bytes, 0), Files: max(to.Files, 0)})
 	for i := range r.parts {
 		r.parts[i].shrink(r.granted)
@@ -193,21 +187,24 @@ func (r *Reservation) Add(o *Reservation) {
 	}
 }
 
-// A given is what a reservation hands over to another.
+// A given is what a reservation no longer holds.
 type given struct {
 	parts   []part
 	granted Amount
 }
 
+// empty takes all that is held out. r.mu is held.
+func (r *Reservation) empty() given {
+	g := given{parts: r.parts, granted: r.granted}
+	r.parts, r.granted = nil, Amount{}
+	return g
+}
+
 func (r *Reservation) yield() given {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended {
-		return given{}
-	}
-	g := given{parts: r.parts, granted: r.granted}
-	r.parts, r.granted, r.ended = nil, Amount{}, true
-	return g
+	r.ended = true
+	return r.empty()
 }
 
 // Commit books used, which is at most what was granted, and gives back the
@@ -220,12 +217,10 @@ func (r *Reservation) Cancel() { r.end(Amount{}) }
 func (r *Reservation) end(used Amount) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended {
-		return
-	}
 	r.ended = true
-	used = used.within(r.granted)
-	for _, p := range r.parts {
+	held := r.empty()
+	used = used.within(held.granted)
+	for _, p := range held.parts {
 		p.pool.commit(p.taken, used.within(p.taken))
 		r.ledger.activate(p.pool)
 	}
@@ -237,14 +232,14 @@ func (r *Reservation) end(used Amount) {
 		r.ledger.activate(q)
 	}
 	for _, q := range r.ledger.since(r) {
-		q.force(r.ledger.ctx, r.missing(q, used))
+		q.force(r.ledger.ctx, held.missing(q, used))
 		r.ledger.activate(q)
 	}
 }
 
 // missing is what of used was not taken from a quota that came later.
-func (r *Reservation) missing(q *pool, used Amount) Amount {
-	for _, p := range r.parts {
+func (g given) missing(q *pool, used Amount) Amount {
+	for _, p := range g.parts {
 		if p.pool == q {
 			taken := used.within(p.taken)
 			return Amount{Bytes: used.Bytes - taken.Bytes, Files: used.Files - taken.Files}

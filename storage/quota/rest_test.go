@@ -52,6 +52,17 @@ func TestQuotasRest(t *testing.T) {
 		if active() {
 			t.Error("a quota is looked after long after its last change")
 		}
+		held, err = l.Reserve(t.Context(), folder, Amount{Bytes: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Drop(t.Context(), folder); err != nil {
+			t.Fatal(err)
+		}
+		held.Commit(Amount{Bytes: 10})
+		if active() {
+			t.Error("a quota that is removed is looked after")
+		}
 		if err := l.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}

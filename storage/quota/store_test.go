@@ -27,7 +27,11 @@ func TestWritingIsCheap(t *testing.T) {
 	if n := s.writes.Load() - before; n > 40 {
 		t.Errorf("%d writes to the store for 128 MiB", n)
 	}
+	before = s.writes.Load()
 	set(t, l, "/q", 1, -1)
+	if n := s.writes.Load() - before; n != 1 {
+		t.Errorf("%d writes to the store for one figure of a limit", n)
+	}
 	before = s.writes.Load()
 	for range 100 {
 		if _, err := d.stream(t.Context(), l, p("/q/a"), 1, 1); err == nil {

@@ -1,6 +1,7 @@
 package quota_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,10 +28,8 @@ func TestCrossesAndMove(t *testing.T) {
 		{"/x", "/y/z", false},
 		{"/home/b/x", "/home/b/sub/x", true},
 		{"/home/b/sub/x", "/home/b/x", true},
-		{"/home/b/sub", "/home/b/other", false}, // its quota goes along
-		{"/home/b/sub", "/home/a/sub", true},
-		{"/home/b", "/home/c", false},
 		{"/c", "/home/a", true}, // a quota stands where it arrives
+		{"/home/a", "/c", true},
 	}
 	for _, tt := range crosses {
 		if got := l.Crosses(p(tt.from), p(tt.to)); got != tt.want {
@@ -57,56 +56,68 @@ func TestCrossesAndMove(t *testing.T) {
 	wantUsed(t, l, "/home/a", quota.Amount{})
 	wantUsed(t, l, "/home/b", quota.Amount{Bytes: 600, Files: 2})
 	wantUsed(t, l, "/home/b/sub", quota.Amount{Bytes: 600, Files: 2})
-	if err := d.move(t.Context(), l, p("/home/b/sub"), p("/home/a/moved")); err != nil {
-		t.Fatal(err)
-	}
-	wantUsed(t, l, "/home/a", quota.Amount{Bytes: 600, Files: 2})
-	wantUsed(t, l, "/home/b", quota.Amount{})
-	wantUsed(t, l, "/home/a/moved", quota.Amount{Bytes: 600, Files: 2})
-	if _, ok, err := l.Get(t.Context(), p("/home/b/sub")); ok || err != nil {
-		t.Errorf("a quota was left behind: %v, %v", ok, err)
+}
+
+// A quota is of a path, whatever becomes of the folder: who removes it and makes
+// it anew meets the same limit.
+func TestQuotaStaysWithItsPath(t *testing.T) {
+	d := newDisk()
+	l := open(t, memory.New(), "1", d)
+	set(t, l, "/q", 100, 2)
+	for range 3 {
+		if err := d.write(t.Context(), l, p("/q/a"), 100); err != nil {
+			t.Fatal(err)
+		}
+		wantExceeded(t, d.write(t.Context(), l, p("/q/b"), 1), "/q")
+		if err := d.remove(t.Context(), l, p("/q/a")); err != nil {
+			t.Fatal(err)
+		}
+		if u, err := l.Rescan(t.Context(), p("/q")); err != nil || u.Used != (quota.Amount{}) || u.Bytes != 100 {
+			t.Fatalf("of a folder that is gone: %+v, %v", u, err)
+		}
 	}
 }
 
-func TestRenameAndDrop(t *testing.T) {
+func TestLimitsAndDrop(t *testing.T) {
 	d, s := newDisk(), &audited{Store: memory.New()}
 	l := open(t, s, "1", d)
-	for _, folder := range []string{"/a", "/a/b/c", "/ab", "/new", "/new/b/c"} {
-		set(t, l, folder, 1000, -1)
+	for _, folder := range []string{"/a", "/a/b/c", "/ab"} {
+		limit := quota.Limit{Folder: p(folder), Amount: quota.Amount{Bytes: 1000, Files: -1}, Owner: "of " + folder}
+		if err := l.Set(t.Context(), limit); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := l.On(p(folder)); !ok || got != limit {
+			t.Errorf("On(%s) = %+v, %v", folder, got, ok)
+		}
+	}
+	if got, ok := l.On(p("/a/b")); ok {
+		t.Errorf("On a folder without: %+v", got)
+	}
+	for folder, want := range map[string][]string{
+		"/": {"/a", "/a/b/c", "/ab"}, "/a": {"/a", "/a/b/c"}, "/a/b": {"/a/b/c"}, "/a/b/c": {"/a/b/c"}, "/a/b/c/d": nil, "/b": nil,
+	} {
+		same := func(u quota.Limit, at string) bool {
+			return u.Folder == p(at) && u.Owner == "of "+at && u.Bytes == 1000
+		}
+		if got := l.Limits(p(folder)); !slices.EqualFunc(got, want, same) {
+			t.Errorf("Limits(%s) = %v", folder, got)
+		}
+	}
+	set(t, l, "/a", 1000, -1) // by hand
+	if u := get(t, l, "/a"); u.Owner != "" {
+		t.Errorf("got %+v", u)
 	}
 	if err := d.write(t.Context(), l, p("/a/b/c/file"), 100); err != nil {
 		t.Fatal(err)
 	}
-	upload, err := l.Reserve(t.Context(), p("/a/b/c/file"), quota.Amount{Bytes: 50})
-	if err != nil {
+	if err := l.Drop(t.Context(), p("/a")); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.move(t.Context(), l, p("/a"), p("/new")); err != nil {
-		t.Fatal(err)
-	}
-	d.mu.Lock()
-	d.files[p("/new/b/c/file")] += 50
-	d.mu.Unlock()
-	upload.Commit(quota.Amount{Bytes: 50}) // it went along
-	check := func(l *quota.Ledger) {
-		t.Helper()
-		list, err := l.List(t.Context())
-		if err != nil || len(list) != 3 {
-			t.Fatalf("List = %+v, %v", list, err)
-		}
-		wantUsed(t, l, "/new", quota.Amount{Bytes: 150, Files: 1})
-		wantUsed(t, l, "/new/b/c", quota.Amount{Bytes: 150, Files: 1})
-		wantUsed(t, l, "/ab", quota.Amount{})
-	}
-	check(l)
-	closeLedger(t, l)
-	again := open(t, s, "2", d)
-	check(again)
-	if err := again.Drop(t.Context(), p("/new")); err != nil {
-		t.Fatal(err)
-	}
-	if list, err := again.List(t.Context()); err != nil || len(list) != 1 {
+	if list, err := l.List(t.Context()); err != nil || len(list) != 1 {
 		t.Errorf("after Drop: %+v, %v", list, err)
+	}
+	if err := l.Drop(t.Context(), p("/none")); err != nil {
+		t.Errorf("of a folder without quotas: %v", err)
 	}
 	if n := leases(t, s); n != 0 {
 		t.Errorf("%d are leased of quotas that are gone", n)
@@ -147,7 +158,7 @@ func TestDropWhileWriting(t *testing.T) {
 }
 
 // A limit that another node or the administration there sets holds here at
-// once, and so does a removal and a rename.
+// once, and so does a removal.
 func TestOtherNodesChangesAreFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, s := newDisk(), memory.New()
@@ -169,17 +180,9 @@ func TestOtherNodesChangesAreFollowed(t *testing.T) {
 		if err := d.write(t.Context(), here, p("/q/a"), 40); err != nil {
 			t.Error(err)
 		}
-		if err := there.Rename(t.Context(), p("/q"), p("/r")); err != nil {
-			t.Fatal(err)
-		}
+		set(t, there, "/q", -1, -1)
 		synctest.Wait()
 		if err := d.write(t.Context(), here, p("/q/a"), 1000); err != nil {
-			t.Errorf("where no quota is any more: %v", err)
-		}
-		wantExceeded(t, d.write(t.Context(), here, p("/r/a"), 1), "/r")
-		set(t, there, "/r", -1, -1)
-		synctest.Wait()
-		if err := d.write(t.Context(), here, p("/r/a"), 1000); err != nil {
 			t.Errorf("a removed quota: %v", err)
 		}
 	})
@@ -221,22 +224,13 @@ func TestNodesShareTheLastRoom(t *testing.T) {
 // A node hears of its own changes late: what it hears must not undo what it did
 // since.
 func TestChangesAreHeardLate(t *testing.T) {
-	d := newDisk()
-	l := open(t, memory.New(), "1", d)
-	set(t, l, "/a", 1000, -1)
-	if err := d.write(t.Context(), l, p("/a/file"), 100); err != nil {
-		t.Fatal(err)
-	}
-	from, to := "/a", "/b"
-	for range 100 {
-		set(t, l, to, 50, -1)
-		if err := d.move(t.Context(), l, p(from), p(to)); err != nil {
-			t.Fatal(err)
-		}
-		wantUsed(t, l, to, quota.Amount{Bytes: 100, Files: 1})
-		if list, err := l.List(t.Context()); err != nil || len(list) != 1 || list[0].Bytes != 1000 {
+	l := open(t, memory.New(), "1", newDisk())
+	for i := range int64(100) {
+		set(t, l, "/a", -1, -1)
+		set(t, l, "/a", 1000, -1)
+		set(t, l, "/a", i+1, -1)
+		if list, err := l.List(t.Context()); err != nil || len(list) != 1 || list[0].Bytes != i+1 {
 			t.Fatalf("List = %+v, %v", list, err)
 		}
-		from, to = to, from
 	}
 }

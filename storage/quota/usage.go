@@ -63,6 +63,32 @@ func (l *Ledger) Get(ctx context.Context, folder path.Path) (u Usage, ok bool, e
 	return u, err == nil, err
 }
 
+// Limits returns the limits on p and below it, as this node knows them, without
+// asking the store.
+func (l *Ledger) Limits(p path.Path) []Limit {
+	var list []Limit
+	for _, q := range l.within(p) {
+		q.mu.Lock()
+		list = append(list, Limit{Folder: q.folder, Amount: q.limit, Owner: q.owner})
+		q.mu.Unlock()
+	}
+	slices.SortFunc(list, func(a, b Limit) int { return a.Folder.Compare(b.Folder) })
+	return list
+}
+
+// On returns the limit on exactly this folder, in the same way.
+func (l *Ledger) On(folder path.Path) (Limit, bool) {
+	l.mu.RLock()
+	q := l.folders.at(folder)
+	l.mu.RUnlock()
+	if q == nil {
+		return Limit{}, false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return Limit{Folder: folder, Amount: q.limit, Owner: q.owner}, true
+}
+
 // Measure returns what a folder holds: as its quota knows, or counted now.
 func (l *Ledger) Measure(ctx context.Context, folder path.Path) (Amount, error) {
 	if u, ok, err := l.Get(ctx, folder); ok || err != nil {
@@ -81,7 +107,7 @@ func (p *pool) usage(ctx context.Context) (Usage, error) {
 		return Usage{}, err
 	}
 	defer unlock(p.op)
-	for _, f := range []*figure{&p.bytes, &p.files} {
+	for _, f := range p.figures() {
 		if err := p.look(ctx, f); err != nil {
 			return Usage{}, err
 		}
@@ -89,7 +115,7 @@ func (p *pool) usage(ctx context.Context) (Usage, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return Usage{
-		Limit:    Limit{Folder: p.folder, Amount: p.limit},
+		Limit:    Limit{Folder: p.folder, Amount: p.limit, Owner: p.owner},
 		Used:     Amount{Bytes: p.bytes.present(), Files: p.files.present()},
 		Counting: !p.counted,
 	}, nil

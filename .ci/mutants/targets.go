@@ -1,0 +1,47 @@
+package main
+
+// A target is a package and what in it is a check.
+type target struct {
+	dir string
+	// checks are functions whose refusal is returned, flags are those that the
+	// kernel checks, and fields hold in literals what the store checks.
+	checks, flags, fields []string
+	// decisions are functions of which every condition is a check.
+	decisions []string
+	// suites are further packages whose tests may kill a mutant.
+	suites []string
+}
+
+var targets = []target{
+	{
+		dir: "policy/guard",
+		checks: []string{
+			"judge", "judgeTree", "visible", "keeps", "newName", "allowed", "mayReplace", "mayRemoveFolder", "mayChange",
+			"decide", "opens", "onlyReads", "unlocked", "within", "usable", "matches", "unchanged", "Check", "reserve", "Reserve", "Move",
+		},
+		decisions: []string{"audited", "opens"},
+		suites:    []string{"./protocols/protocoltest"},
+	},
+	{
+		dir:    "storage/locks",
+		fields: []string{"Checks"},
+		decisions: []string{
+			"covers", "excludes", "life", "present", "fresh", "read", "learn", "change", "write", "postpone", "with", "covering",
+			"within", "conflict", "count", "submits", "obstacle", "permits", "Check", "Refresh", "Unlock", "Break", "Moved",
+		},
+	},
+	{
+		dir:    "storage/quota",
+		fields: []string{"Checks", "Min", "SetLimit", "Commit"},
+		decisions: []string{
+			"take", "free", "room", "lease", "do", "takeBoth", "force", "commit", "release", "marked", "activate", "ReserveBytes",
+			"moving", "shrink", "Add", "yield", "end", "missing", "since", "enforce", "enforced", "learn", "relearn", "forget",
+			"drop", "dropAll", "settle", "dead", "present",
+		},
+	},
+	{dir: "storage/mount", checks: []string{"Admits", "admits", "reserved", "busy", "within", "usable"}},
+	{
+		dir:   "storage/backend/local",
+		flags: []string{"RESOLVE_NO_SYMLINKS", "O_NOFOLLOW", "RENAME_NOREPLACE", "AT_SYMLINK_NOFOLLOW"},
+	},
+}

@@ -1,0 +1,191 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/quota"
+)
+
+// The owners of quotas that follow a setting: of an account's home, of a group's
+// folder. The ledger keeps them with the quota, so that after a kill at any point
+// the next start knows what is nobody's any more. What was set by hand has no
+// owner, and is left alone.
+const (
+	accountQuota = "account/"
+	groupQuota   = "group/"
+)
+
+func accountOwner(id string) string { return accountQuota + id }
+
+// keepQuotas brings all quotas with an owner in line with accounts and groups.
+func (m *Manager) keepQuotas() {
+	if m.quotas == nil {
+		return
+	}
+	m.homes.quotas.Lock()
+	owners := m.homes.owners(m.quotas)
+	m.homes.quotas.Unlock()
+	for _, id := range m.accounts.All() {
+		owners[accountOwner(id)] = true
+	}
+	m.eachGroup(func(g accounts.Group) { owners[groupQuota+g.ID] = true })
+	for owner := range owners {
+		m.keepQuota(owner)
+	}
+}
+
+// owners are those whose quotas stand, and where. h.quotas is held.
+func (h *homes) owners(l *quota.Ledger) map[string]bool {
+	found := make(map[string]bool)
+	h.stands = make(map[string]path.Path)
+	for _, q := range l.Limits(path.Root) {
+		if q.Owner != "" {
+			found[q.Owner] = true
+			h.stands[q.Owner] = q.Folder
+		}
+	}
+	return found
+}
+
+func (m *Manager) eachGroup(do func(accounts.Group)) {
+	groups, err := m.accounts.Groups(m.ctx)
+	if err != nil {
+		m.log.Warn("groups could not be looked at for their quotas", "error", err)
+		return
+	}
+	for _, g := range groups {
+		do(g)
+	}
+}
+
+func (m *Manager) quotasChanged(c accounts.Change) {
+	switch c.Kind {
+	case accounts.KindAccount:
+		m.keepQuota(accountOwner(c.ID))
+	case accounts.KindGroup, accounts.KindAll:
+		m.keepQuotas()
+	}
+}
+
+// keepQuota looks and sets in one step: a change in between would get the quota
+// back on a folder that its owner has left.
+func (m *Manager) keepQuota(owner string) {
+	m.homes.quotas.Lock()
+	defer m.homes.quotas.Unlock()
+	if err := m.followQuota(m.ctx, owner); err != nil {
+		m.log.Warn("a quota could not be set", "owner", owner, "error", err)
+	}
+}
+
+// followQuota puts the quota of an owner where it is to stand, and takes it from
+// where it stood. m.homes.quotas is held.
+func (m *Manager) followQuota(ctx context.Context, owner string) error {
+	if m.quotas == nil {
+		return nil
+	}
+	limit, err := m.wanted(ctx, owner)
+	if err != nil {
+		return err
+	}
+	if before, stands := m.homes.stands[owner]; stands && (!isLimited(limit) || before != limit.Folder) {
+		if err := m.takeQuota(ctx, before, owner); err != nil {
+			return err
+		}
+	}
+	if !isLimited(limit) {
+		return nil
+	}
+	return m.putQuota(ctx, limit)
+}
+
+// wanted is the quota that an owner is to have: unlimited where that is none, or
+// where the owner is gone.
+func (m *Manager) wanted(ctx context.Context, owner string) (quota.Limit, error) {
+	none := quota.Limit{Amount: quota.Amount{Bytes: quota.Unlimited, Files: quota.Unlimited}}
+	if id, ok := strings.CutPrefix(owner, accountQuota); ok {
+		account, effective, err := m.accounts.LookByID(ctx, id)
+		if errors.Is(err, accounts.ErrNotFound) {
+			return none, nil
+		}
+		if err != nil {
+			return none, fmt.Errorf("look for the owner of a quota: %w", err)
+		}
+		return limitOf(account.Home, owner, effective.HomeQuota()), nil
+	}
+	group, err := m.accounts.GroupByID(ctx, strings.TrimPrefix(owner, groupQuota))
+	if errors.Is(err, accounts.ErrNotFound) || err == nil && group.Folder == nil {
+		return none, nil
+	}
+	if err != nil {
+		return none, fmt.Errorf("look for the owner of a quota: %w", err)
+	}
+	return limitOf(*group.Folder, owner, group.FolderQuota), nil
+}
+
+func limitOf(folder path.Path, owner string, q policy.Quota) quota.Limit {
+	return quota.Limit{Folder: folder, Owner: owner, Amount: quota.Amount{Bytes: orUnlimited(q.Bytes), Files: orUnlimited(q.Files)}}
+}
+
+func orUnlimited(n *int64) int64 {
+	if n == nil {
+		return quota.Unlimited
+	}
+	return *n
+}
+
+// prepareQuota puts the quota on the home of an account that is about to be made.
+func (m *Manager) prepareQuota(ctx context.Context, a accounts.Account, e policy.Effective) error {
+	m.homes.quotas.Lock()
+	defer m.homes.quotas.Unlock()
+	limit := limitOf(a.Home, accountOwner(a.ID), e.HomeQuota())
+	if m.quotas == nil || !isLimited(limit) {
+		return nil
+	}
+	return m.putQuota(ctx, limit)
+}
+
+// takeQuota takes a quota away that is still its owner's.
+func (m *Manager) takeQuota(ctx context.Context, folder path.Path, owner string) error {
+	if now, ok := m.quotas.On(folder); ok && now.Owner == owner {
+		none := quota.Limit{Folder: folder, Amount: quota.Amount{Bytes: quota.Unlimited, Files: quota.Unlimited}}
+		if err := m.quotas.Set(ctx, none); err != nil {
+			return fmt.Errorf("take the quota off %s: %w", folder, err)
+		}
+	}
+	delete(m.homes.stands, owner)
+	return nil
+}
+
+// putQuota puts a quota on a folder, where it is another than the present one.
+// One that another owner is to have there stays.
+func (m *Manager) putQuota(ctx context.Context, limit quota.Limit) error {
+	now, ok := m.quotas.On(limit.Folder)
+	if ok && now.Owner != "" && now.Owner != limit.Owner {
+		other, err := m.wanted(ctx, now.Owner)
+		if err != nil {
+			return err
+		}
+		if isLimited(other) && other.Folder == limit.Folder {
+			m.log.Warn("the folder has the quota of another already", "folder", limit.Folder.String(), "owner", now.Owner, "wanted_by", limit.Owner)
+			return nil
+		}
+	}
+	if !ok || now != limit {
+		if err := m.quotas.Set(ctx, limit); err != nil {
+			return fmt.Errorf("set the quota on %s: %w", limit.Folder, err)
+		}
+	}
+	if m.homes.stands == nil {
+		m.homes.stands = make(map[string]path.Path)
+	}
+	m.homes.stands[limit.Owner] = limit.Folder
+	return nil
+}
+
+func isLimited(l quota.Limit) bool { return l.Bytes >= 0 || l.Files >= 0 }

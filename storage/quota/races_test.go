@@ -1,0 +1,439 @@
+package quota_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatehouse/policy/path"
+	"gatehouse/storage/quota"
+	"gatehouse/storage/state"
+	"gatehouse/storage/state/memory"
+)
+
+// meddled lets something happen right before an operation of one node at the
+// store, or the operation fail.
+type meddled struct {
+	state.Store
+	apply atomic.Pointer[func(state.Batch)]
+	count atomic.Pointer[func(state.Lease) error]
+}
+
+func (m *meddled) onApply(f func(state.Batch))       { m.apply.Store(&f) }
+func (m *meddled) onCount(f func(state.Lease) error) { m.count.Store(&f) }
+
+func (m *meddled) Apply(ctx context.Context, b state.Batch) (state.Result, error) {
+	if f := m.apply.Load(); f != nil {
+		(*f)(b)
+	}
+	return m.Store.Apply(ctx, b)
+}
+
+func (m *meddled) Count(ctx context.Context, scope string, op state.CounterOp) (state.CounterValue, error) {
+	if lease, ok := op.(state.Lease); ok {
+		if f := m.count.Load(); f != nil {
+			if err := (*f)(lease); err != nil {
+				return state.CounterValue{}, err
+			}
+		}
+	}
+	return m.Store.Count(ctx, scope, op)
+}
+
+// beforeRecord runs f once, before the n-th write of a quota's record.
+func (m *meddled) beforeRecord(n int32, f func()) {
+	var writes atomic.Int32
+	m.onApply(func(b state.Batch) {
+		if b.Scope == "quotas" && writes.Add(1) == n {
+			f()
+		}
+	})
+}
+
+// wantClean fails where anything is left of quotas in the store.
+func wantClean(t *testing.T, s state.Store) {
+	t.Helper()
+	scopes, err := s.Scopes(t.Context(), "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, scope := range scopes {
+		page, err := s.List(t.Context(), scope, "", "", 0)
+		if err != nil || len(page.Records) > 0 || strings.HasPrefix(scope, "quota:") {
+			t.Errorf("left in %s: %+v, %v", scope, page, err)
+		}
+	}
+}
+
+// Another node sets a quota on the same folder, and uses it, after this one has
+// looked and before it writes: there is one quota, with all that was used.
+func TestSetOnTwoNodesAtOnce(t *testing.T) {
+	common, d := memory.New(), newDisk()
+	store := &meddled{Store: common}
+	mine, theirs := open(t, store, "1", d), another(t, common, newDisk())
+	done := false
+	store.beforeRecord(1, func() {
+		set(t, theirs, "/q", 100, -1)
+		r, err := theirs.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 60})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r.Commit(quota.Amount{Bytes: 60})
+		done = true
+	})
+	set(t, mine, "/q", 90, -1)
+	if !done {
+		t.Fatal("nothing was written")
+	}
+	if _, err := mine.Reserve(t.Context(), p("/q/b"), quota.Amount{Bytes: 60}); !errors.Is(err, quota.ErrExceeded) {
+		t.Errorf("beyond the limit: %v", err)
+	}
+}
+
+// Another node removes the quota and sets it anew after this one has looked and
+// before it removes it: all of the new one goes too.
+func TestRemovedOnTwoNodesAtOnce(t *testing.T) {
+	for name, remove := range map[string]func(t *testing.T, l *quota.Ledger){
+		"set to nothing": func(t *testing.T, l *quota.Ledger) { set(t, l, "/q", -1, -1) },
+		"dropped": func(t *testing.T, l *quota.Ledger) {
+			if err := l.Drop(t.Context(), p("/q")); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				common := memory.New()
+				store := &meddled{Store: common}
+				mine, theirs := open(t, store, "1", newDisk()), another(t, common, newDisk())
+				set(t, mine, "/q", 100, -1)
+				synctest.Wait()
+				store.beforeRecord(1, func() {
+					set(t, theirs, "/q", -1, -1)
+					set(t, theirs, "/q", 50, -1)
+				})
+				remove(t, mine)
+				synctest.Wait()
+				if len(mine.Limits(p("/q")))+len(theirs.Limits(p("/q"))) > 0 {
+					t.Error("it is there still")
+				}
+				wantClean(t, common)
+			})
+		})
+	}
+}
+
+// A quota below is removed by another node right before this one drops them all.
+func TestRemovedElsewhereBeforeItIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		common := memory.New()
+		store := &meddled{Store: common}
+		mine, theirs := open(t, store, "1", newDisk()), another(t, common, newDisk())
+		set(t, mine, "/q", 100, -1)
+		set(t, mine, "/q/in", 100, -1)
+		store.beforeRecord(1, func() { set(t, theirs, "/q/in", -1, -1) })
+		if err := mine.Drop(t.Context(), p("/q")); err != nil {
+			t.Fatal(err)
+		}
+		if err := mine.Drop(t.Context(), p("/q")); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		wantClean(t, common)
+	})
+}
+
+// A node that has not yet heard of a removal puts a limit in force: it leaves
+// nothing of the quota behind.
+func TestLimitOfAQuotaRemovedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		common := memory.New()
+		store := &meddled{Store: common}
+		mine, theirs := open(t, store, "1", newDisk()), another(t, common, newDisk())
+		set(t, theirs, "/q", 100, -1)
+		synctest.Wait()
+		store.onCount(func(op state.Lease) error {
+			if op.SetLimit != nil {
+				store.count.Store(nil)
+				set(t, theirs, "/q", -1, -1)
+			}
+			return nil
+		})
+		set(t, theirs, "/q", 50, -1)
+		synctest.Wait()
+		if store.count.Load() != nil || len(mine.Limits(p("/q"))) > 0 {
+			t.Error("the limit was not put in force, or is there still")
+		}
+		wantClean(t, common)
+	})
+}
+
+// The limit is changed on another node right before this one notes that the
+// folder is counted: the new limit stays, and is in force.
+func TestLimitChangesWhileItIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		common, d := memory.New(), newDisk()
+		d.put("/q/a")
+		store := &meddled{Store: common}
+		l := open(t, store, "1", d)
+		store.beforeRecord(2, func() {
+			r, err := common.Get(t.Context(), "quotas", "quota/q")
+			if err != nil {
+				t.Error(err)
+			}
+			_, err = common.Apply(t.Context(), state.Batch{Scope: "quotas", ID: state.NewOperationID(), Puts: []state.Put{
+				{Name: r.Name, Value: []byte(strings.Replace(string(r.Value), `"bytes":100`, `"bytes":50`, 1))},
+			}})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		set(t, l, "/q", 100, -1)
+		synctest.Wait()
+		if u := get(t, l, "/q"); u.Counting || u.Bytes != 50 || u.Used.Bytes != 10 {
+			t.Errorf("got %+v", u)
+		}
+		wantExceeded(t, d.write(t.Context(), l, p("/q/b"), 41), "/q")
+	})
+}
+
+// A quota is removed and set anew elsewhere while this node counts for the old
+// one: the new one is not taken for counted.
+func TestAnotherQuotaIsSetWhileCounting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		common := memory.New()
+		slow := newDisk()
+		slow.put("/q/a")
+		slow.pace(func() { time.Sleep(time.Minute) })
+		theirs := another(t, common, slow)
+		var mine *quota.Ledger
+		var counted atomic.Int32
+		mine, err := quota.New(t.Context(), common, "node", "1", func(context.Context, path.Path) (quota.Amount, error) {
+			if counted.Add(1) == 1 {
+				set(t, theirs, "/q", -1, -1)
+				set(t, theirs, "/q", 100, -1)
+			}
+			return quota.Amount{Bytes: 70}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set(t, mine, "/q", 50, -1)
+		synctest.Wait()
+		for _, l := range []*quota.Ledger{mine, theirs} {
+			if u := get(t, l, "/q"); !u.Counting || u.Bytes != 100 {
+				t.Errorf("got %+v", u)
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		if u := get(t, mine, "/q"); u.Counting || u.Used.Bytes != 10 {
+			t.Errorf("in the end: %+v", u)
+		}
+		set(t, mine, "/q", -1, -1)
+		closeLedger(t, mine)
+		wantClean(t, common)
+	})
+}
+
+// A limit that another node sets is not in force here before the folder is
+// counted: it holds more than anybody knows.
+func TestLimitOfAnUncountedFolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		common, slow := memory.New(), newDisk()
+		slow.put("/q/a")
+		slow.pace(func() { time.Sleep(time.Minute) })
+		mine, theirs := open(t, common, "1", slow), another(t, common, slow)
+		set(t, mine, "/q", 100, -1)
+		set(t, theirs, "/q", 50, -1)
+		synctest.Wait()
+		if err := slow.write(t.Context(), mine, p("/q/b"), 1000); err != nil {
+			t.Errorf("refused before it is counted: %v", err)
+		}
+		time.Sleep(5 * time.Minute)
+		wantExceeded(t, slow.write(t.Context(), mine, p("/q/b"), 1), "/q")
+	})
+}
+
+// Another node takes the room right before this one leases: what is left is not
+// hoarded by a node for which it is too little.
+func TestTooLittleIsLeftToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		common := memory.New()
+		store := &meddled{Store: common}
+		mine := open(t, store, "1", newDisk())
+		set(t, mine, "/q", 100, -1)
+		theirs := another(t, common, newDisk())
+		store.onCount(func(op state.Lease) error {
+			if op.Want > 0 {
+				store.count.Store(nil)
+				if _, err := theirs.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 60}); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		})
+		_, err := mine.Reserve(t.Context(), p("/q/b"), quota.Amount{Bytes: 60})
+		wantExceeded(t, err, "/q")
+		if n := leases(t, common); n != 60 {
+			t.Errorf("%d are leased, 60 are held", n)
+		}
+	})
+}
+
+// What is given back here while the store is asked is used, and nothing leased.
+func TestGivenBackMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &meddled{Store: memory.New()}
+		l := open(t, store, "1", newDisk())
+		set(t, l, "/q", 100, -1)
+		first, err := l.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 60}) // of 80 that are leased
+		if err != nil {
+			t.Fatal(err)
+		}
+		looked := false
+		store.onCount(func(op state.Lease) error {
+			if looked {
+				t.Errorf("asked for more: %+v", op)
+			}
+			looked = true
+			first.Cancel()
+			return nil
+		})
+		if _, err := l.Reserve(t.Context(), p("/q/b"), quota.Amount{Bytes: 80}); err != nil || !looked {
+			t.Errorf("%v, looked %v", err, looked)
+		}
+		store.count.Store(nil)
+	})
+}
+
+// A refusal comes at once where no other node could give anything back.
+func TestRefusedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &meddled{Store: memory.New()}
+		l := open(t, store, "1", newDisk())
+		set(t, l, "/q", 100, -1)
+		store.onApply(func(b state.Batch) { t.Errorf("written: %+v", b) })
+		began := time.Now()
+		_, err := l.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 101})
+		wantExceeded(t, err, "/q")
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("after %s", waited)
+		}
+		store.apply.Store(nil)
+	})
+}
+
+// What a store that is away may or may not have booked is used all the same.
+func TestUsedWhileBookingFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, d := &meddled{Store: memory.New()}, newDisk()
+		l := open(t, store, "1", d)
+		set(t, l, "/q", 100, -1)
+		if err := d.write(t.Context(), l, p("/q/a"), 40); err != nil {
+			t.Fatal(err)
+		}
+		var failed atomic.Bool
+		store.onCount(func(op state.Lease) error {
+			if op.Commit == 0 {
+				return nil
+			}
+			failed.Store(true)
+			return errors.New("away")
+		})
+		time.Sleep(3 * time.Second)
+		if !failed.Load() {
+			t.Fatal("nothing was booked")
+		}
+		wantUsed(t, l, "/q", quota.Amount{Bytes: 40, Files: 1})
+		store.count.Store(nil)
+		time.Sleep(3 * time.Second)
+		wantUsed(t, l, "/q", quota.Amount{Bytes: 40, Files: 1})
+	})
+}
+
+// While a node waits for what others give back it hears of their changes.
+func TestChangesAreHeardWhileShortOfRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		common := memory.New()
+		mine := open(t, common, "1", newDisk())
+		set(t, mine, "/q", 100, -1)
+		theirs := another(t, common, newDisk())
+		synctest.Wait()
+		held, err := theirs.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := make(chan error)
+		go func() {
+			_, err := mine.Reserve(t.Context(), p("/q/b"), quota.Amount{Bytes: 60})
+			refused <- err
+		}()
+		synctest.Wait() // it waits
+		set(t, theirs, "/other", 10, -1)
+		synctest.Wait()
+		if len(mine.Limits(p("/other"))) == 0 {
+			t.Error("a new quota was not heard of")
+		}
+		wantExceeded(t, <-refused, "/q")
+		held.Cancel()
+	})
+}
+
+// A quota that is removed while a change below it begins leaves no mark.
+func TestRemovedWhileAChangeBegins(t *testing.T) {
+	store := &meddled{Store: memory.New()}
+	l := open(t, store, "1", newDisk())
+	set(t, l, "/", 100, -1)
+	set(t, l, "/q", 100, -1)
+	store.onApply(func(b state.Batch) {
+		if b.Scope == "quotas:open" {
+			store.apply.Store(nil)
+			set(t, l, "/q", -1, -1)
+		}
+	})
+	done, err := l.Touch(t.Context(), p("/q/a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done()
+	set(t, l, "/", -1, -1)
+	closeLedger(t, l)
+	wantClean(t, store)
+}
+
+// A quota that is removed while its folder is counted, or while a reservation
+// of it is held, does not come back with the next booking.
+func TestNothingIsBookedOnWhatIsRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l *quota.Ledger
+		store := memory.New()
+		remove := false
+		l, err := quota.New(t.Context(), store, "node", "1", func(context.Context, path.Path) (quota.Amount, error) {
+			if remove {
+				set(t, l, "/q", -1, -1)
+			}
+			return quota.Amount{Bytes: 10}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closeLedger(t, l)
+		set(t, l, "/q", 100, -1)
+		r, err := l.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		remove = true
+		if _, err := l.Rescan(t.Context(), p("/q")); err != nil {
+			t.Fatal(err)
+		}
+		r.Commit(quota.Amount{Bytes: 10})
+		time.Sleep(time.Minute)
+		wantClean(t, store)
+	})
+}
