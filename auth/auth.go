@@ -1,5 +1,5 @@
-// Package auth finds out who is there: passwords, public keys and, later,
-// certificates, app passwords, tokens and codes; and keeps the failures that
+// Package auth finds out who is there: passwords, public keys, certificates,
+// app passwords, tokens, links and one-time codes; and keeps the failures that
 // lockouts and bans are made of. What an account may do is policy's.
 package auth
 
@@ -15,8 +15,10 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"gatehouse/auth/foreign"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/seal"
 	"gatehouse/storage/state"
 )
 
@@ -28,9 +30,19 @@ type Attempt struct {
 	Transport policy.Transport
 	// Client is what the client says of itself (SSH version, User-Agent).
 	Client string
-	// One of these is the proof. Key is set only once the handshake proved it.
-	Password string `json:"-"`
-	Key      ssh.PublicKey
+	// One of these is the proof. Key and Certificate are set only once the
+	// handshake proved them. A Token or a Link says itself whose it is: Account
+	// may be left empty.
+	Password    string `json:"-"` // or an app password, or a client's secret
+	Key         ssh.PublicKey
+	Certificate *ssh.Certificate
+	Token       string `json:"-"`
+	Link        string `json:"-"`
+	// Code is a one-time or recovery code that goes with the proof.
+	Code string `json:"-"`
+	// Proved is a proof of moments ago that lacked a code (see CodeNeededError),
+	// in the place of the proof itself.
+	Proved *Proved `json:"-"`
 }
 
 // LogValue leaves the password out.
@@ -52,6 +64,13 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string { return "login refused (reference " + e.Reference + ")" }
+
+// A CodeNeededError says that everything was right, and that the account's
+// second factor is asked for: the same attempt again, with Code, and Proved in
+// the place of the password. Only doors that can ask for a code see it.
+type CodeNeededError struct{ Proved *Proved }
+
+func (e *CodeNeededError) Error() string { return "the one-time code is needed" }
 
 // ErrBusy says that too many passwords wait to be verified: nothing was decided,
 // and the client may try again.
@@ -75,6 +94,11 @@ type Config struct {
 	Wait time.Duration
 	// Hash computes argon2id; tests count with it.
 	Hash func(password, salt []byte, p Params) []byte
+	// Sealer opens second factors. None takes a random key: what it sealed
+	// cannot be opened after a restart.
+	Sealer *seal.Sealer
+	// Issuer names this installation in an authenticator app; default "Gatehouse".
+	Issuer string
 }
 
 // An Authenticator proves credentials. Safe for concurrent use.
@@ -85,6 +109,8 @@ type Authenticator struct {
 	failures failures
 	proofs   *proofs
 	slots    *slots
+	sealer   *seal.Sealer
+	issuer   string
 	// dummy is verified where there is no password: a hash that nothing matches.
 	dummy string
 	// base is how long a hash of the present parameters takes.
@@ -117,13 +143,24 @@ func New(c Config) (*Authenticator, error) {
 	if c.Hash == nil {
 		c.Hash = argon2id
 	}
+	if c.Issuer == "" {
+		c.Issuer = "Gatehouse"
+	}
+	if c.Sealer == nil {
+		var err error
+		if c.Sealer, err = seal.New(random(seal.KeySize)); err != nil {
+			return nil, err
+		}
+	}
 	z := &Authenticator{
 		accounts: c.Accounts,
 		log:      c.Log,
-		hasher:   hasher{params: c.Params, compute: c.Hash},
+		hasher:   hasher{params: c.Params, compute: c.Hash, others: foreign.Verify},
 		failures: failures{state: c.State, key: c.Key, trusted: c.Trusted},
 		proofs:   newProofs(maxProofs, proofLife),
 		slots:    newSlots(c.Slots, c.Wait),
+		sealer:   c.Sealer,
+		issuer:   c.Issuer,
 	}
 	z.dummy = c.Params.encode(random(saltSize), random(hashSize))
 	began := time.Now()

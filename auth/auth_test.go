@@ -30,7 +30,7 @@ type world struct {
 	hashes   atomic.Int64
 }
 
-func newWorld(t *testing.T, change func(*Config)) *world {
+func newWorld(t testing.TB, change func(*Config)) *world {
 	t.Helper()
 	st := memory.New()
 	store, err := accounts.Open(t.Context(), st)
@@ -39,7 +39,9 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	}
 	w := &world{accounts: store}
 	c := Config{Accounts: store, State: st, Params: cheap, Hash: func(password, salt []byte, p Params) []byte {
-		w.hashes.Add(1)
+		if p == w.hasher.params {
+			w.hashes.Add(1)
+		}
 		return argon2id(password, salt, p)
 	}}
 	if change != nil {
@@ -57,7 +59,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 }
 
 // add makes an account with a password.
-func (w *world) add(t *testing.T, name, password string, change func(*accounts.Account)) accounts.Account {
+func (w *world) add(t testing.TB, name, password string, change func(*accounts.Account)) accounts.Account {
 	t.Helper()
 	a := accounts.Account{Account: policy.Account{Name: name}}
 	if password != "" {
@@ -77,7 +79,7 @@ func (w *world) add(t *testing.T, name, password string, change func(*accounts.A
 	return made
 }
 
-func (w *world) site(t *testing.T, change func(*accounts.Site)) {
+func (w *world) site(t testing.TB, change func(*accounts.Site)) {
 	t.Helper()
 	_, err := w.accounts.UpdateSite(t.Context(), 0, func(s *accounts.Site) error {
 		change(s)
@@ -95,66 +97,13 @@ func attempt(name, password string) Attempt {
 }
 
 // prove returns the rule that decides an attempt.
-func (w *world) prove(t *testing.T, a Attempt, how How) policy.Rule {
+func (w *world) prove(t testing.TB, a Attempt, how How) policy.Rule {
 	t.Helper()
 	p, err := w.Prove(t.Context(), a, how)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p.Effective.Admit(p.Attempt).Rule
-}
-
-// Whoever measures or counts the work of a login must not learn whether the
-// account exists, is disabled, locked, or has a password.
-func TestOneHashForEveryOutcome(t *testing.T) {
-	w := newWorld(t, nil)
-	w.site(t, func(s *accounts.Site) { s.Lockout = policy.Lockout{Failures: 6, Period: "15m", Scope: "passwords"} })
-	w.add(t, "good", "correct horse", nil)
-	w.add(t, "off", "correct horse", func(a *accounts.Account) { a.Status.Disabled = true })
-	w.add(t, "keys", "", nil)
-	w.add(t, "old", "correct horse", func(a *accounts.Account) {
-		a.Expires = &policy.Expiry{Instant: time.Now().Add(-time.Hour)}
-	})
-	w.add(t, "far", "correct horse", func(a *accounts.Account) {
-		a.AllowedIPs = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
-	})
-	w.add(t, "broken", "", func(a *accounts.Account) {
-		a.Password = &accounts.Password{ID: "x", Hash: "$argon2id$v=19$m=99999999,t=1,p=1$AAAA$AAAA"}
-	})
-	w.add(t, "locked", "correct horse", nil)
-	for i := range 6 {
-		w.prove(t, attempt("locked", fmt.Sprint("guess ", i)), Once)
-	}
-	for name, c := range map[string]struct {
-		account, password string
-		want              policy.Rule
-	}{
-		"right":           {"good", "correct horse", policy.RuleAdmitted},
-		"wrong":           {"good", "wrong", policy.RuleCredential},
-		"empty":           {"good", "", policy.RuleCredential},
-		"endless":         {"good", strings.Repeat("x", 5000), policy.RuleCredential},
-		"unknown":         {"nobody", "correct horse", policy.RuleStatus},
-		"no name at all":  {"", "correct horse", policy.RuleStatus},
-		"not a name":      {"a/b\x00", "correct horse", policy.RuleStatus},
-		"disabled, right": {"off", "correct horse", policy.RuleStatus},
-		"disabled, wrong": {"off", "wrong", policy.RuleStatus},
-		"no password":     {"keys", "correct horse", policy.RuleCredential},
-		"expired":         {"old", "correct horse", policy.RuleExpiry},
-		"from elsewhere":  {"far", "correct horse", policy.RuleAddress},
-		"locked, right":   {"locked", "correct horse", policy.RuleLockout},
-		"locked, wrong":   {"locked", "wrong", policy.RuleLockout},
-		"unusable hash":   {"broken", "correct horse", policy.RuleCredential},
-	} {
-		t.Run(name, func(t *testing.T) {
-			before := w.hashes.Load()
-			if got := w.prove(t, attempt(c.account, c.password), Once); got != c.want {
-				t.Errorf("got rule %q, want %q", got, c.want)
-			}
-			if got := w.hashes.Load() - before; got != 1 {
-				t.Errorf("got %d hashes, want 1", got)
-			}
-		})
-	}
 }
 
 func TestClosedDoorAndBanCostNothing(t *testing.T) {
@@ -187,6 +136,8 @@ func TestClosedDoorAndBanCostNothing(t *testing.T) {
 // Passwords must reach no log, however an attempt is printed.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	a := attempt("alice", "hunter2hunter2")
+	a.Code, a.Token, a.Link = "hunter2-code", "hunter2-token", "hunter2-link"
+	a.Proved = &Proved{account: "hunter2"}
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "attempt", a, "pointer", &a)
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "attempt", a, "pointer", &a)

@@ -12,31 +12,44 @@ import (
 	"gatehouse/storage/accounts"
 )
 
+// mustChange reports whether the password must be changed first: until then no
+// credential opens a file door.
+func mustChange(a accounts.Account) bool { return a.Password != nil && a.Password.MustChange }
+
 // passwordCredential is what policy reads of an account's password.
-func passwordCredential(a accounts.Account, site policy.Site) policy.Credential {
+func passwordCredential(a accounts.Account, e policy.Effective) policy.Credential {
 	c := policy.Credential{Kind: policy.KindPassword}
 	if a.Password == nil {
 		return c
 	}
 	c.ID = a.Password.ID
 	c.MustChange = a.Password.MustChange
-	if days := site.Password.MaxAgeDays; days > 0 && !a.Shared {
-		c.Expires = a.Password.Changed.Add(time.Duration(days) * 24 * time.Hour)
-	}
+	c.Expires = e.PasswordExpires(a.Password.Changed)
 	return c
 }
 
 // keyCredential is what policy reads of a key that completed the handshake.
 func keyCredential(a accounts.Account, k accounts.Key) policy.Credential {
-	c := policy.Credential{ID: k.ID, Kind: policy.KindKey, Proved: true}
-	// Until the password is changed no credential opens a file door.
-	c.MustChange = a.Password != nil && a.Password.MustChange
-	if k.Expires != nil {
-		c.Expires = *k.Expires
+	c := policy.Credential{ID: k.ID, Kind: policy.KindKey, Proved: true, MustChange: mustChange(a)}
+	return limited(c, k.Expires, k.AllowedIPs)
+}
+
+// secretCredential is what policy reads of an app password, a token or a client
+// whose secret was right.
+func secretCredential(a accounts.Account, x accounts.Credential) policy.Credential {
+	c := policy.Credential{
+		ID: x.ID, Kind: x.Kind, Proved: true, MustChange: mustChange(a), Doors: x.OpenDoors(), Scope: x.Scope,
 	}
-	list, err := policy.ParsePrefixes(k.AllowedIPs)
+	return limited(c, x.Expires, x.AllowedIPs)
+}
+
+// limited adds expiry and addresses. A list that cannot be read allows no address.
+func limited(c policy.Credential, expires *time.Time, addresses []string) policy.Credential {
+	if expires != nil {
+		c.Expires = *expires
+	}
+	list, err := policy.ParsePrefixes(addresses)
 	if err != nil {
-		// A list that cannot be read allows no address.
 		c.Proved = false
 	}
 	c.AllowedIPs = list
@@ -56,38 +69,29 @@ func matchKey(a accounts.Account, offered ssh.PublicKey) policy.Credential {
 	return keyCredential(a, a.Keys[i])
 }
 
-// Present returns what a credential that was proved before is now: not proved
-// where the account has it no more, or another in its place.
-func Present(a accounts.Account, site policy.Site, was policy.Credential) policy.Credential {
-	gone := policy.Credential{ID: was.ID, Kind: was.Kind}
-	switch was.Kind {
-	case policy.KindPassword:
-		if a.Password == nil || a.Password.ID != was.ID {
-			return gone
-		}
-		c := passwordCredential(a, site)
-		c.Proved = true
-		return c
-	case policy.KindKey:
-		for _, k := range a.Keys {
-			if k.ID == was.ID {
-				return keyCredential(a, k)
-			}
-		}
-		return gone
+// OffersKey reports whether the account has this key, or a site's authority
+// certifies it. It admits nobody, and says the same for an account that may not
+// come in: what refuses is named once the key is proved.
+func (z *Authenticator) OffersKey(ctx context.Context, a Attempt) bool {
+	a = a.plain()
+	if a.Key == nil && a.Certificate == nil {
+		return false
 	}
-	return gone
+	account, effective, err := z.accounts.Look(ctx, a.Account)
+	if err != nil {
+		return false
+	}
+	if a.Certificate != nil {
+		_, err := certificateCredential(account, effective.Site(), a.Certificate)
+		return err == nil
+	}
+	return matchKey(account, a.Key).ID != ""
 }
 
-// OffersKey reports whether the account has this key. It admits nobody, and
-// costs the same for an account that may not come in.
-func (z *Authenticator) OffersKey(ctx context.Context, a Attempt) bool {
-	if a.Key == nil {
-		return false
+// plain takes a certificate that came as a key for what it is.
+func (a Attempt) plain() Attempt {
+	if cert, ok := a.Key.(*ssh.Certificate); ok {
+		a.Key, a.Certificate = nil, cert
 	}
-	p, err := z.meet(ctx, a)
-	if err != nil || z.Ends(p.Effective.Admit(p.Attempt)) {
-		return false
-	}
-	return matchKey(p.Account, a.Key).ID != ""
+	return a
 }

@@ -97,55 +97,70 @@ func (f *failures) lock(ctx context.Context, id string) (lock, uint64, error) {
 	return l, r.Revision, nil
 }
 
-// fail counts a failure of an account; started is true where it is locked by it.
-// A secret that failed already within the period does not count again.
-func (f *failures) fail(ctx context.Context, site policy.Site, id, secret string) (started bool, err error) {
+// What came of counting a failure.
+type counted int
+
+const (
+	notCounted counted = iota // lockouts are off, or the secret counts already
+	wasLocked
+	hasCounted
+	hasLocked // this one was one too many
+)
+
+// fail counts a failure of an account. A secret that failed already within the
+// period does not count again.
+func (f *failures) fail(ctx context.Context, site policy.Site, id, secret string) (counted, error) {
 	period, err := time.ParseDuration(site.Lockout.Period)
 	if err != nil || period <= 0 || site.Lockout.Failures <= 0 {
-		return false, nil
+		return notCounted, nil
 	}
 	mac := f.mac("secret", id, secret)
 	for range 20 {
-		started, err = f.tryFail(ctx, id, mac, site.Lockout.Failures, period)
+		var c counted
+		c, err = f.tryFail(ctx, id, mac, site.Lockout.Failures, period)
 		if !errors.Is(err, state.ErrConflict) {
-			return started, err
+			return c, err
 		}
 	}
-	return false, err
+	return notCounted, err
 }
 
-func (f *failures) tryFail(ctx context.Context, id string, mac []byte, most int, period time.Duration) (bool, error) {
+func (f *failures) tryFail(ctx context.Context, id string, mac []byte, most int, period time.Duration) (counted, error) {
 	l, revision, err := f.lock(ctx, id)
 	if err != nil {
-		return false, err
+		return notCounted, err
 	}
 	now := time.Now()
 	if now.Before(l.Until) {
-		return false, nil
+		return wasLocked, nil
 	}
 	kept := l.Failures[:0]
 	for _, x := range l.Failures {
 		if bytes.Equal(x.MAC, mac) && now.Sub(x.At) < period {
-			return false, nil
+			return notCounted, nil
 		}
 		if now.Sub(x.At) < period {
 			kept = append(kept, x)
 		}
 	}
+	c := hasCounted
 	l = lock{Failures: append(kept, failure{MAC: mac, At: now})}
 	if len(l.Failures) >= most {
-		l = lock{Until: now.Add(period)}
+		c, l = hasLocked, lock{Until: now.Add(period)}
 	}
 	value, err := json.Marshal(l)
 	if err != nil {
-		return false, err
+		return notCounted, err
 	}
 	_, err = f.state.Apply(ctx, state.Batch{
 		Scope: failureScope, ID: state.NewOperationID(),
 		Checks: []state.Check{{Name: lockPrefix + id, Revision: revision}},
 		Puts:   []state.Put{{Name: lockPrefix + id, Value: value, TTL: period}},
 	})
-	return !l.Until.IsZero() && err == nil, err
+	if err != nil {
+		return notCounted, err
+	}
+	return c, nil
 }
 
 // forget ends the row of consecutive failures.

@@ -273,3 +273,31 @@ func TestConcurrentFailuresAllCount(t *testing.T) {
 		t.Errorf("got %v %v, want locked after 8 of 8", until, err)
 	}
 }
+
+// Of many guesses at once, the right one must not come in after the others have
+// locked the account.
+func TestRightGuessThatComesLate(t *testing.T) {
+	var w *world
+	var meanwhile func()
+	w = newWorld(t, func(c *Config) {
+		c.Slots = 4
+		c.Hash = func(password, salt []byte, p Params) []byte {
+			if meanwhile != nil {
+				do := meanwhile
+				meanwhile = nil
+				do()
+			}
+			return argon2id(password, salt, p)
+		}
+	})
+	w.site(t, locking(3))
+	w.add(t, "alice", "correct horse", nil)
+	meanwhile = func() {
+		for i := range 3 {
+			w.prove(t, attempt("alice", fmt.Sprint("guess ", i)), Once)
+		}
+	}
+	if got := w.prove(t, attempt("alice", "correct horse"), Once); got != policy.RuleLockout {
+		t.Errorf("got rule %q, want %q", got, policy.RuleLockout)
+	}
+}

@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"time"
+
+	"gatehouse/auth/foreign"
 )
 
 // margin is what a refusal's own writes may take beside the hash: failures are
@@ -12,13 +14,23 @@ const margin = 50 * time.Millisecond
 // Floor is how long a refusal takes at least: the time of the dearest hash in
 // the store, so that an account that has it answers no later than one without.
 func (z *Authenticator) Floor() time.Duration {
-	dearest := z.hasher.params.cost()
+	own := z.hasher.params.cost()
+	dearest := own
 	for _, scheme := range z.accounts.PasswordSchemes() {
-		if p, err := parseScheme(scheme); err == nil {
-			dearest = max(dearest, p.cost())
+		// What is not as new hashes are costs a new one as well: where it was right
+		// it is replaced, else the dummy is verified.
+		p, err := parseScheme(scheme)
+		switch {
+		case err == nil && p == z.hasher.params:
+		case err == nil:
+			dearest = max(dearest, own+p.cost())
+		default:
+			if d, err := foreign.Cost(scheme); err == nil {
+				dearest = max(dearest, own+float64(d)/float64(foreign.Reference)*DefaultParams().cost())
+			}
 		}
 	}
-	ratio := dearest / z.hasher.params.cost()
+	ratio := dearest / own
 	return time.Duration(float64(z.base.Load())*ratio*1.5) + margin
 }
 

@@ -86,6 +86,7 @@ func parseHash(phc string) (p Params, salt, hash []byte, err error) {
 type hasher struct {
 	params  Params
 	compute func(password, salt []byte, p Params) []byte
+	others  func(hash string, password []byte) (bool, error)
 }
 
 func argon2id(password, salt []byte, p Params) []byte {
@@ -98,9 +99,14 @@ func (h hasher) hash(password []byte) string {
 	return h.params.encode(salt, h.compute(password, salt, h.params))
 }
 
-// verify reports whether password is the one of phc, and whether phc was made
-// with other parameters than new hashes are.
-func (h hasher) verify(phc string, password []byte) (ok, old bool, err error) {
+// verify reports whether password, prepared, is the one of phc, and whether phc
+// was made with other parameters than new hashes are. What others have made is
+// of the password as it was typed.
+func (h hasher) verify(phc string, password, typed []byte) (ok, old bool, err error) {
+	if !strings.HasPrefix(phc, "$argon2id$") {
+		ok, err = h.others(phc, typed)
+		return ok, true, err
+	}
 	p, salt, want, err := parseHash(phc)
 	if err != nil {
 		return false, false, err

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,23 @@ import (
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 )
+
+// The floor goes by what was imported, in whatever format.
+func TestFloorFollowsForeignHashes(t *testing.T) {
+	w := newWorld(t, nil)
+	last := w.Floor()
+	for _, hash := range []string{
+		"$6$saltstring$YaCu2MStiERxP6eAfnqzSik5VRgnHvrJZritjF0LObFzQvtcVVYhcxvYtJQnZGXYzzoMLC/eRIuV9rH5fblCo/",
+		"$2b$10$abcdefghijklmnopqrstuulFOFY4dFoJiDLx.cuwYgWLA/HgqCwKu",
+		"$2b$12$abcdefghijklmnopqrstuulFOFY4dFoJiDLx.cuwYgWLA/HgqCwKu",
+	} {
+		w.add(t, fmt.Sprint("import", hash[3:6]), "", func(a *accounts.Account) { a.Password = &accounts.Password{ID: "x", Hash: hash} })
+		if got := w.Floor(); got <= last {
+			t.Errorf("with %s: got %v, not more than %v", hash, got, last)
+		}
+		last = w.Floor()
+	}
+}
 
 // A refusal must take as long for an account with a dear hash, imported from
 // elsewhere, as for one without.

@@ -56,6 +56,9 @@ func refusedPassword(a accounts.Account, rule policy.PasswordRule, password stri
 	case strings.ContainsAny(password, "\x00\r\n"):
 		return "holds a line end or NUL, which not every client can send"
 	}
+	if _, _, ok := accounts.ParseSecret(password); ok {
+		return "has the form of an app password, for which it would be taken"
+	}
 	for _, own := range []string{a.Name, a.Email} {
 		if own != "" && folded == cases.Fold().String(own) {
 			return "is the username or e-mail address"
@@ -79,4 +82,13 @@ func isCommon(folded string) bool {
 		}
 	}
 	return false
+}
+
+// HasPassword reports whether this is the account's password, whoever asks. It
+// costs a hash and counts nothing.
+func (z *Authenticator) HasPassword(ctx context.Context, a accounts.Account, password string) (bool, error) {
+	if a.Password == nil {
+		return false, nil
+	}
+	return z.hashOnce(ctx, &Proof{Account: a}, Attempt{Password: password}, a.Password.Hash)
 }

@@ -28,6 +28,7 @@ func TestNewPasswordRules(t *testing.T) {
 		"e-mail":        {"ALICE@example.org", false},
 		"line end":      {"correct\nhorse", false},
 		"NUL":           {"correct\x00horse", false},
+		"app password":  {"gwa_" + strings.Repeat("a", 16) + "_" + strings.Repeat("b", 32), false},
 		"huge":          {strings.Repeat("ab", 600), false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,14 +44,16 @@ func (m *Manager) judge(s *Session) {
 		m.end(s, gone(err))
 		return
 	}
-	d := effective.Stay(s.attempt(account, effective))
+	t := s.attempt(account, effective)
+	d := effective.Stay(t)
 	if !d.Allowed {
 		m.end(s, d)
 		return
 	}
-	s.standing.Store(&standing{role: account.Role, mustChange: d.ChangesPassword()})
+	scoped := effective.Scoped(t.Credential.Scope)
+	s.standing.Store(&standing{role: account.Role, only: onlyFor(d), credential: t.Credential, effective: scoped})
 	s.fs.SetOwner(account.UID, account.GID)
-	s.fs.SetPolicy(effective)
+	s.fs.SetPolicy(scoped)
 	s.wake(d.Until)
 }
 

@@ -14,10 +14,12 @@ import (
 	"gatehouse/storage/events"
 )
 
-// Login admits an attempt or returns an *auth.RefusedError (any other error
-// says that nothing could be decided: the store is away, auth.ErrBusy,
-// ErrShuttingDown). It costs one hash whatever the outcome, but for what rules
-// 1 and 2 end. The login is in the log before it returns.
+// Login admits an attempt or returns an *auth.RefusedError, or an
+// *auth.CodeNeededError where nothing but a code is missing and the door can ask
+// for one (any other error says that nothing could be decided: the store is
+// away, auth.ErrBusy, ErrShuttingDown). A password costs one hash whatever the
+// outcome, but for what rules 1 and 2 end. The login is in the log before it
+// returns.
 func (m *Manager) Login(ctx context.Context, a auth.Attempt) (*Session, error) {
 	began := time.Now()
 	if m.table.isClosed() {
@@ -34,7 +36,7 @@ func (m *Manager) Login(ctx context.Context, a auth.Attempt) (*Session, error) {
 		if err != nil {
 			return nil, err
 		}
-		return nil, m.refuse(ctx, began, a, proof, d)
+		return nil, m.refuseOrAsk(ctx, began, a, proof, d)
 	}
 	if err := m.welcome(ctx, s, proof, began); err != nil {
 		return nil, err
@@ -64,15 +66,20 @@ func (m *Manager) newSession(a auth.Attempt, p auth.Proof, id string) *Session {
 	now := time.Now()
 	s := &Session{
 		manager: m, id: id, accountID: p.Account.ID, account: p.Account.Name,
-		door: a.Door, client: printable(a.Client), credential: p.Attempt.Credential, since: now,
+		door: a.Door, client: printable(a.Client), since: now,
 		address: p.Attempt.Address, transport: a.Transport, admitted: make(chan struct{}),
 	}
 	s.active.Store(now.UnixNano())
-	s.standing.Store(&standing{role: p.Account.Role})
+	s.proved.Store(p.Proved)
+	effective := p.Effective.Scoped(p.Attempt.Credential.Scope)
+	s.standing.Store(&standing{role: p.Account.Role, credential: p.Attempt.Credential, effective: effective})
+	if p.Proved.Interactive() {
+		s.fresh.Store(now.UnixNano())
+	}
 	s.ctx, s.cancel = context.WithCancelCause(m.ctx)
 	s.log = m.log.With("session", id, "account", s.account, "door", string(s.door), "address", s.address.String())
 	s.fs = m.tree.FS(guard.Config{
-		Effective: p.Effective, Door: a.Door, Report: s.report, UID: p.Account.UID, GID: p.Account.GID,
+		Effective: effective, Door: a.Door, Report: s.report, Audited: s.audited, UID: p.Account.UID, GID: p.Account.GID,
 	})
 	return s
 }
@@ -90,12 +97,12 @@ func (m *Manager) welcome(ctx context.Context, s *Session, p auth.Proof, began t
 	s.failed = m.record(ctx, p.Effective.Site(), e)
 	close(s.admitted)
 	if s.failed != nil {
-		m.end(s, policy.Decision{Rule: ruleEnded, Because: "the login could not be put into the log"})
+		m.end(s, policy.Decision{Rule: policy.RuleEnded, Because: "the login could not be put into the log"})
 		return s.failed
 	}
-	m.accounts.Touch(s.accountID, s.credential.ID, s.since, s.address.String(), s.door)
+	m.accounts.Touch(s.accountID, s.Credential().ID, s.since, s.address.String(), s.door)
 	m.judge(s)
-	s.log.Info("session opened", "credential", nameOf(s.credential), "client", s.client)
+	s.log.Info("session opened", "credential", nameOf(s.Credential()), "client", s.client)
 	return nil
 }
 
@@ -112,9 +119,26 @@ func (m *Manager) record(ctx context.Context, site policy.Site, e events.Event) 
 	return fmt.Errorf("record a login: %w", err)
 }
 
+// refuseOrAsk is refuse, but for a proof that nothing but a code is missing for.
+func (m *Manager) refuseOrAsk(ctx context.Context, began time.Time, a auth.Attempt, p auth.Proof, d policy.Decision) error {
+	needed := p.NeedsCode()
+	if needed == nil {
+		return m.refuse(ctx, began, a, p, d)
+	}
+	// Who has the password and not the code must not go unseen.
+	m.report(events.Event{
+		Kind: KindCodeAsked, Outcome: events.OK, Rule: string(d.Rule), Account: p.Account.Name, AccountID: p.Account.ID,
+		Credential: nameOf(p.Attempt.Credential), Door: string(a.Door), Address: p.Attempt.Address,
+	})
+	return needed
+}
+
 // refuse puts a refusal into the log, waits as long as every refusal takes, and
 // returns it.
 func (m *Manager) refuse(ctx context.Context, began time.Time, a auth.Attempt, p auth.Proof, d policy.Decision) error {
+	if p.Why != "" && (d.Rule == policy.RuleCredential || d.Rule == policy.RuleSecondFactor) {
+		d.Because = p.Why
+	}
 	reference, err := m.reference(ctx, began, a, p, d)
 	if err != nil {
 		return err
@@ -168,10 +192,12 @@ func (m *Manager) alarm(ctx context.Context, p auth.Proof, refusal events.Event)
 	}
 }
 
-// Kinds of events that failures lead to.
+// Kinds of events that failures lead to, and of a code that was asked for after
+// everything else was right.
 const (
-	KindLockout events.Kind = "account.lockout"
-	KindBan     events.Kind = "address.ban"
+	KindLockout   events.Kind = "account.lockout"
+	KindBan       events.Kind = "address.ban"
+	KindCodeAsked events.Kind = "login.code"
 )
 
 // attemptedName is the account's name or, where there is none, what the client

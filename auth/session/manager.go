@@ -22,12 +22,6 @@ import (
 	"gatehouse/storage/state"
 )
 
-// Rules that end a session beside those of policy.
-const (
-	ruleEnded    policy.Rule = "ended"    // by an administrator
-	ruleShutdown policy.Rule = "shutdown" // of the gateway
-)
-
 // patience is how long the end of a session waits for the log.
 const patience = 5 * time.Second
 
@@ -95,6 +89,7 @@ func New(ctx context.Context, c Config) *Manager {
 	m.running.Go(func() { m.follow(changes) })
 	homes := m.accounts.Changes(ctx)
 	m.running.Go(func() { m.keepHomes(homes) })
+	m.running.Go(func() { m.sweepInactive(ctx) })
 	return m
 }
 
@@ -114,7 +109,7 @@ func (m *Manager) End(id, why string) bool {
 	if !ok {
 		return false
 	}
-	return m.end(s, policy.Decision{Rule: ruleEnded, Because: why})
+	return m.end(s, policy.Decision{Rule: policy.RuleEnded, Because: why})
 }
 
 // Situation tells what stands against an account and an address now, for explain.
@@ -124,6 +119,12 @@ func (m *Manager) Situation(ctx context.Context, a accounts.Account, from netip.
 	}
 	until, err := m.auth.Locked(ctx, a.ID)
 	return banned, !until.IsZero(), m.table.count(a.ID, policy.PlainAddress(from)), err
+}
+
+// Assume returns a credential of an account as if it were proved, for explain
+// (see auth.Authenticator.Assume).
+func (m *Manager) Assume(a accounts.Account, e policy.Effective, kind policy.CredentialKind, id string) policy.Credential {
+	return m.auth.Assume(a, e, kind, id)
 }
 
 // Unlock ends an account's lockout before its time.
@@ -170,7 +171,7 @@ func (m *Manager) drain(s *Session) {
 func (m *Manager) cutAll(empty <-chan struct{}) int {
 	cut := 0
 	for _, s := range m.table.all() {
-		if m.end(s, policy.Decision{Rule: ruleShutdown, Because: "the gateway stops"}) {
+		if m.end(s, policy.Decision{Rule: policy.RuleShutdown, Because: "the gateway stops"}) {
 			cut++
 		}
 	}

@@ -99,7 +99,7 @@ func (m *Manager) goOn(ctx context.Context, began time.Time, s *Session, a auth.
 		return errLeft
 	}
 	s.touch()
-	m.accounts.Touch(s.accountID, s.credential.ID, time.Now(), s.address.String(), s.door)
+	m.accounts.Touch(s.accountID, s.Credential().ID, time.Now(), s.address.String(), s.door)
 	return nil
 }
 

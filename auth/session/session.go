@@ -42,22 +42,24 @@ const (
 
 // A Session is one admitted login.
 type Session struct {
-	manager    *Manager
-	id         string
-	accountID  string
-	account    string
-	door       policy.Door
-	address    netip.Addr
-	transport  policy.Transport
-	client     string
-	credential policy.Credential // as it was proved
-	since      time.Time
-	ctx        context.Context
-	cancel     context.CancelCauseFunc
-	fs         *FS
-	log        *slog.Logger
-	active     atomic.Int64 // unix nanoseconds of the latest use
-	standing   atomic.Pointer[standing]
+	manager   *Manager
+	id        string
+	accountID string
+	account   string
+	door      policy.Door
+	address   netip.Addr
+	transport policy.Transport
+	client    string
+	proved    atomic.Pointer[auth.Proved]
+	since     time.Time
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+	fs        *FS
+	log       *slog.Logger
+	active    atomic.Int64 // unix nanoseconds of the latest use
+	fresh     atomic.Int64 // unix nanoseconds of the latest interactive proof
+	standing  atomic.Pointer[standing]
+	proving   sync.Mutex // orders those who change proved
 	// judging orders judgements, so that an older one never overwrites a newer.
 	judging sync.Mutex
 	// admitted is closed once the login is in the log; failed says that it is not.
@@ -75,7 +77,9 @@ type Session struct {
 // A standing is what of an account's state a session shows.
 type standing struct {
 	role       policy.Role
-	mustChange bool
+	only       Only
+	credential policy.Credential
+	effective  policy.Effective // within the credential's scope
 }
 
 // A CutError is the cause of a session's end that the client did not ask for.
@@ -95,9 +99,12 @@ func (s *Session) AccountID() string { return s.accountID }
 // Role is the account's role, as it is now.
 func (s *Session) Role() policy.Role { return s.standing.Load().role }
 
-// MustChange reports whether the session is there for nothing but changing the
-// password.
-func (s *Session) MustChange() bool { return s.standing.Load().mustChange }
+// Credential is what the session was proved with, as it is now.
+func (s *Session) Credential() policy.Credential { return s.standing.Load().credential }
+
+// Effective is what holds for the session now: what holds for its account, within
+// the scope of its credential.
+func (s *Session) Effective() policy.Effective { return s.standing.Load().effective }
 
 // FS is the session's guarded file system.
 func (s *Session) FS() *FS { return s.fs }
@@ -136,7 +143,7 @@ func (s *Session) Renew(_ context.Context, address netip.Addr, transport policy.
 func (s *Session) attempt(a accounts.Account, e policy.Effective) policy.Attempt {
 	return policy.Attempt{
 		Door: s.door, Address: s.address, Transport: s.transport, Time: time.Now(),
-		Credential: auth.Present(a, e.Site(), s.credential),
+		Credential: s.manager.auth.Present(a, e, s.proved.Load()),
 	}
 }
 
@@ -148,12 +155,18 @@ func (s *Session) report(e events.Event) {
 	s.manager.events.Note(s.sign(e))
 }
 
+// audited says whether file operations go on: where the site insists on its log,
+// not while that takes no events.
+func (s *Session) audited() bool {
+	return s.manager.events.Behind() == nil || s.standing.Load().effective.Site().Audit.OnFailure == policy.AuditContinue
+}
+
 // sign fills in who and from where.
 func (s *Session) sign(e events.Event) events.Event {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	e.Account, e.AccountID, e.Credential = s.account, s.accountID, nameOf(s.credential)
+	e.Account, e.AccountID, e.Credential = s.account, s.accountID, nameOf(s.Credential())
 	e.Door, e.Address, e.Session, e.Node = string(s.door), s.address, s.id, s.manager.node
 	return e
 }
@@ -183,7 +196,7 @@ type Description struct {
 func (s *Session) describe() Description {
 	return Description{
 		ID: s.id, Account: s.account, AccountID: s.accountID, Door: s.door,
-		Transport: s.transport, Address: s.address, Credential: nameOf(s.credential),
+		Transport: s.transport, Address: s.address, Credential: nameOf(s.Credential()),
 		Client: s.client, Since: s.since, LastActive: time.Unix(0, s.active.Load()).UTC(),
 	}
 }

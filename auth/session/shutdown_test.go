@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/policy"
 	"gatehouse/storage/events"
 )
 
@@ -16,8 +17,8 @@ func TestEndAndShutdown(t *testing.T) {
 	if !w.End(s.ID(), "told to") || w.End(s.ID(), "told to") || w.End("nobody's", "told to") {
 		t.Error("End does not tell whether there was such a session")
 	}
-	if got := waitCut(t, s); got != ruleEnded {
-		t.Errorf("got rule %q, want %q", got, ruleEnded)
+	if got := waitCut(t, s); got != policy.RuleEnded {
+		t.Errorf("got rule %q, want %q", got, policy.RuleEnded)
 	}
 	if other.Context().Err() != nil {
 		t.Error("another session was cut")
@@ -48,8 +49,8 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	if err := w.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want canceled", err)
 	}
-	if got := waitCut(t, s); got != ruleShutdown {
-		t.Errorf("got rule %q, want %q", got, ruleShutdown)
+	if got := waitCut(t, s); got != policy.RuleShutdown {
+		t.Errorf("got rule %q, want %q", got, policy.RuleShutdown)
 	}
 	if got := w.eventsOf(events.Cut); len(got) != 1 || got[0].Session != s.ID() {
 		t.Errorf("got cut events %+v, want the session's", got)

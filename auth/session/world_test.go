@@ -24,6 +24,7 @@ import (
 	"gatehouse/storage/locks"
 	"gatehouse/storage/mount"
 	"gatehouse/storage/quota"
+	"gatehouse/storage/seal"
 	"gatehouse/storage/staging"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
@@ -56,7 +57,9 @@ func restart(t *testing.T, st state.Store, dir, epoch string) *world {
 	t.Cleanup(cancel)
 	store, err := accounts.Open(ctx, w.store)
 	w.must(err)
-	log, err := events.New(ctx, w.store, "node")
+	sealer, err := seal.New(make([]byte, seal.KeySize))
+	w.must(err)
+	log, err := events.New(ctx, events.Config{State: w.store, Node: "node", Sealer: sealer})
 	w.must(err)
 	disk, err := local.Open(dir, local.Options{})
 	w.must(err)

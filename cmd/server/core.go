@@ -79,13 +79,14 @@ func open(ctx context.Context, o Options, log *slog.Logger) (c *core, err error)
 	if err != nil {
 		return c, err
 	}
-	if c.events, err = events.New(ctx, c.state, name); err != nil {
-		return c, fmt.Errorf("open the events: %w", err)
+	if c.events, err = openTrail(ctx, c.state, c.sealer, name, log); err != nil {
+		return c, err
 	}
 	c.done.Go(func() { c.metrics.Follow(ctx, c.events.Follow(ctx)) })
 	if c.accounts, err = accounts.Open(ctx, c.state); err != nil {
 		return c, fmt.Errorf("open the accounts: %w", err)
 	}
+	c.done.Go(func() { c.retain(ctx, log) })
 	tree, err := c.openTree(ctx, conf, name, epoch())
 	if err != nil {
 		return c, err
@@ -210,6 +211,7 @@ func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *gua
 	}
 	proved, err := auth.New(auth.Config{
 		Accounts: c.accounts, State: c.state, Log: log, Key: c.sealer.Derive("failures"), Trusted: trusted,
+		Sealer: c.sealer,
 	})
 	if err != nil {
 		return fmt.Errorf("open authentication: %w", err)

@@ -30,6 +30,7 @@ import (
 	"gatehouse/storage/locks"
 	"gatehouse/storage/mount"
 	"gatehouse/storage/quota"
+	"gatehouse/storage/seal"
 	"gatehouse/storage/staging"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
@@ -102,7 +103,9 @@ func (w *World) openStores(ctx context.Context) {
 	w.Accounts, err = accounts.Open(ctx, w.State)
 	w.must(err)
 	w.after(w.Accounts.Close)
-	w.Events, err = events.New(ctx, w.State, node)
+	sealer, err := seal.New(make([]byte, seal.KeySize))
+	w.must(err)
+	w.Events, err = events.New(ctx, events.Config{State: w.State, Node: node, Sealer: sealer})
 	w.must(err)
 	w.after(w.Events.Close)
 }

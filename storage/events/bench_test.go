@@ -16,7 +16,7 @@ func BenchmarkLog(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			l, err := New(b.Context(), s, "node")
+			l, err := New(b.Context(), Config{State: s, Node: "node", Sealer: testSealer(b)})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -60,9 +60,14 @@ func encode(e Event) ([]byte, error) {
 	return b, nil
 }
 
+// decode reads an entry of a chain, or one from before there were chains.
 func decode(entry state.Entry) (Event, error) {
+	body := entry.Value
+	if c, err := parseChained(body); err == nil {
+		body = c.body
+	}
 	var s stored
-	if err := json.Unmarshal(entry.Value, &s); err != nil {
+	if err := json.Unmarshal(body, &s); err != nil {
 		return Event{}, fmt.Errorf("decode the event at %d: %w", entry.Position, err)
 	}
 	for name, text := range s.texts() {
@@ -72,4 +77,16 @@ func decode(entry state.Entry) (Event, error) {
 	}
 	s.Position = entry.Position
 	return s.Event, nil
+}
+
+// read is decode for those who look: what cannot be read is shown as that.
+func read(entry state.Entry) Event {
+	e, err := decode(entry)
+	if err == nil {
+		return e
+	}
+	return Event{
+		Position: entry.Position, Time: entry.Time.UTC(), Kind: Unreadable, Outcome: Failed,
+		Reason: "this entry of the trail is damaged: run gatehouse event verify",
+	}
 }

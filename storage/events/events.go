@@ -34,6 +34,14 @@ const (
 	// Lost says that noted events before this one could not be kept; After has
 	// their number as "lost".
 	Lost Kind = "events.lost"
+	// Resumed says that the store takes events again after it had failed.
+	Resumed Kind = "events.resumed"
+	// Signed holds a checkpoint of the chain before it.
+	Signed Kind = "events.checkpoint"
+	// Broken says that retention has found the trail changed in what it drops.
+	Broken Kind = "events.broken"
+	// Unreadable stands for an entry that is no event any more.
+	Unreadable Kind = "events.unreadable"
 )
 
 // An Event is one thing that happened, by whom, from where and how it ended.

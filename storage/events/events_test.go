@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatehouse/storage/seal"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
 )
@@ -51,7 +53,16 @@ var errAway = errors.New("the store is away")
 
 func open(t *testing.T, s state.Store) *Log {
 	t.Helper()
-	l, err := New(t.Context(), s, "node1")
+	return openAs(t, s, Config{Node: "node1"})
+}
+
+func openAs(t *testing.T, s state.Store, c Config) *Log {
+	t.Helper()
+	c.State, c.Sealer = s, testSealer(t)
+	if c.SignEvents == 0 {
+		c.SignEvents, c.SignEvery = 1<<30, 1<<62
+	}
+	l, err := New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +72,15 @@ func open(t *testing.T, s state.Store) *Log {
 		}
 	})
 	return l
+}
+
+func testSealer(t testing.TB) *seal.Sealer {
+	t.Helper()
+	s, err := seal.New(bytes.Repeat([]byte{7}, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func record(t *testing.T, l *Log, e Event) {
@@ -79,7 +99,9 @@ func paths(t *testing.T, l *Log) []string {
 	}
 	var names []string
 	for _, e := range found {
-		names = append(names, e.Path)
+		if e.Kind != Signed && e.Kind != Resumed {
+			names = append(names, e.Path)
+		}
 	}
 	return names
 }
@@ -187,7 +209,7 @@ func TestCloseWritesWhatIsPending(t *testing.T) {
 			t.Errorf("record after the end: %v", err)
 		}
 		entries, err := s.Read(t.Context(), Stream, 0, 3000)
-		if err != nil || len(entries) != 3*mostAtOnce {
+		if err != nil || len(entries) != 3*mostAtOnce+1 { // and the checkpoint
 			t.Errorf("%d entries, %v", len(entries), err)
 		}
 	})
@@ -217,6 +239,35 @@ func TestStoreAway(t *testing.T) {
 		}
 		record(t, l, Event{Path: "3"})
 		want(t, paths(t, l), "1", "2", "3")
+	})
+}
+
+// A full disk is behind after a second, and the log finds out by itself when
+// there is room again, even if nobody has anything to write.
+func TestBehindAndBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &away{Store: memory.New()}
+		l := open(t, s)
+		s.set(errAway)
+		if err := l.Record(t.Context(), Event{}); !errors.Is(err, errAway) || l.Behind() != nil {
+			t.Errorf("record: %v, behind: %v", err, l.Behind())
+		}
+		began := time.Now()
+		time.Sleep(noteDurable)
+		if !errors.Is(l.Behind(), errAway) {
+			t.Errorf("after a second: %v", l.Behind())
+		}
+		s.set(nil)
+		time.Sleep(pause)
+		synctest.Wait()
+		if l.Behind() != nil || l.Err() != nil {
+			t.Errorf("the store is back: %v", l.Err())
+		}
+		found, _, err := l.List(t.Context(), Query{})
+		if err != nil || len(found) != 1 || found[0].Kind != Resumed || found[0].After["failing_since"] != began.UTC().Format(time.RFC3339Nano) {
+			t.Errorf("%+v, %v", found, err)
+		}
+		wantWhole(t, l)
 	})
 }
 

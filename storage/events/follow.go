@@ -10,10 +10,19 @@ const pollEvery = 500 * time.Millisecond
 
 // Follow yields events from now on, of all nodes, in order, until ctx ends or
 // the log is closed; the channel is then closed. A reader who is slow loses
-// nothing. An event that cannot be read is left out.
+// nothing, but for what retention drops meanwhile.
 func (l *Log) Follow(ctx context.Context) <-chan Event {
-	out := make(chan Event, 64)
 	after, known := l.last(ctx)
+	return l.follow(ctx, after, known)
+}
+
+// FollowAfter is Follow from after a position on.
+func (l *Log) FollowAfter(ctx context.Context, position uint64) <-chan Event {
+	return l.follow(ctx, position, true)
+}
+
+func (l *Log) follow(ctx context.Context, after uint64, known bool) <-chan Event {
+	out := make(chan Event, 64)
 	go func() {
 		defer close(out)
 		for ended := false; ; {
@@ -47,12 +56,8 @@ func (l *Log) pass(ctx context.Context, after *uint64, out chan<- Event) bool {
 		}
 		for _, entry := range entries {
 			*after = entry.Position
-			e, err := decode(entry)
-			if err != nil {
-				continue
-			}
 			select {
-			case out <- e:
+			case out <- read(entry):
 			case <-ctx.Done():
 				return false
 			}

@@ -88,8 +88,28 @@ func TestFollowEndsWithTheLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		next(t, events, "last")
+		if e := <-events; e.Kind != Signed {
+			t.Errorf("%+v, want the checkpoint of the end", e)
+		}
 		if e, ok := <-events; ok {
 			t.Errorf("%+v after the end", e)
 		}
+	})
+}
+
+// A reader who was away takes up where it stopped.
+func TestFollowAfterAPosition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, memory.New())
+		for i := range 5 {
+			record(t, l, Event{Path: fmt.Sprint(i)})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		events := l.FollowAfter(ctx, 3)
+		next(t, events, "3")
+		next(t, events, "4")
+		record(t, l, Event{Path: "5"})
+		next(t, events, "5")
 	})
 }

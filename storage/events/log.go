@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
+	"gatehouse/storage/seal"
 	"gatehouse/storage/state"
 )
 
@@ -16,6 +18,8 @@ const Stream = "events"
 const (
 	// noteDelay is how long a noted event waits for others.
 	noteDelay = 200 * time.Millisecond
+	// noteDurable is when a noted event is durable, at the latest.
+	noteDurable = time.Second
 	// mostPending is when Note begins to wait; it gives up after notePatience.
 	mostPending  = 10_000
 	notePatience = 2 * time.Second
@@ -23,14 +27,40 @@ const (
 	mostAtOnce = 500
 )
 
+// How far a chain comes before it is signed: so many events, or so long after one.
+const (
+	signEvents = 10_000
+	signEvery  = 10 * time.Minute
+)
+
 // ErrClosed says that the log takes no more events.
 var ErrClosed = errors.New("the event log is closed")
+
+// Config is what a log is made of.
+type Config struct {
+	State state.Store
+	// Node is this gateway's name among those that share the state.
+	Node string
+	// Sealer gives the keys of the chain and of the checkpoints.
+	Sealer *seal.Sealer
+	// Log hears of what is wrong with the trail; nil is nobody.
+	Log *slog.Logger
+	// Signed is told of each checkpoint of this node; it does not block.
+	Signed func(Checkpoint)
+	// SignEvents and SignEvery are how far the chain comes before it is signed:
+	// by default 10,000 events, and 10 minutes after one.
+	SignEvents int
+	SignEvery  time.Duration
+}
 
 // A Log appends events to a stream of the state and reads them back. What one
 // goroutine gives to Record and Note is kept in that order.
 type Log struct {
 	store state.Store
 	node  string
+	keys  keys
+	log   *slog.Logger
+	judge sync.Mutex    // held by the one verification or retention that runs
 	some  chan struct{} // there is something to be written
 	now   chan struct{} // and it should not wait
 	done  chan struct{} // closed when the writer has ended
@@ -44,6 +74,7 @@ type Log struct {
 	stop    context.Context // ends when the writer should give up
 	lost    int64
 	err     error
+	since   time.Time // when err began
 }
 
 // An entry is an event on its way; done is nil for one that was noted.
@@ -51,19 +82,28 @@ type entry struct {
 	value  []byte
 	done   chan error
 	losses int64 // how many lost events it tells of
+	own    bool  // it tells of the log itself: no loss to anybody
 }
 
-// New opens the log of a node. Its one goroutine ends with Close.
-func New(ctx context.Context, s state.Store, node string) (*Log, error) {
-	if _, err := s.ReadBack(ctx, Stream, 0, 1); err != nil {
-		return nil, fmt.Errorf("read the events: %w", err)
+// New opens the log of a node, whose chain goes on where it ended. Its one
+// goroutine ends with Close.
+func New(ctx context.Context, c Config) (*Log, error) {
+	if c.Sealer == nil || c.Node == "" || len(c.Node) > maxNode {
+		return nil, errors.New("a log of events takes keys, and a node's name of at most 255 bytes")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	l := &Log{
-		store: s, node: node,
+		store: c.State, node: c.Node, keys: newKeys(c.Sealer), log: c.Log,
 		some: make(chan struct{}, 1), now: make(chan struct{}, 1), done: make(chan struct{}),
 		room: make(chan struct{}), grown: make(chan struct{}),
 	}
-	w := &writer{log: l}
+	at, err := l.resume(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := newWriter(l, c, at)
 	go func() {
 		defer close(l.done)
 		w.run(context.WithoutCancel(ctx))
@@ -112,27 +152,29 @@ func (l *Log) Err() error {
 	return l.err
 }
 
+// Behind is Err where the store has failed for longer than a noted event may
+// take: what is noted now would not be durable in time.
+func (l *Log) Behind() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil || time.Since(l.since) < noteDurable {
+		return nil
+	}
+	return l.err
+}
+
+func (l *Log) failingSince() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.since
+}
+
 // Lost is how many noted events were given up and are not yet in the log as an
 // event of their own.
 func (l *Log) Lost() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lost
-}
-
-// Trim drops events that are older than a time.
-func (l *Log) Trim(ctx context.Context, before time.Time) error {
-	first, err := l.positionAt(ctx, before)
-	if err != nil {
-		return fmt.Errorf("trim the events: %w", err)
-	}
-	if first <= 1 {
-		return nil
-	}
-	if err := l.store.Trim(ctx, Stream, first-1); err != nil {
-		return fmt.Errorf("trim the events: %w", err)
-	}
-	return nil
 }
 
 // Close writes what is pending, for as long as ctx lasts, and ends the log.

@@ -11,12 +11,17 @@ import (
 
 // Query selects events; zero fields select all. Newest first, unless Oldest.
 type Query struct {
-	Account, Session, Reference string
-	Kind                        Kind // a whole kind, or a prefix that ends in "."
-	Since, Until                time.Time
-	Oldest                      bool
-	After                       uint64 // a cursor: the position of the last one seen
-	Limit                       int    // default 100, at most 1000
+	Account, AccountID, Actor string
+	Session, Door, Address    string
+	Outcome, Rule, Reference  string
+	Path                      string // this path, as the event's or its target, and all below it
+	Kind                      Kind   // a whole kind, or a prefix that ends in "."
+	Since, Until              time.Time
+	Oldest                    bool
+	After                     uint64 // a cursor: the position of the last one seen
+	Limit                     int    // default 100, at most 1000
+	// Visible leaves out what the reader has no right to see; nil shows all.
+	Visible func(Event) bool
 }
 
 const (
@@ -46,12 +51,9 @@ func (l *Log) List(ctx context.Context, q Query) (found []Event, next uint64, er
 			if q.past(entry.Time) {
 				return found, 0, nil
 			}
-			e, err := decode(entry)
-			if err != nil {
-				return nil, 0, err
-			}
+			e := read(entry)
 			at = entry.Position
-			if !q.selects(e) {
+			if !q.Selects(e) {
 				continue
 			}
 			if found = append(found, e); len(found) == q.Limit {
@@ -102,19 +104,40 @@ func (q Query) past(t time.Time) bool {
 	return !q.Since.IsZero() && t.Before(q.Since)
 }
 
-func (q Query) selects(e Event) bool {
-	switch {
-	case q.Account != "" && q.Account != e.Account,
-		q.Session != "" && q.Session != e.Session,
-		q.Reference != "" && q.Reference != e.Reference,
-		!q.Since.IsZero() && e.Time.Before(q.Since),
-		!q.Until.IsZero() && e.Time.After(q.Until):
+// Selects reports whether an event is one that q asks for.
+func (q Query) Selects(e Event) bool {
+	return q.selectsWho(e) && q.selectsHow(e) && q.selectsPath(e) &&
+		(q.Since.IsZero() || !e.Time.Before(q.Since)) && (q.Until.IsZero() || !e.Time.After(q.Until)) &&
+		(q.Visible == nil || q.Visible(e))
+}
+
+func (q Query) selectsWho(e Event) bool {
+	return asked(q.Account, e.Account) && asked(q.AccountID, e.AccountID) && asked(q.Actor, e.Actor) &&
+		asked(q.Session, e.Session) && asked(q.Door, e.Door) &&
+		(q.Address == "" || e.Address.IsValid() && q.Address == e.Address.String())
+}
+
+func (q Query) selectsHow(e Event) bool {
+	if strings.HasSuffix(string(q.Kind), ".") {
+		if !strings.HasPrefix(string(e.Kind), string(q.Kind)) {
+			return false
+		}
+	} else if !asked(string(q.Kind), string(e.Kind)) {
 		return false
 	}
-	if strings.HasSuffix(string(q.Kind), ".") {
-		return strings.HasPrefix(string(e.Kind), string(q.Kind))
-	}
-	return q.Kind == "" || q.Kind == e.Kind
+	return asked(q.Outcome, e.Outcome) && asked(q.Rule, e.Rule) && asked(q.Reference, e.Reference)
+}
+
+func asked(want, is string) bool { return want == "" || want == is }
+
+func (q Query) selectsPath(e Event) bool {
+	return q.Path == "" || below(q.Path, e.Path) || below(q.Path, e.Target)
+}
+
+// below reports whether a path is a folder or stands below it.
+func below(folder, path string) bool {
+	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(folder, "/"))
+	return ok && path != "" && (rest == "" || rest[0] == '/')
 }
 
 // positionAt returns the first position whose entry was appended at a time or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
@@ -23,16 +24,43 @@ const (
 	mostBytes = 4 << 20
 )
 
-// A writer appends what is pending, in order.
+// A writer appends what is pending, in order, as one chain.
 type writer struct {
 	log       *Log
+	tail      place  // the last entry of this node
 	unsettled *group // its append had an unknown outcome: it goes first, under its id
+
+	signed     func(Checkpoint)
+	signEvents int
+	signEvery  time.Duration
+	unsigned   int              // entries since the last checkpoint
+	due        <-chan time.Time // when those are signed at the latest
+	late       bool             // that time has come
 }
 
-// A group is appended at once.
+func newWriter(l *Log, c Config, tail place) *writer {
+	w := &writer{log: l, tail: tail, signed: c.Signed, signEvents: c.SignEvents, signEvery: c.SignEvery}
+	if w.signed == nil {
+		w.signed = func(Checkpoint) {}
+	}
+	if w.signEvents <= 0 {
+		w.signEvents = signEvents
+	}
+	if w.signEvery <= 0 {
+		w.signEvery = signEvery
+	}
+	return w
+}
+
+// A group is appended at once. Its values are made with it, so that a retry
+// appends the very same entries.
 type group struct {
 	id      state.OperationID
 	entries []*entry
+	values  [][]byte
+	end     link
+	own     bool        // it tells of the log itself, and is made anew where it fails
+	cp      *Checkpoint // what the group itself says of the chain before it
 }
 
 func (w *writer) run(ctx context.Context) {
@@ -42,6 +70,8 @@ func (w *writer) run(ctx context.Context) {
 		case <-w.log.some:
 			w.gather()
 		case <-w.log.now:
+		case <-w.due:
+			w.late = true
 		case <-failing:
 		}
 		if stop := w.log.stopping(); stop != nil {
@@ -49,7 +79,14 @@ func (w *writer) run(ctx context.Context) {
 			return
 		}
 		failing = nil
-		if err := w.flush(ctx); err != nil {
+		err := w.flush(ctx)
+		if err == nil && w.log.Err() != nil {
+			err = w.resumed(ctx)
+		}
+		if err == nil && (w.late || w.unsigned >= w.signEvents) { // or one that failed is due again
+			err = w.checkpoint(ctx)
+		}
+		if err != nil {
 			failing = time.After(pause)
 		}
 	}
@@ -75,6 +112,9 @@ func (w *writer) finish(stop context.Context) {
 		}
 		err = w.flush(ctx)
 	}
+	if err == nil {
+		err = w.checkpoint(ctx)
+	}
 	left := w.log.take(math.MaxInt, math.MaxInt)
 	if w.unsettled != nil {
 		left = append(w.unsettled.entries, left...)
@@ -90,13 +130,46 @@ func (w *writer) flush(ctx context.Context) error {
 		if g == nil {
 			return nil
 		}
-		if err := w.append(ctx, g); err != nil {
-			err = fmt.Errorf("append %d events: %w", len(g.entries), err)
-			w.failed(g, err)
+		if err := w.write(ctx, g); err != nil {
 			return err
 		}
-		w.unsettled = nil
-		w.log.written(g.entries)
+		if w.unsigned >= w.signEvents {
+			if err := w.checkpoint(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (w *writer) write(ctx context.Context, g *group) error {
+	position, err := w.append(ctx, g)
+	if err != nil {
+		err = fmt.Errorf("append %d events: %w", len(g.entries), err)
+		w.failed(g, err)
+		return err
+	}
+	w.unsettled = nil
+	w.tail = place{g.end, position}
+	w.log.written(g.entries)
+	w.count(ctx, g)
+	return nil
+}
+
+// count notes what is to be signed, and what just was.
+func (w *writer) count(ctx context.Context, g *group) {
+	if g.cp == nil {
+		if w.unsigned == 0 {
+			w.due = time.After(w.signEvery)
+		}
+		w.unsigned += len(g.entries)
+		return
+	}
+	w.unsigned, w.due, w.late = 0, nil, false
+	w.signed(*g.cp)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := w.log.keepCheckpoint(ctx, *g.cp); err != nil {
+		w.log.log.Error("a checkpoint was not kept", slog.Any("error", err))
 	}
 }
 
@@ -108,28 +181,91 @@ func (w *writer) next() *group {
 	if len(entries) == 0 {
 		return nil
 	}
-	return &group{id: state.NewOperationID(), entries: entries}
+	return w.group(plainEntry, entries)
 }
 
-func (w *writer) append(ctx context.Context, g *group) error {
-	values := make([][]byte, len(g.entries))
-	for i, e := range g.entries {
-		values[i] = e.value
+// group chains entries to the tail.
+func (w *writer) group(kind byte, entries []*entry) *group {
+	g := &group{id: state.NewOperationID(), entries: entries, end: w.tail.link}
+	for _, e := range entries {
+		c := w.log.keys.chain(g.end, kind, w.log.node, e.value)
+		g.values, g.end = append(g.values, c.encode()), c.link
 	}
-	var err error
+	return g
+}
+
+// checkpoint signs the chain up to its tail, in an entry of its own that follows
+// at once.
+func (w *writer) checkpoint(ctx context.Context) error {
+	if w.unsigned == 0 {
+		return nil
+	}
+	cp, err := w.log.keys.checkpoint(w.log.node, w.tail.position, w.tail.link, time.Now())
+	if err != nil {
+		return err
+	}
+	value, err := encode(w.log.complete(Event{
+		Kind: Signed, Outcome: OK, After: map[string]any{"checkpoint": cp.Text, "sequence": cp.Sequence, "position": cp.Position},
+	}))
+	if err != nil {
+		return err
+	}
+	return w.tell(ctx, checkpointEntry, value, &cp)
+}
+
+// resumed asks a store that has failed, and has nothing pending to show that it
+// is back, whether it takes an event that tells since when it failed.
+func (w *writer) resumed(ctx context.Context) error {
+	value, err := encode(w.log.complete(Event{Kind: Resumed, Outcome: OK, After: map[string]any{"failing_since": w.log.failingSince().UTC()}}))
+	if err != nil {
+		return err
+	}
+	return w.tell(ctx, plainEntry, value, nil)
+}
+
+// tell appends an entry of the log's own.
+func (w *writer) tell(ctx context.Context, kind byte, value []byte, cp *Checkpoint) error {
+	w.log.taking(1)
+	g := w.group(kind, []*entry{{value: value, own: true}})
+	g.own, g.cp = true, cp
+	return w.write(ctx, g)
+}
+
+// append returns the position of the group's last entry. One whose outcome was
+// unknown is looked for first: its id may have been forgotten since.
+func (w *writer) append(ctx context.Context, g *group) (position uint64, err error) {
+	if w.unsettled == g {
+		found, err := w.find(ctx, g)
+		if err != nil || found > 0 {
+			return found, err
+		}
+	}
 	for range unknownTries {
-		if err = w.try(ctx, g.id, values); !errors.Is(err, state.ErrUnknown) {
+		if position, err = w.try(ctx, g); !errors.Is(err, state.ErrUnknown) {
 			break
 		}
 	}
-	return err
+	return position, err
 }
 
-func (w *writer) try(ctx context.Context, id state.OperationID, values [][]byte) error {
+// find returns the position of a group's last entry, 0 where it was not made.
+func (w *writer) find(ctx context.Context, g *group) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err := w.log.store.Append(ctx, Stream, id, values...)
-	return err
+	last, err := w.log.lastOf(ctx, w.log.node, w.tail.position)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%w: %w", state.ErrUnknown, err)
+	case last.link == g.end:
+		return last.position, nil
+	}
+	return 0, nil
+}
+
+func (w *writer) try(ctx context.Context, g *group) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return w.log.store.Append(ctx, Stream, g.id, g.values...)
 }
 
 func (w *writer) failed(g *group, err error) {
@@ -139,6 +275,8 @@ func (w *writer) failed(g *group, err error) {
 		w.unsettled = g
 	case errors.Is(err, state.ErrInvalid): // it never will be taken
 		w.log.giveUp(g.entries, err)
+	case g.own:
+		w.log.taking(-1)
 	default:
 		w.log.putBack(g.entries)
 	}
@@ -192,6 +330,13 @@ func lostEntry(e Event, n int64) (*entry, error) {
 	return &entry{value: value, losses: n}, err
 }
 
+// taking counts entries that are not taken from the pending ones.
+func (l *Log) taking(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.taken += n
+}
+
 // putBack returns entries to the front.
 func (l *Log) putBack(entries []*entry) {
 	l.mu.Lock()
@@ -205,7 +350,7 @@ func (l *Log) written(entries []*entry) {
 	answer(entries, nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.err = nil
+	l.err, l.since = nil, time.Time{}
 	close(l.grown)
 	l.grown = make(chan struct{})
 	l.left(len(entries))
@@ -222,7 +367,9 @@ func (l *Log) left(entries int) {
 func (l *Log) refused(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.err = err
+	if l.err = err; l.since.IsZero() {
+		l.since = time.Now()
+	}
 	var noted []*entry
 	for _, e := range l.pending {
 		if e.done == nil {
@@ -241,7 +388,7 @@ func (l *Log) giveUp(entries []*entry, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range entries {
-		if e.done == nil {
+		if e.done == nil && !e.own {
 			l.lost += max(e.losses, 1)
 		}
 	}

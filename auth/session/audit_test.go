@@ -1,0 +1,43 @@
+package session
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/accounts"
+)
+
+// The disk of the log is full: what would leave no trace is not done, unless the
+// site says that work goes on without one; and it goes on when there is room.
+func TestFileOperationsWithoutTheLog(t *testing.T) {
+	for on, refused := range map[string]bool{policy.AuditRefuse: true, policy.AuditContinue: false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.add("alice", nil)
+			w.changeSite(func(s *accounts.Site) { s.Audit.OnFailure = on })
+			s := w.login(sftp("alice"))
+			mkdir := func(name string) error {
+				p, err := path.Parse("/" + name)
+				w.must(err)
+				return s.FS().Mkdir(t.Context(), p, 0o750)
+			}
+			w.must(mkdir("before"))
+			w.store.refuseEvents()
+			w.must(mkdir("as the disk fills"))
+			time.Sleep(3 * time.Second)
+			if err := mkdir("full"); errors.Is(err, fs.ErrPermission) != refused {
+				t.Errorf("%s: with the log full: %v", on, err)
+			}
+			w.store.heal()
+			time.Sleep(3 * time.Second)
+			w.must(mkdir("after"))
+			s.Close()
+			synctest.Wait()
+		})
+	}
+}

@@ -1,0 +1,155 @@
+package session
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+)
+
+func (w *world) reset(a accounts.Account) auth.Attempt {
+	w.t.Helper()
+	_, secret, err := w.accounts.MakeLink(w.t.Context(), accounts.Link{Kind: accounts.LinkReset, Account: a.ID, By: "socket"}, accounts.Forced)
+	w.must(err)
+	return auth.Attempt{Link: secret, Door: policy.AccountPages, Transport: policy.TLS, Address: client}
+}
+
+// A reset link sets one password, once, and lifts no other rule. Looking at it
+// uses nothing up.
+func TestResetLink(t *testing.T) {
+	w := newWorld(t)
+	alice := w.add("alice", func(a *accounts.Account) { a.Protocols = []policy.Door{policy.SFTP} })
+	s := w.login(sftp("alice"))
+	a := w.reset(alice)
+	for range 3 {
+		link, err := w.ByLink(t.Context(), a)
+		if err != nil || link.Account != alice.ID {
+			t.Fatalf("got %+v %v", link, err)
+		}
+	}
+	for _, bad := range []string{"short", "correct horse"} {
+		if _, ok := errors.AsType[*accounts.InvalidError](second(w.ResetByLink(t.Context(), a, bad))); !ok {
+			t.Errorf("the password %q is taken", bad)
+		}
+	}
+	elsewhere := a
+	elsewhere.Address = netip.MustParseAddr("203.0.113.1")
+	w.change("alice", func(a *accounts.Account) { a.AllowedIPs = []netip.Prefix{netip.PrefixFrom(client, 32)} })
+	refused, ok := errors.AsType[*auth.RefusedError](second(w.ResetByLink(t.Context(), elsewhere, "battery staple")))
+	if !ok || refused.Decision.Rule != policy.RuleAddress {
+		t.Errorf("from elsewhere: got %v", refused)
+	}
+	now, err := w.ResetByLink(t.Context(), a, "battery staple")
+	w.must(err)
+	if now.Password.MustChange {
+		t.Error("the new password must be changed")
+	}
+	if got := waitCut(t, s); got != policy.RuleCredential {
+		t.Errorf("the session of the old password: got rule %q", got)
+	}
+	refused, ok = errors.AsType[*auth.RefusedError](second(w.ResetByLink(t.Context(), a, "another staple")))
+	if !ok || refused.Decision.Rule != policy.RuleCredential {
+		t.Errorf("a second use: got %v", refused)
+	}
+	with := sftp("alice")
+	with.Password = "battery staple"
+	w.login(with).Close()
+	if n := len(w.List()); n != 0 {
+		t.Errorf("a link left %d sessions", n)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// A link is worth nothing to an account that may not come in.
+func TestResetLinkOfDisabledAccount(t *testing.T) {
+	w := newWorld(t)
+	alice := w.add("alice", nil)
+	a := w.reset(alice)
+	_, err := w.accounts.Disable(t.Context(), "alice", "admin", "", accounts.Guarded)
+	w.must(err)
+	refused, ok := errors.AsType[*auth.RefusedError](second(w.ResetByLink(t.Context(), a, "battery staple")))
+	if !ok || refused.Decision.Rule != policy.RuleStatus {
+		t.Errorf("got %v", refused)
+	}
+}
+
+// Of two who open a reset link at once one sets the password.
+func TestResetLinkIsTakenOnce(t *testing.T) {
+	w := newWorld(t)
+	a := w.reset(w.add("alice", nil))
+	done := make(chan error)
+	for _, password := range []string{"battery staple one", "battery staple two", "battery staple three"} {
+		go func() { done <- second(w.ResetByLink(t.Context(), a, password)) }()
+	}
+	taken := 0
+	for range 3 {
+		if err := <-done; err == nil {
+			taken++
+		}
+	}
+	if taken != 1 {
+		t.Errorf("the link was taken %d times", taken)
+	}
+}
+
+func TestInvitationIsJudgedByTheSite(t *testing.T) {
+	w := newWorld(t)
+	_, secret, err := w.accounts.MakeLink(t.Context(), accounts.Link{
+		Kind: accounts.LinkInvitation, By: "socket", Invitation: &accounts.Invitation{Email: "bob@example.org", Role: policy.RoleUser},
+	}, accounts.Forced)
+	w.must(err)
+	a := auth.Attempt{Link: secret, Door: policy.AccountPages, Transport: policy.TLS, Address: client}
+	link, err := w.ByLink(t.Context(), a)
+	if err != nil || link.Invitation == nil {
+		t.Fatalf("got %+v %v", link, err)
+	}
+	if _, err := w.ResetByLink(t.Context(), a, "battery staple"); !errors.Is(err, accounts.ErrLink) {
+		t.Errorf("an invitation sets a password: %v", err)
+	}
+	w.changeSite(func(s *accounts.Site) { s.AllowedIPs = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")} })
+	refused, ok := errors.AsType[*auth.RefusedError](second(w.ByLink(t.Context(), a)))
+	if !ok || refused.Decision.Rule != policy.RuleAddress {
+		t.Errorf("got %v", refused)
+	}
+}
+
+// Who is in is not inactive, however long ago the login was; who is not is
+// disabled within the hour, and an administrator never.
+func TestInactiveAccountsAreDisabled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("alice", nil)
+		w.add("bob", nil)
+		w.add("root", func(a *accounts.Account) { a.Role = policy.RoleAdmin })
+		w.changeSite(func(s *accounts.Site) { s.Inactive = 2 })
+		s := w.login(sftp("alice"))
+		disabled := func(name string) bool {
+			a, err := w.accounts.Account(t.Context(), name)
+			w.must(err)
+			return a.Status.Disabled
+		}
+		time.Sleep(46 * time.Hour)
+		synctest.Wait()
+		if disabled("bob") {
+			t.Error("an account was disabled before its time")
+		}
+		time.Sleep(4 * time.Hour)
+		synctest.Wait()
+		if !disabled("bob") || disabled("alice") || disabled("root") {
+			t.Errorf("disabled: bob %v, alice %v, root %v", disabled("bob"), disabled("alice"), disabled("root"))
+		}
+		if s.Context().Err() != nil {
+			t.Error("an open session was cut")
+		}
+		if list := w.eventsOf(kindDisabled); len(list) != 1 || list[0].Account != "bob" || list[0].Actor == "" {
+			t.Errorf("got events %+v", list)
+		}
+		s.Close()
+	})
+}

@@ -1,0 +1,71 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+)
+
+// PlainFTP says whether USER may go on without TLS: nil, or the refusal, an
+// *auth.RefusedError. The client hears the same of every account; the event has
+// the first rule that refuses, as for any other attempt.
+func (m *Manager) PlainFTP(ctx context.Context, a auth.Attempt) error {
+	p, err := m.unproved(ctx, a)
+	if err != nil {
+		return err
+	}
+	if p.Effective.PlainFTP().Allowed {
+		return nil
+	}
+	if p.Attempt.Banned, err = m.auth.Banned(ctx, a.Address); err != nil {
+		return err
+	}
+	until, err := m.auth.Locked(ctx, p.Account.ID)
+	if err != nil {
+		return err
+	}
+	p.Attempt.Locked = !until.IsZero() && p.Account.ID != ""
+	return m.turnAway(ctx, a, p, p.Effective.Admit(p.Attempt))
+}
+
+// Refuse refuses an attempt for what its door knows without looking at the
+// credential: nothing is proved and no failure counted.
+func (m *Manager) Refuse(ctx context.Context, a auth.Attempt, d policy.Decision) error {
+	p, err := m.unproved(ctx, a)
+	if err != nil {
+		return err
+	}
+	return m.turnAway(ctx, a, p, d)
+}
+
+// unproved is an attempt whose password is still to come.
+func (m *Manager) unproved(ctx context.Context, a auth.Attempt) (auth.Proof, error) {
+	account, effective, err := m.accounts.Look(ctx, a.Account)
+	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
+		return auth.Proof{}, fmt.Errorf("read the account: %w", err)
+	}
+	return auth.Proof{Account: account, Effective: effective, Attempt: policy.Attempt{
+		Door: a.Door, Address: policy.PlainAddress(a.Address), Transport: a.Transport, Time: time.Now(),
+		Credential: policy.Credential{Kind: policy.KindPassword, Proved: true},
+	}}, nil
+}
+
+// turnAway records a refusal that cost nobody any work, once in a while only: a
+// flood must not fill the log.
+func (m *Manager) turnAway(ctx context.Context, a auth.Attempt, p auth.Proof, d policy.Decision) error {
+	key := refusalKey{address: p.Attempt.Address, door: a.Door, account: a.Account, rule: d.Rule}
+	if known, ok := m.refused.get(key); ok {
+		return &auth.RefusedError{Reference: known, Decision: d}
+	}
+	reference, err := m.reference(ctx, time.Now(), a, p, d)
+	if err != nil {
+		return err
+	}
+	m.refused.put(key, reference)
+	return &auth.RefusedError{Reference: reference, Decision: d}
+}

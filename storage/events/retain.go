@@ -1,0 +1,98 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"gatehouse/storage/state"
+)
+
+// Retain drops events that are older than a time, checkpoint by checkpoint: the
+// kept part begins with a checkpoint that attests what stood before it, and its
+// chains go on from an anchor, so that it verifies as before. It stays below the
+// last checkpoint before that time. Several nodes may retain at once.
+func (l *Log) Retain(ctx context.Context, before time.Time) error {
+	l.judge.Lock()
+	defer l.judge.Unlock()
+	end, err := l.positionAt(ctx, before)
+	if err != nil {
+		return fmt.Errorf("retain the events: %w", err)
+	}
+	for more := true; more; {
+		if more, err = l.cut(ctx, end); err != nil {
+			if errors.Is(err, state.ErrConflict) {
+				return nil // another node does it
+			}
+			return fmt.Errorf("retain the events: %w", err)
+		}
+	}
+	return nil
+}
+
+// A cutter looks for checkpoints at which the trail may be cut, and judges on
+// the way what is dropped.
+type cutter struct {
+	*checker
+	best  anchor
+	found bool
+}
+
+// cut drops events up to a checkpoint before a position, some of them at a time.
+func (l *Log) cut(ctx context.Context, end uint64) (more bool, err error) {
+	was, err := l.anchor(ctx)
+	if errors.Is(err, ErrCheckpoint) {
+		// What a forged anchor hides is not dropped in silence.
+		return false, errors.Join(err, l.Record(ctx, Event{Kind: Broken, Outcome: Failed, Reason: "the anchor of the events is damaged or forged"}))
+	}
+	if err != nil || end <= was.Position+1 {
+		return false, err
+	}
+	c := &cutter{checker: newChecker(&l.keys)}
+	c.begin(was)
+	after := was.Position
+	for !c.found && after < end-1 {
+		upTo := min(after+10*pieceSize, end-1)
+		if err := l.pieces(ctx, after, upTo, c.visit); err != nil {
+			return false, err
+		}
+		after = upTo
+	}
+	if !c.found {
+		return false, nil
+	}
+	return true, l.drop(ctx, was, c)
+}
+
+// drop keeps the new anchor, then trims. A kill between the two leaves entries
+// that nobody judges, and that the next cut drops.
+func (l *Log) drop(ctx context.Context, was anchor, c *cutter) error {
+	for _, f := range c.report.Faults {
+		if f.Position > c.best.Position {
+			continue // it is judged when its turn comes
+		}
+		l.log.Error("the events that retention drops are not whole", slog.Uint64("position", f.Position), slog.String("what", f.What), slog.String("detail", f.Detail))
+		err := l.Record(ctx, Event{Kind: Broken, Outcome: Failed, Reason: f.Detail, After: map[string]any{"position": f.Position, "what": f.What, "node": f.Node}})
+		if err != nil {
+			return err
+		}
+	}
+	if err := l.setAnchor(ctx, was, was.with(c.best.Position, c.best.Nodes)); err != nil {
+		return err
+	}
+	if err := l.store.Trim(ctx, Stream, c.best.Position); err != nil {
+		return fmt.Errorf("drop the events up to %d: %w", c.best.Position, err)
+	}
+	return nil
+}
+
+// visit notes a checkpoint's entry: the trail may be cut right before it.
+func (c *cutter) visit(e state.Entry) {
+	if entry, err := parseChained(e.Value); err == nil && entry.kind == checkpointEntry && e.Position > c.report.Cut+1 {
+		c.best, c.found = anchor{Position: e.Position - 1, Nodes: maps.Clone(c.tails)}, true
+	}
+	c.checker.visit(e)
+}
