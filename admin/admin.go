@@ -6,6 +6,7 @@ package admin
 import (
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -37,12 +38,15 @@ type Config struct {
 	Doctor Doctor
 	// Connection tells the client's address and transport of a request.
 	Connection Connection
+	// Reach tells how people reach the doors from outside.
+	Reach Reach
 }
 
 // An API answers administrators. Safe for concurrent use.
 type API struct {
 	Config
-	cookies *cookieJar
+	cookies   *cookieJar
+	followers atomic.Int32
 }
 
 // New makes the API.
@@ -71,14 +75,20 @@ func (a *API) mux(who identify) http.Handler {
 	api.UseMiddleware(a.callerMiddleware(api, who))
 	a.registerSelf(api)
 	a.registerAccounts(api)
+	a.registerLife(api)
+	a.registerExport(api)
+	a.registerAccess(api)
+	a.registerInvitations(api)
 	a.registerCredentials(api)
 	a.registerGrants(api)
 	a.registerGroups(api)
 	a.registerSite(api)
 	a.registerSessions(api)
 	a.registerEvents(api)
+	a.registerDocument(api)
 	a.registerExplain(api)
-	a.registerStorage(api)
+	a.registerLocks(api)
+	a.registerQuotas(api)
 	a.registerOperation(api)
 	a.servePage(mux, api.OpenAPI())
 	return patient(withProblems(mux))

@@ -2,17 +2,18 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"gatehouse/auth"
 	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
@@ -22,24 +23,29 @@ import (
 type caller struct {
 	Name      string // the account, or "socket"
 	Role      policy.Role
-	Session   *session.Session // nil on the socket
+	Session   *session.Session // nil on the socket, and of nobody
 	Address   netip.Addr
 	Transport policy.Transport
-	Cookie    string
+	// Door is the API's, or that of the account pages.
+	Door   policy.Door
+	Cookie string
+	// Bearer says that a token proved the account, whose scope the session has.
+	Bearer bool
+	// ReadOnly is the scope of that token.
+	ReadOnly bool
+	// Host is the name under which the gateway was asked.
+	Host string
 	// UID is the socket's peer.
-	UID int
+	UID   int
+	local bool
+	// manage is what the account may do for others.
+	manage policy.Manage
+	// release ends the request of a session that lives on requests; nil elsewhere.
+	release func()
 }
 
 // Socket reports whether the caller came over the local socket.
-func (c caller) Socket() bool { return c.Session == nil }
-
-// attempt is the caller at the API door, as if it came in now.
-func (c caller) attempt() policy.Attempt {
-	return policy.Attempt{
-		Door: policy.API, Address: c.Address, Transport: c.Transport, Time: time.Now(),
-		Credential: policy.Credential{Kind: policy.KindCookie, Proved: true},
-	}
-}
+func (c caller) Socket() bool { return c.local }
 
 // actor names the caller in events.
 func (c caller) actor() string {
@@ -57,8 +63,9 @@ func (c caller) option() accounts.Option {
 	return accounts.Guarded
 }
 
-// identify finds the caller of a request; nil is nobody.
-type identify func(*http.Request) *caller
+// identify finds the caller of a request; nil is nobody. What was sent to prove
+// an account and does not is an error.
+type identify func(*http.Request) (*caller, error)
 
 // Connection tells where a request comes from, trusted proxies taken into account.
 type Connection func(*http.Request) (netip.Addr, policy.Transport)
@@ -70,7 +77,9 @@ type right string
 
 const (
 	rightAnyone right = "anyone" // even without a login
-	rightSelf   right = "self"   // every account, also one that must change its password
+	rightSelf   right = "self"   // every account, also one that must change its password or enrol first
+	rightOwn    right = "own"    // every account
+	rightFresh  right = "fresh"  // every account that has proved itself a moment ago
 	rightRead   right = "read"   // admins and auditors
 	rightAdmin  right = "admin"
 	rightSocket right = "socket"
@@ -88,8 +97,16 @@ func rightOf(op *huma.Operation) right {
 func (a *API) callerMiddleware(api huma.API, who identify) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, _ := humago.Unwrap(ctx)
-		c := who(r)
-		if status, why := judge(rightOf(ctx.Operation()), c); status != 0 {
+		c, err := who(r)
+		if err != nil {
+			writeProblem(api, ctx, a.problem(err))
+			return
+		}
+		if c != nil && c.release != nil {
+			defer c.release()
+		}
+		a.refresh(r.Context(), c)
+		if status, why := judgeRequest(ctx.Operation(), c); status != 0 {
 			_ = huma.WriteErr(api, ctx, status, why)
 			return
 		}
@@ -97,8 +114,32 @@ func (a *API) callerMiddleware(api huma.API, who identify) func(huma.Context, fu
 			c = &caller{}
 		}
 		c.Address, c.Transport = a.Connection(r)
+		c.Host, c.Door = r.Host, policy.API
 		next(huma.WithValue(ctx, callerKey{}, *c))
 	}
+}
+
+// writeProblem answers with an error that problem has made.
+func writeProblem(api huma.API, ctx huma.Context, err error) {
+	status := http.StatusInternalServerError
+	if known, ok := errors.AsType[huma.StatusError](err); ok {
+		status = known.GetStatus()
+	}
+	_ = huma.WriteErr(api, ctx, status, err.Error())
+}
+
+// judgeRequest is judge for a request: a token's scope is asked with each one.
+func judgeRequest(op *huma.Operation, c *caller) (status int, why string) {
+	if status, why := judge(rightOf(op), c); status != 0 {
+		return status, why
+	}
+	if c == nil || !c.ReadOnly {
+		return 0, ""
+	}
+	if reads, _ := op.Metadata["reads"].(bool); reads || op.Method == http.MethodGet || op.Method == http.MethodHead {
+		return 0, ""
+	}
+	return http.StatusForbidden, "this token is for reading alone"
 }
 
 // judge returns the status that refuses, 0 where the caller may go on.
@@ -110,6 +151,9 @@ func judge(needs right, c *caller) (status int, why string) {
 		return http.StatusUnauthorized, "log in first"
 	}
 	if c.Socket() {
+		if needs == rightOwn || needs == rightFresh {
+			return http.StatusForbidden, "the local socket has no account of its own"
+		}
 		return 0, ""
 	}
 	if needs == rightSelf {
@@ -118,14 +162,51 @@ func judge(needs right, c *caller) (status int, why string) {
 	if c.Session.MustChange() {
 		return http.StatusForbidden, "the password must be changed first: PUT /me/password"
 	}
+	if c.Session.MustEnrol() {
+		return http.StatusForbidden, "a second factor must be enrolled first: POST /me/totp"
+	}
+	switch needs {
+	case rightOwn, rightGroup:
+		return 0, ""
+	case rightFresh:
+		return c.stale()
+	}
 	may := map[right][]policy.Role{
 		rightRead:  {policy.RoleAdmin, policy.RoleAuditor},
 		rightAdmin: {policy.RoleAdmin},
+
+		rightLook:   {policy.RoleAdmin, policy.RoleAuditor},
+		rightManage: {policy.RoleAdmin},
+	}
+	if (needs == rightLook || needs == rightManage) && c.delegate() {
+		return 0, ""
 	}
 	if !slices.Contains(may[needs], c.Role) {
 		return http.StatusForbidden, "this takes another role"
 	}
 	return 0, ""
+}
+
+// stale refuses what takes a proof of the last minutes: no token, app password or
+// client changes credentials of its own account, nor does a browser left open.
+func (c caller) stale() (status int, why string) {
+	switch {
+	case c.Socket():
+		return 0, ""
+	case c.Bearer || !c.Session.Interactive():
+		return http.StatusForbidden, "no token changes the credentials of its own account: log in with the password"
+	case !c.Session.Fresh():
+		return http.StatusForbidden, "the login was proved too long ago for this: POST /login/step-up first"
+	}
+	return 0, ""
+}
+
+// fresh is stale as an error.
+func (c caller) fresh() error {
+	if status, why := c.stale(); status != 0 {
+		return huma.NewError(status, why)
+	}
+	return nil
 }
 
 // callerOf returns who called the operation.
@@ -135,8 +216,8 @@ func callerOf(ctx context.Context) caller {
 }
 
 // socketCaller takes the peer of the local socket for an administrator.
-func (a *API) socketCaller(r *http.Request) *caller {
-	return &caller{Name: "socket", Role: policy.RoleAdmin, UID: PeerUID(r.Context())}
+func (a *API) socketCaller(r *http.Request) (*caller, error) {
+	return &caller{Name: "socket", Role: policy.RoleAdmin, UID: PeerUID(r.Context()), local: true}, nil
 }
 
 // hostCheck refuses names that are not the gateway's own, so that a page of
@@ -155,12 +236,28 @@ func (a *API) hostCheck(next http.Handler) http.Handler {
 // cookie is looked at.
 func (a *API) encryptedOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if from, transport := a.Connection(r); transport == policy.Clear && !from.IsLoopback() {
-			refuse(w, http.StatusForbidden, "this server takes passwords over an encrypted connection only: use https")
+		if reference, clear := a.overheard(r, policy.API); clear {
+			refuse(w, http.StatusForbidden, "this server takes passwords over an encrypted connection only: use https"+reference)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// overheard reports whether others can have read a request on its way, and the
+// reference of the refusal.
+func (a *API) overheard(r *http.Request, door policy.Door) (reference string, clear bool) {
+	from, transport := a.Connection(r)
+	if transport != policy.Clear || from.IsLoopback() {
+		return "", false
+	}
+	err := a.Sessions.Refuse(r.Context(), auth.Attempt{Door: door, Address: from, Transport: transport, Client: r.UserAgent()},
+		policy.Decision{Rule: policy.RuleTransport, Because: "clear HTTP from beyond loopback, and no trusted proxy says https"})
+	if refused, ok := errors.AsType[*auth.RefusedError](err); ok {
+		return " (reference " + refused.Reference + ")", true
+	}
+	a.Log.Error("a refusal was not recorded", "error", err)
+	return "", true
 }
 
 func (a *API) knownHost(hostPort string) bool {

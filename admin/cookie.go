@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/auth"
 	"gatehouse/auth/session"
 	"gatehouse/policy"
 )
@@ -16,57 +17,156 @@ import (
 const (
 	cookieIdle     = 30 * time.Minute
 	cookieAbsolute = 12 * time.Hour
+	// codePatience is how long a login waits for its code.
+	codePatience = 5 * time.Minute
+)
+
+// A face is what a cookie is for: a login to the pages is none to the API, which
+// the account's protocols may leave out.
+type face string
+
+// The faces, which are the cookies' names.
+const (
+	faceAPI   face = "gatehouse"
+	facePages face = "gatehouse-account"
+	// faceCode is a login at the pages that waits for its code.
+	faceCode face = "gatehouse-code"
 )
 
 // cookieJar holds the logins that a browser carries on. A cookie's value is
 // 128 random bits or more; the jar knows its hash alone.
 type cookieJar struct {
-	mu   sync.Mutex // guards held
-	held map[[32]byte]*login
+	mu      sync.Mutex // guards what follows
+	held    map[[32]byte]*login
+	waiting map[[32]byte]*waiting
 }
 
 type login struct {
+	face    face
 	session *session.Session
 	began   time.Time
 	end     *time.Timer
 	gone    func() bool // calls off what follows the session's end
+	// enrolment is a second factor that waits for its first code.
+	enrolment *auth.Enrolment
 }
 
-func newCookieJar() *cookieJar { return &cookieJar{held: map[[32]byte]*login{}} }
+// waiting is a login whose password was right and whose code is to come.
+type waiting struct {
+	attempt auth.Attempt
+	end     *time.Timer
+}
+
+func newCookieJar() *cookieJar {
+	return &cookieJar{held: map[[32]byte]*login{}, waiting: map[[32]byte]*waiting{}}
+}
+
+func keyOf(value string) [32]byte { return sha256.Sum256([]byte(value)) }
 
 // add begins a login and returns the cookie's value. The login ends by itself:
 // when it stays idle, when its time is up, or with its session.
-func (j *cookieJar) add(s *session.Session) string {
-	value := rand.Text()
-	key := sha256.Sum256([]byte(value))
+func (j *cookieJar) add(s *session.Session, f face) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.held[key] = &login{
-		session: s, began: time.Now(),
-		end:  time.AfterFunc(cookieIdle, func() { j.drop(key) }),
-		gone: context.AfterFunc(s.Context(), func() { j.drop(key) }),
-	}
+	return j.put(&login{face: f, session: s, began: time.Now()})
+}
+
+// put gives a login a new value. Who knew another one knows nothing any more.
+func (j *cookieJar) put(l *login) string {
+	value := rand.Text()
+	key := keyOf(value)
+	j.held[key] = l
+	l.end = time.AfterFunc(l.patience(), func() { j.drop(key) })
+	l.gone = context.AfterFunc(l.session.Context(), func() { j.drop(key) })
 	return value
 }
 
-// get returns the session of a cookie, nil where it has ended.
-func (j *cookieJar) get(value string) *session.Session {
+// patience is how long a login may stay unused from now on.
+func (l *login) patience() time.Duration { return min(cookieIdle, cookieAbsolute-time.Since(l.began)) }
+
+// renew gives a login a new value, as step-up and a new password do; "" where
+// there is none.
+func (j *cookieJar) renew(value string) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	l := j.held[sha256.Sum256([]byte(value))]
+	l := j.held[keyOf(value)]
 	if l == nil {
+		return ""
+	}
+	delete(j.held, keyOf(value))
+	l.end.Stop()
+	l.gone()
+	return j.put(l)
+}
+
+// get returns the session of a cookie, nil where it has ended or is for another face.
+func (j *cookieJar) get(value string, f face) *session.Session {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := j.held[keyOf(value)]
+	if l == nil || l.face != f {
 		return nil
 	}
-	left := cookieAbsolute - time.Since(l.began)
+	left := l.patience()
 	if left <= 0 || l.session.Context().Err() != nil {
 		return nil // its end is on the way
 	}
-	l.end.Reset(min(cookieIdle, left))
+	l.end.Reset(left)
 	return l.session
 }
 
+// enrol keeps a second factor that a login has begun; nil forgets it.
+func (j *cookieJar) enrol(value string, e *auth.Enrolment) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if l := j.held[keyOf(value)]; l != nil {
+		l.enrolment = e
+	}
+}
+
+// enrolling returns the second factor that a login has begun.
+func (j *cookieJar) enrolling(value string) (auth.Enrolment, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := j.held[keyOf(value)]
+	if l == nil || l.enrolment == nil {
+		return auth.Enrolment{}, false
+	}
+	return *l.enrolment, true
+}
+
+// wait keeps an attempt for its code, and returns what finds it again.
+func (j *cookieJar) wait(a auth.Attempt) string {
+	value := rand.Text()
+	key := keyOf(value)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waiting[key] = &waiting{attempt: a, end: time.AfterFunc(codePatience, func() { j.forget(key) })}
+	return value
+}
+
+// waits returns an attempt that waits for its code.
+func (j *cookieJar) waits(value string) (auth.Attempt, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	w := j.waiting[keyOf(value)]
+	if w == nil {
+		return auth.Attempt{}, false
+	}
+	return w.attempt, true
+}
+
+func (j *cookieJar) forget(key [32]byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if w := j.waiting[key]; w != nil {
+		w.end.Stop()
+		delete(j.waiting, key)
+	}
+}
+
 // remove ends a login.
-func (j *cookieJar) remove(value string) { j.drop(sha256.Sum256([]byte(value))) }
+func (j *cookieJar) remove(value string) { j.drop(keyOf(value)) }
 
 func (j *cookieJar) drop(key [32]byte) {
 	j.mu.Lock()
@@ -83,6 +183,10 @@ func (j *cookieJar) close() {
 	j.mu.Lock()
 	held := j.held
 	j.held = map[[32]byte]*login{}
+	for _, w := range j.waiting {
+		w.end.Stop()
+	}
+	j.waiting = map[[32]byte]*waiting{}
 	j.mu.Unlock()
 	for _, l := range held {
 		l.close()
@@ -97,16 +201,16 @@ func (l *login) close() {
 
 // cookieName differs by transport: the __Host- prefix, which binds a cookie to
 // this host and to TLS (RFC 6265bis 4.1.3.2), is refused by browsers without it.
-func cookieName(t policy.Transport) string {
+func cookieName(f face, t policy.Transport) string {
 	if t == policy.Clear {
-		return "gatehouse"
+		return string(f)
 	}
-	return "__Host-gatehouse"
+	return "__Host-" + string(f)
 }
 
-func cookieFor(t policy.Transport, value string) http.Cookie {
+func cookieFor(f face, t policy.Transport, value string) http.Cookie {
 	c := http.Cookie{
-		Name: cookieName(t), Value: value, Path: "/",
+		Name: cookieName(f, t), Value: value, Path: "/",
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: t != policy.Clear,
 	}
 	if value == "" {
@@ -115,16 +219,20 @@ func cookieFor(t policy.Transport, value string) http.Cookie {
 	return c
 }
 
-// webCaller finds the caller by its cookie.
-func (a *API) webCaller(r *http.Request) *caller {
+// cookieCaller finds the caller by a cookie of a face.
+func (a *API) cookieCaller(r *http.Request, f face) *caller {
 	address, transport := a.Connection(r)
-	cookie, err := r.Cookie(cookieName(transport))
+	cookie, err := r.Cookie(cookieName(f, transport))
 	if err != nil {
 		return nil
 	}
-	s := a.cookies.get(cookie.Value)
+	s := a.cookies.get(cookie.Value, f)
 	if s == nil || !s.Renew(r.Context(), address, transport) {
 		return nil
 	}
-	return &caller{Name: s.Account(), Role: s.Role(), Session: s, Cookie: cookie.Value}
+	x, err := a.Accounts.ByID(r.Context(), s.AccountID())
+	if err != nil {
+		return nil
+	}
+	return &caller{Name: x.Name, Role: x.Role, Session: s, Cookie: cookie.Value}
 }

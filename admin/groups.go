@@ -3,94 +3,101 @@ package admin
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/events"
 )
 
 func (a *API) registerGroups(api huma.API) {
-	huma.Register(api, operation("list-groups", http.MethodGet, "/groups", "List groups", rightRead), a.listGroups)
-	create := operation("create-group", http.MethodPost, "/groups", "Create a group", rightAdmin)
-	create.DefaultStatus = http.StatusCreated
-	huma.Register(api, create, a.createGroup)
-	huma.Register(api, operation("get-group", http.MethodGet, "/groups/{name}", "Show a group", rightRead), a.getGroup)
-	huma.Register(api, operation("change-group", http.MethodPatch, "/groups/{name}", "Change what the body names; null resets", rightAdmin), a.changeGroup)
-	huma.Register(api, operation("delete-group", http.MethodDelete, "/groups/{name}", "Delete a group", rightAdmin), a.deleteGroup)
-	huma.Register(api, operation("add-member", http.MethodPut, "/groups/{name}/members/{account}", "Add a member", rightAdmin), a.addMember)
-	huma.Register(api, operation("remove-member", http.MethodDelete, "/groups/{name}/members/{account}", "Remove a member", rightAdmin), a.removeMember)
-	huma.Register(api, operation("add-group-grant", http.MethodPost, "/groups/{name}/grants", "Grant the members rights on a folder", rightAdmin), a.addGroupGrant)
-	huma.Register(api, operation("remove-group-grant", http.MethodDelete, "/groups/{name}/grants/{id}", "Remove a grant", rightAdmin), a.removeGroupGrant)
+	huma.Register(api, operation("list-groups", http.MethodGet, "/groups", "List groups; others than administrators and auditors see those that they manage or own", rightGroup), a.listGroups)
+	huma.Register(api, created(operation("create-group", http.MethodPost, "/groups", "Create a group; personal with manage_personal_groups", rightGroup)), a.createGroup)
+	huma.Register(api, operation("get-group", http.MethodGet, "/groups/{name}", "Show a group", rightGroup), a.getGroup)
+	huma.Register(api, operation("change-group", http.MethodPatch, "/groups/{name}", "Change what the body names; null resets", rightGroup), a.changeGroup)
+	huma.Register(api, operation("delete-group", http.MethodDelete, "/groups/{name}", "Delete a group", rightGroup), a.deleteGroup)
+	huma.Register(api, operation("add-member", http.MethodPut, "/groups/{name}/members/{account}", "Add a member", rightGroup), a.addMember)
+	huma.Register(api, operation("remove-member", http.MethodDelete, "/groups/{name}/members/{account}", "Remove a member", rightGroup), a.removeMember)
+	huma.Register(api, operation("add-group-grant", http.MethodPost, "/groups/{name}/grants", "Grant the members rights on a folder", rightGroup), a.addGroupGrant)
+	huma.Register(api, operation("remove-group-grant", http.MethodDelete, "/groups/{name}/grants/{id}", "Remove a grant", rightGroup), a.removeGroupGrant)
 }
 
-// GroupSettings is what can be set of a group: defaults for members that inherit.
+// GroupSettings is what can be set of a group. Protocols, limits and quota are
+// defaults for members that inherit.
 type GroupSettings struct {
-	Protocols *[]string      `json:"protocols,omitempty"`
-	Limits    *policy.Limits `json:"limits,omitempty"`
-	Quota     *QuotaSettings `json:"quota,omitempty" doc:"of each member's home"`
+	Protocols   *[]string      `json:"protocols,omitempty"`
+	Limits      *policy.Limits `json:"limits,omitempty"`
+	Quota       *QuotaSettings `json:"quota,omitempty" doc:"of each member's home"`
+	Managers    []string       `json:"managers,omitempty" nullable:"true" doc:"usernames; they add and remove members"`
+	Folder      *string        `json:"folder,omitempty" nullable:"true" doc:"a tree path: the group's own folder"`
+	FolderQuota *QuotaSettings `json:"folder_quota,omitempty"`
 }
 
 // GroupView is a group.
 type GroupView struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Kind  string `json:"kind" enum:"user,personal"`
+	Owner string `json:"owner,omitempty" doc:"of a personal group"`
 	GroupSettings
 	Created time.Time   `json:"created"`
 	Grants  []GrantView `json:"grants"`
 	Members []string    `json:"members"`
 }
 
-func (s GroupSettings) write(g *accounts.Group) {
-	g.Protocols, g.Limits, g.Quota = nil, policy.Limits{}, policy.Quota{}
-	if s.Protocols != nil {
-		g.Protocols = []policy.Door{}
-		for _, d := range *s.Protocols {
-			g.Protocols = append(g.Protocols, policy.Door(d))
-		}
-	}
+func (s GroupSettings) write(g *accounts.Group, d *directory) error {
+	g.Protocols, g.Limits, g.Quota = doorsOf(s.Protocols), policy.Limits{}, policy.Quota{}
 	if s.Limits != nil {
 		g.Limits = *s.Limits
 	}
 	if s.Quota != nil {
 		g.Quota = policy.Quota{Bytes: s.Quota.LimitBytes, Files: s.Quota.LimitFiles}
 	}
+	g.Folder, g.FolderQuota = nil, policy.Quota{}
+	if s.FolderQuota != nil {
+		g.FolderQuota = policy.Quota{Bytes: s.FolderQuota.LimitBytes, Files: s.FolderQuota.LimitFiles}
+	}
+	if s.Folder != nil && *s.Folder != "" {
+		p, err := parsePath("folder", *s.Folder)
+		if err != nil {
+			return err
+		}
+		g.Folder = &p
+	}
+	var err error
+	g.Managers, err = idsOf("managers", "account", s.Managers, d.accountID)
+	return err
 }
 
-func groupSettingsOf(g accounts.Group) GroupSettings {
-	var s GroupSettings
+func groupSettingsOf(g accounts.Group, d *directory) GroupSettings {
+	s := GroupSettings{
+		Quota: quotaSettingsOf(g.Quota), FolderQuota: quotaSettingsOf(g.FolderQuota), Managers: named(g.Managers, d.accountName),
+	}
 	if g.Protocols != nil {
 		s.Protocols = new(doorTexts(g.Protocols))
 	}
 	if g.Limits != (policy.Limits{}) {
 		s.Limits = &g.Limits
 	}
-	if g.Quota.Bytes != nil || g.Quota.Files != nil {
-		s.Quota = &QuotaSettings{g.Quota.Bytes, g.Quota.Files}
+	if g.Folder != nil {
+		s.Folder = new(g.Folder.String())
 	}
 	return s
 }
 
 func (a *API) groupView(ctx context.Context, g accounts.Group) (GroupView, error) {
+	d := a.directory(ctx)
 	v := GroupView{
-		ID: g.ID, Name: g.Name, GroupSettings: groupSettingsOf(g), Created: g.Created,
-		Grants: grantViews(g.Grants), Members: []string{},
+		ID: g.ID, Name: g.Name, Kind: g.Kind, Owner: d.accountName(g.Owner), GroupSettings: groupSettingsOf(g, d),
+		Created: g.Created, Grants: grantViews(g.Grants), Members: []string{},
 	}
-	q := accounts.Query{Group: g.Name, Limit: 1000}
-	for {
-		members, next, err := a.Accounts.List(ctx, q)
-		if err != nil {
-			return v, err
-		}
-		for _, m := range members {
-			v.Members = append(v.Members, m.Name)
-		}
-		if q.Cursor = next; next == "" {
-			return v, nil
-		}
+	members, err := a.Accounts.Members(ctx, g.ID)
+	for _, m := range members {
+		v.Members = append(v.Members, m.Name)
 	}
+	return v, err
 }
 
 func (a *API) listGroups(ctx context.Context, _ *nothing) (*bodyOf[[]GroupView], error) {
@@ -98,8 +105,15 @@ func (a *API) listGroups(ctx context.Context, _ *nothing) (*bodyOf[[]GroupView],
 	if err != nil {
 		return nil, a.problem(err)
 	}
+	sees, err := a.groupsSeen(ctx)
+	if err != nil {
+		return nil, a.problem(err)
+	}
 	views := make([]GroupView, 0, len(groups))
 	for _, g := range groups {
+		if !sees(g) {
+			continue
+		}
 		v, err := a.groupView(ctx, g)
 		if err != nil {
 			return nil, a.problem(err)
@@ -115,7 +129,7 @@ type groupOutput struct {
 }
 
 // answerGroup records a change of a group, and shows it.
-func (a *API) answerGroup(ctx context.Context, kind string, before *accounts.Group, g accounts.Group) (*groupOutput, error) {
+func (a *API) answerGroup(ctx context.Context, kind events.Kind, before *accounts.Group, g accounts.Group) (*groupOutput, error) {
 	v, err := a.groupView(ctx, g)
 	if err != nil {
 		return nil, a.problem(err)
@@ -123,45 +137,46 @@ func (a *API) answerGroup(ctx context.Context, kind string, before *accounts.Gro
 	was, is := map[string]any(nil), asMap(v)
 	if before != nil {
 		old := v // the members are no part of the record
-		old.GroupSettings, old.Grants = groupSettingsOf(*before), grantViews(before.Grants)
+		old.Name, old.GroupSettings, old.Grants = before.Name, groupSettingsOf(*before, a.directory(ctx)), grantViews(before.Grants)
 		was, is = difference(asMap(old), is)
 		is["name"] = g.Name
 	}
-	if err := a.record(ctx, eventKind(kind), "", was, is); err != nil {
+	if err := a.record(ctx, kind, "", was, is); err != nil {
 		return nil, a.problem(err)
 	}
 	return &groupOutput{ETag: etag(g.Revision), Body: v}, nil
 }
 
-// groupConfirmed asks for confirm=self where the caller could not come in with
-// this group replaced, or taken away where there is nothing in its place.
-func (a *API) groupConfirmed(ctx context.Context, id string, instead *policy.Group, confirm string) error {
-	return a.staysIn(ctx, confirm, func(site policy.Site, groups []policy.Group, own policy.Account) policy.Effective {
-		var kept []policy.Group
-		for _, g := range groups {
-			if g.ID == id && instead == nil {
-				continue
-			}
-			if g.ID == id {
-				g = *instead
-			}
-			kept = append(kept, g)
-		}
-		return policy.Resolve(site, kept, own)
-	})
-}
-
 type createGroupInput struct {
 	Body struct {
-		Name string `json:"name" minLength:"1" maxLength:"200"`
+		Name  string `json:"name" minLength:"1" maxLength:"200"`
+		Kind  string `json:"kind,omitempty" enum:"user,personal" doc:"default user"`
+		Owner string `json:"owner,omitempty" maxLength:"400" doc:"of a personal group; default the caller"`
 		GroupSettings
 	}
 }
 
 func (a *API) createGroup(ctx context.Context, in *createGroupInput) (*groupOutput, error) {
 	var g accounts.Group
-	g.Name, g.Kind = in.Body.Name, "user"
-	in.Body.write(&g)
+	g.Name, g.Kind = in.Body.Name, in.Body.Kind
+	if g.Kind == "" {
+		g.Kind = accounts.UserGroup
+	}
+	if err := in.Body.write(&g, a.directory(ctx)); err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.setOwner(ctx, &g, in.Body.Owner); err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.mayMakeGroup(ctx, g); err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.groupFolderThere(ctx, nil, g); err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.intend(ctx, "group.create", ""); err != nil {
+		return nil, err
+	}
 	made, err := a.Accounts.CreateGroup(ctx, g)
 	if err != nil {
 		return nil, a.problem(err)
@@ -169,8 +184,24 @@ func (a *API) createGroup(ctx context.Context, in *createGroupInput) (*groupOutp
 	return a.answerGroup(ctx, "group.create", nil, made)
 }
 
+// groupFolderThere makes the folder that a group is to have, where only the last
+// of its names is missing; what is no folder, and a misspelt way, is refused.
+func (a *API) groupFolderThere(ctx context.Context, before *accounts.Group, g accounts.Group) error {
+	if g.Folder == nil || before != nil && before.Folder != nil && *before.Folder == *g.Folder {
+		return nil
+	}
+	if a.folderThere(ctx, "folder", *g.Folder) == nil {
+		return nil
+	}
+	err := a.Sessions.System(callerOf(ctx).actor()).Mkdir(ctx, *g.Folder, 0)
+	if err != nil {
+		return invalid("folder", "is not there and cannot be made: "+g.Folder.String())
+	}
+	return nil
+}
+
 func (a *API) getGroup(ctx context.Context, in *NameInput) (*groupOutput, error) {
-	g, err := a.Accounts.Group(ctx, in.Name)
+	g, err := a.lookedGroup(ctx, in.Name)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -183,36 +214,76 @@ func (a *API) getGroup(ctx context.Context, in *NameInput) (*groupOutput, error)
 
 type changeGroupInput struct {
 	NameInput
-	IfMatch string `header:"If-Match"`
-	Confirm string `query:"confirm" enum:"self" doc:"self: the change may end the caller's own session"`
-	Body    Patch[GroupSettings]
+	MatchInput
+	ConfirmInput
+	Body Patch[GroupChange]
+}
+
+// GroupChange is what can be changed of a group.
+type GroupChange struct {
+	Name string `json:"name,omitempty" maxLength:"200"`
+	GroupSettings
 }
 
 func (a *API) changeGroup(ctx context.Context, in *changeGroupInput) (*groupOutput, error) {
-	revision, err := revisionOf(in.IfMatch)
-	if err != nil {
-		return nil, err
-	}
-	var before accounts.Group
-	g, err := a.Accounts.UpdateGroup(ctx, in.Name, revision, func(g *accounts.Group) error {
-		before = *g
-		s, err := merge(groupSettingsOf(*g), GroupSettings{}, in.Body)
+	d := a.directory(ctx)
+	return a.updateGroup(ctx, in.Name, groupChange{"group.change", in.IfMatch, in.Confirm, func(g *accounts.Group) error {
+		s, err := merge(GroupChange{g.Name, groupSettingsOf(*g, d)}, GroupChange{Name: g.Name}, in.Body)
 		if err != nil {
 			return err
 		}
-		s.write(g)
-		return a.groupConfirmed(ctx, g.ID, &g.Group, in.Confirm)
+		g.Name = s.Name
+		return s.write(g, d)
+	}})
+}
+
+// A groupChange is what is to become of a group; do may be called more than once.
+type groupChange struct {
+	kind           events.Kind
+	match, confirm string
+	do             func(*accounts.Group) error
+}
+
+// updateGroup changes a group as far as the caller may, and records it.
+func (a *API) updateGroup(ctx context.Context, name string, c groupChange) (*groupOutput, error) {
+	revision, err := revisionOf(c.match)
+	if err != nil {
+		return nil, err
+	}
+	before, err := a.lookedGroup(ctx, name)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.mayTouchGroup(ctx, before); err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.intend(ctx, c.kind, ""); err != nil {
+		return nil, err
+	}
+	g, err := a.Accounts.UpdateGroup(ctx, before.Name, revision, func(g *accounts.Group) error {
+		was := *g
+		if err := c.do(g); err != nil {
+			return err
+		}
+		if err := a.mayGroupBecome(ctx, was, *g); err != nil {
+			return err
+		}
+		if err := a.groupFolderThere(ctx, &was, *g); err != nil {
+			return err
+		}
+		before = was
+		return a.groupConfirmed(ctx, g.ID, &g.Group, c.confirm)
 	}, callerOf(ctx).option())
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return a.answerGroup(ctx, "group.change", &before, g)
+	return a.answerGroup(ctx, c.kind, &before, g)
 }
 
 type deleteGroupInput struct {
 	NameInput
-	IfMatch string `header:"If-Match"`
-	Confirm string `query:"confirm" enum:"self" doc:"self: the change may end the caller's own session"`
+	MatchInput
+	ConfirmInput
 }
 
 func (a *API) deleteGroup(ctx context.Context, in *deleteGroupInput) (*nothing, error) {
@@ -220,76 +291,25 @@ func (a *API) deleteGroup(ctx context.Context, in *deleteGroupInput) (*nothing, 
 	if err != nil {
 		return nil, err
 	}
-	g, err := a.Accounts.Group(ctx, in.Name)
+	g, err := a.lookedGroup(ctx, in.Name)
+	if err == nil {
+		err = a.mayDropGroup(ctx, g)
+	}
 	if err == nil {
 		err = a.groupConfirmed(ctx, g.ID, nil, in.Confirm)
 	}
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	if err := a.Accounts.DeleteGroup(ctx, in.Name, revision, callerOf(ctx).option()); err != nil {
-		return nil, a.problem(err)
-	}
-	return nil, a.problem(a.record(ctx, "group.delete", "", map[string]any{"id": g.ID, "name": g.Name}, nil))
-}
-
-type memberInput struct {
-	NameInput
-	Account string `path:"account" maxLength:"400"`
-	Confirm string `query:"confirm" enum:"self" doc:"self: the change may end the caller's own session"`
-}
-
-func (a *API) addMember(ctx context.Context, in *memberInput) (*accountOutput, error) {
-	g, err := a.Accounts.Group(ctx, in.Name)
+	was, err := a.groupView(ctx, g)
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return a.update(ctx, in.Account, "group.member.add", func(x *accounts.Account) error {
-		if !slices.Contains(x.Groups, g.ID) {
-			x.Groups = append(x.Groups, g.ID)
-		}
-		return a.confirmed(ctx, *x, in.Confirm)
-	})
-}
-
-func (a *API) removeMember(ctx context.Context, in *memberInput) (*accountOutput, error) {
-	g, err := a.Accounts.Group(ctx, in.Name)
-	if err != nil {
+	if err := a.intend(ctx, "group.delete", ""); err != nil {
+		return nil, err
+	}
+	if err := a.Accounts.DeleteGroup(ctx, g.Name, revision, callerOf(ctx).option()); err != nil {
 		return nil, a.problem(err)
 	}
-	return a.update(ctx, in.Account, "group.member.remove", func(x *accounts.Account) error {
-		x.Groups = slices.DeleteFunc(x.Groups, func(id string) bool { return id == g.ID })
-		return a.confirmed(ctx, *x, in.Confirm)
-	})
-}
-
-func (a *API) addGroupGrant(ctx context.Context, in *addGrantInput) (*groupOutput, error) {
-	grant, err := in.Body.grant()
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	if err := a.folderThere(ctx, "path", grant.Path); err != nil {
-		return nil, a.problem(err)
-	}
-	before, err := a.Accounts.Group(ctx, in.Name)
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	_, g, err := a.Accounts.AddGroupGrant(ctx, in.Name, grant, callerOf(ctx).option())
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	return a.answerGroup(ctx, "group.grant.add", &before, g)
-}
-
-func (a *API) removeGroupGrant(ctx context.Context, in *itemInput) (*groupOutput, error) {
-	before, err := a.Accounts.Group(ctx, in.Name)
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	g, err := a.Accounts.RemoveGroupGrant(ctx, in.Name, in.ID, callerOf(ctx).option())
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	return a.answerGroup(ctx, "group.grant.remove", &before, g)
+	return nil, a.problem(a.record(ctx, "group.delete", "", asMap(was), nil))
 }

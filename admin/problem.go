@@ -36,6 +36,15 @@ func (a *API) problem(err error) error {
 		return huma.NewError(http.StatusPreconditionFailed, "the record has changed since it was read")
 	case errors.Is(err, accounts.ErrExists), errors.Is(err, accounts.ErrHome), errors.Is(err, accounts.ErrLastAdmin):
 		return huma.NewError(http.StatusConflict, err.Error())
+	case errors.Is(err, accounts.ErrLink):
+		return huma.NewError(http.StatusGone, "this link is used up, revoked or too old: ask for a new one")
+	case errors.Is(err, accounts.ErrTooMany):
+		return huma.NewError(http.StatusTooManyRequests, err.Error())
+	case errors.Is(err, auth.ErrWrongCode):
+		return huma.NewError(http.StatusUnprocessableEntity, "a value is not valid",
+			&huma.ErrorDetail{Location: "body.code", Message: "is not the code of this moment: wait for the next one"})
+	case errors.Is(err, session.ErrNotFresh):
+		return huma.NewError(http.StatusForbidden, "the login was proved too long ago for this: POST /login/step-up first")
 	case errors.Is(err, session.ErrShuttingDown):
 		return huma.NewError(http.StatusServiceUnavailable, err.Error())
 	case errors.Is(err, quota.ErrBusy):

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -10,38 +11,24 @@ import (
 	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
-	"gatehouse/storage/events"
 )
-
-type loginInput struct {
-	Body struct {
-		Username string `json:"username" minLength:"1" maxLength:"400"`
-		Password string `json:"password" maxLength:"4096"`
-	}
-	UserAgent string `header:"User-Agent"`
-}
-
-type loginOutput struct {
-	SetCookie http.Cookie `header:"Set-Cookie"`
-	Body      SelfView
-}
-
-// SelfView is what an account sees of itself.
-type SelfView struct {
-	Username   string `json:"username"`
-	Role       string `json:"role"`
-	MustChange bool   `json:"must_change_password"`
-}
 
 type bodyOf[T any] struct{ Body T }
 
 type nothing struct{}
 
 func (a *API) registerSelf(api huma.API) {
-	huma.Register(api, operation("login", http.MethodPost, "/login", "Log in with a password", rightAnyone), a.login)
+	huma.Register(api, operation("login", http.MethodPost, "/login", "Log in with a password, and a code where there is one", rightAnyone), a.login)
+	huma.Register(api, operation("step-up", http.MethodPost, "/login/step-up", "Prove the login anew, for what takes a fresh one", rightSelf), a.stepUp)
 	huma.Register(api, operation("logout", http.MethodPost, "/logout", "End this login", rightSelf), a.logout)
-	huma.Register(api, operation("me", http.MethodGet, "/me", "Who is logged in", rightSelf), a.me)
-	huma.Register(api, operation("change-own-password", http.MethodPut, "/me/password", "Change one's own password", rightSelf), a.changeOwnPassword)
+	a.registerMe(api)
+	a.registerOwnPassword(api)
+	a.registerOwnFactor(api)
+	a.registerOwnCredentials(api)
+	a.registerOwnClients(api)
+	a.registerOwnSessions(api)
+	a.registerConnect(api)
+	a.registerAcceptance(api)
 }
 
 // operation describes an operation and who may call it.
@@ -59,25 +46,100 @@ func operation(id, method, path, summary string, needs right) huma.Operation {
 	return op
 }
 
+type loginInput struct {
+	Body struct {
+		Username string `json:"username" minLength:"1" maxLength:"400"`
+		Password string `json:"password" maxLength:"4096"`
+		Code     string `json:"code,omitempty" maxLength:"64" doc:"of the second factor, or a recovery code"`
+	}
+	UserAgent string `header:"User-Agent"`
+}
+
+type loginOutput struct {
+	SetCookie http.Cookie `header:"Set-Cookie"`
+	Body      SessionView
+}
+
+// SessionView is how a login stands.
+type SessionView struct {
+	Username   string `json:"username"`
+	Role       string `json:"role"`
+	MustChange bool   `json:"must_change_password"`
+	MustEnrol  bool   `json:"must_enrol" doc:"a second factor is required, and there is none yet"`
+	Fresh      bool   `json:"fresh" doc:"proved within the last 10 minutes, as a change of credentials takes"`
+}
+
+func sessionView(s *session.Session) SessionView {
+	return SessionView{
+		Username: s.Account(), Role: string(s.Role()), MustChange: s.MustChange(), MustEnrol: s.MustEnrol(), Fresh: s.Interactive() && s.Fresh(),
+	}
+}
+
+// login says that a code is needed only to who had the password right.
 func (a *API) login(ctx context.Context, in *loginInput) (*loginOutput, error) {
 	c := callerOf(ctx)
 	s, err := a.Sessions.Login(ctx, auth.Attempt{
-		Account: in.Body.Username, Password: in.Body.Password, Door: policy.API,
+		Account: in.Body.Username, Password: in.Body.Password, Code: in.Body.Code, Door: policy.API,
 		Address: c.Address, Transport: c.Transport, Client: in.UserAgent,
 	})
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.loginProblem(err)
 	}
 	a.cookies.remove(c.Cookie) // a browser's new login takes the place of its old one
-	return a.loggedIn(c, s), nil
+	return &loginOutput{SetCookie: cookieFor(faceAPI, c.Transport, a.cookies.add(s, faceAPI)), Body: sessionView(s)}, nil
 }
 
-// loggedIn begins a login that a cookie carries on.
-func (a *API) loggedIn(c caller, s *session.Session) *loginOutput {
-	return &loginOutput{
-		SetCookie: cookieFor(c.Transport, a.cookies.add(s)),
-		Body:      SelfView{s.Account(), string(s.Role()), s.MustChange()},
+func (a *API) loginProblem(err error) error {
+	if _, ok := errors.AsType[*auth.CodeNeededError](err); ok {
+		return huma.NewError(http.StatusUnauthorized, "a code of the second factor is needed",
+			&huma.ErrorDetail{Location: "body.code", Message: "send the password again together with a code"})
 	}
+	return a.problem(err)
+}
+
+type stepUpInput struct {
+	Body struct {
+		Password string `json:"password" maxLength:"4096"`
+		Code     string `json:"code,omitempty" maxLength:"64"`
+	}
+	UserAgent string `header:"User-Agent"`
+}
+
+// stepUp proves the account once more and gives the login a new id: who knew the
+// old one gains nothing by it.
+func (a *API) stepUp(ctx context.Context, in *stepUpInput) (*loginOutput, error) {
+	c := callerOf(ctx)
+	if err := c.interactive(); err != nil {
+		return nil, err
+	}
+	if err := a.prove(ctx, c, in.Body.Password, in.Body.Code, in.UserAgent); err != nil {
+		return nil, err
+	}
+	return a.renewed(c), nil
+}
+
+// prove proves the caller's account once more. What is wrong counts as a failed login.
+func (a *API) prove(ctx context.Context, c caller, password, code, client string) error {
+	err := a.Sessions.StepUp(ctx, c.Session, auth.Attempt{
+		Address: c.Address, Transport: c.Transport, Client: client, Password: password, Code: code,
+	})
+	return a.loginProblem(err)
+}
+
+// renewed gives the caller's login a new cookie.
+func (a *API) renewed(c caller) *loginOutput {
+	return &loginOutput{SetCookie: cookieFor(faceAPI, c.Transport, a.cookies.renew(c.Cookie)), Body: sessionView(c.Session)}
+}
+
+// interactive refuses who has not logged in with a password.
+func (c caller) interactive() error {
+	switch {
+	case c.Socket():
+		return huma.NewError(http.StatusForbidden, "the local socket has no account of its own")
+	case c.Bearer || !c.Session.Interactive():
+		return huma.NewError(http.StatusForbidden, "this takes a login with a password: POST /login")
+	}
+	return nil
 }
 
 type logoutOutput struct {
@@ -86,98 +148,19 @@ type logoutOutput struct {
 
 func (a *API) logout(ctx context.Context, _ *nothing) (*logoutOutput, error) {
 	c := callerOf(ctx)
-	a.cookies.remove(c.Cookie)
-	return &logoutOutput{SetCookie: cookieFor(c.Transport, "")}, nil
-}
-
-func (a *API) me(ctx context.Context, _ *nothing) (*bodyOf[SelfView], error) {
-	c := callerOf(ctx)
-	view := SelfView{Username: c.Name, Role: string(c.Role)}
-	if !c.Socket() {
-		view.MustChange = c.Session.MustChange()
-	}
-	return &bodyOf[SelfView]{view}, nil
-}
-
-type ownPasswordInput struct {
-	Body struct {
-		Current string `json:"current" maxLength:"4096"`
-		New     string `json:"new" maxLength:"4096"`
-	}
-}
-
-// changeOwnPassword asks for the present password again, so that a browser left
-// open cannot be used to take the account over. The new login is the answer's.
-func (a *API) changeOwnPassword(ctx context.Context, in *ownPasswordInput) (*loginOutput, error) {
-	c := callerOf(ctx)
-	if c.Socket() {
-		return nil, huma.NewError(http.StatusForbidden, "the socket has no password of its own")
-	}
-	if err := a.ownPasswordAllowed(ctx, c); err != nil {
+	if err := c.interactive(); err != nil {
 		return nil, err
 	}
-	again := auth.Attempt{
-		Account: c.Name, Password: in.Body.Current, Door: policy.API, Address: c.Address, Transport: c.Transport,
-	}
-	proof, err := a.Sessions.Login(ctx, again)
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	proof.Close()
-	if in.Body.New == in.Body.Current {
-		return nil, a.problem(&accounts.InvalidError{Field: "new", Why: "is the present password"})
-	}
-	if _, err := a.Sessions.SetPassword(ctx, c.Name, in.Body.New, false); err != nil {
-		return nil, a.problem(err)
-	}
-	if err := a.record(ctx, "account.password", c.Name, nil, nil); err != nil {
-		return nil, a.problem(err)
-	}
 	a.cookies.remove(c.Cookie)
-	again.Password = in.Body.New
-	s, err := a.Sessions.Login(ctx, again)
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	return a.loggedIn(c, s), nil
+	return &logoutOutput{SetCookie: cookieFor(faceAPI, c.Transport, "")}, nil
 }
 
-// ownPasswordAllowed refuses what the site has switched off, and a shared
-// account: whoever changed its password would shut the others out. A password
-// that must be changed may be.
-func (a *API) ownPasswordAllowed(ctx context.Context, c caller) error {
-	x, err := a.Accounts.ByID(ctx, c.Session.AccountID())
+// own returns the caller's account and the site's policy.
+func (a *API) own(ctx context.Context) (accounts.Account, policy.Site, error) {
+	x, err := a.Accounts.ByID(ctx, callerOf(ctx).Session.AccountID())
 	if err != nil {
-		return a.problem(err)
+		return x, policy.Site{}, a.problem(err)
 	}
 	site, err := a.Accounts.Site(ctx)
-	if err != nil {
-		return a.problem(err)
-	}
-	if c.Session.MustChange() || site.SelfService.Password && !x.Shared {
-		return nil
-	}
-	return huma.NewError(http.StatusForbidden, "an administrator changes the password of this account")
-}
-
-// record makes a change durable as an event before the answer goes out, as far
-// as the site insists on it.
-func (a *API) record(ctx context.Context, kind events.Kind, account string, before, after map[string]any) error {
-	c := callerOf(ctx)
-	e := events.Event{
-		Kind: kind, Outcome: events.OK, Account: account, Actor: c.actor(), Door: string(policy.API),
-		Address: c.Address, Before: before, After: after,
-	}
-	if c.Session != nil {
-		e.Session = c.Session.ID()
-	}
-	err := a.Events.Record(ctx, e)
-	if err == nil || ctx.Err() != nil {
-		return err
-	}
-	if site, e := a.Accounts.Site(ctx); e != nil || site.Audit.OnFailure != policy.AuditContinue {
-		return err
-	}
-	a.Log.Error("an event was not recorded", "kind", string(kind), "error", err)
-	return nil
+	return x, site.Site, a.problem(err)
 }

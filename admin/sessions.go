@@ -9,20 +9,27 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/auth/session"
+	"gatehouse/storage/accounts"
 )
 
 func (a *API) registerSessions(api huma.API) {
-	huma.Register(api, operation("list-sessions", http.MethodGet, "/sessions", "List open sessions", rightRead), a.listSessions)
-	huma.Register(api, operation("account-sessions", http.MethodGet, "/accounts/{name}/sessions", "List an account's open sessions", rightRead), a.accountSessions)
-	huma.Register(api, operation("end-session", http.MethodDelete, "/sessions/{id}", "End a session", rightAdmin), a.endSession)
+	huma.Register(api, operation("list-sessions", http.MethodGet, "/sessions", "List open sessions; a delegate sees those of accounts that it manages", rightLook), a.listSessions)
+	huma.Register(api, operation("end-session", http.MethodDelete, "/sessions/{id}", "End a session", rightManage), a.endSession)
+	huma.Register(api, operation("account-sessions", http.MethodGet, "/accounts/{name}/sessions", "List an account's open sessions", rightLook), a.accountSessions)
+	huma.Register(api, operation("end-account-session", http.MethodDelete, "/accounts/{name}/sessions/{id}", "End a session of an account", rightManage), a.endAccountSession)
 }
 
-func (a *API) listSessions(context.Context, *nothing) (*bodyOf[[]session.Description], error) {
-	return &bodyOf[[]session.Description]{a.sorted(func(session.Description) bool { return true })}, nil
+func (a *API) listSessions(ctx context.Context, _ *nothing) (*bodyOf[[]session.Description], error) {
+	r, err := a.reachOf(ctx)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	list := a.sorted(func(d session.Description) bool { return r.sees(d.AccountID) })
+	return &bodyOf[[]session.Description]{list}, nil
 }
 
 func (a *API) accountSessions(ctx context.Context, in *NameInput) (*bodyOf[[]session.Description], error) {
-	x, err := a.Accounts.Account(ctx, in.Name)
+	x, err := a.looked(ctx, in.Name)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -48,12 +55,55 @@ func (a *API) sorted(show func(session.Description) bool) []session.Description 
 }
 
 type endSessionInput struct {
+	ConfirmInput
 	ID string `path:"id"`
 }
 
 func (a *API) endSession(ctx context.Context, in *endSessionInput) (*nothing, error) {
-	if !a.Sessions.End(in.ID, "ended by "+callerOf(ctx).actor()) {
-		return nil, huma.NewError(http.StatusNotFound, "no such session")
+	for _, d := range a.Sessions.List() {
+		if d.ID != in.ID {
+			continue
+		}
+		x, err := a.managedByID(ctx, d.AccountID)
+		if err != nil {
+			break // whose sessions the caller does not see, it does not hear of
+		}
+		return a.end(ctx, x, in.ID, in.Confirm)
 	}
-	return nil, a.problem(a.record(ctx, "session.end", "", map[string]any{"session": in.ID}, nil))
+	return nil, errNoSession()
+}
+
+type endAccountSessionInput struct {
+	NameInput
+	ConfirmInput
+	ID string `path:"id"`
+}
+
+func (a *API) endAccountSession(ctx context.Context, in *endAccountSessionInput) (*nothing, error) {
+	x, err := a.managed(ctx, in.Name)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	own := func(d session.Description) bool { return d.ID == in.ID && d.AccountID == x.ID }
+	if !slices.ContainsFunc(a.Sessions.List(), own) {
+		return nil, errNoSession()
+	}
+	return a.end(ctx, x, in.ID, in.Confirm)
+}
+
+func errNoSession() error { return huma.NewError(http.StatusNotFound, "no such session") }
+
+// end ends a session of an account that the caller manages.
+func (a *API) end(ctx context.Context, x accounts.Account, id, confirm string) (*nothing, error) {
+	c := callerOf(ctx)
+	if !c.Socket() && c.Session.ID() == id && confirm != confirmSelf {
+		return nil, errConfirm()
+	}
+	if err := a.intend(ctx, "session.end", x.Name); err != nil {
+		return nil, err
+	}
+	if !a.Sessions.End(id, "ended by "+c.actor()) {
+		return nil, errNoSession()
+	}
+	return nil, a.problem(a.record(ctx, "session.end", x.Name, map[string]any{"session": id}, nil))
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -29,14 +30,17 @@ func (a *API) getSite(ctx context.Context, _ *nothing) (*siteOutput, error) {
 }
 
 type changeSiteInput struct {
-	IfMatch string `header:"If-Match"`
-	Confirm string `query:"confirm" enum:"self" doc:"self: the change may end the caller's own session"`
+	MatchInput
+	ConfirmInput
 	RawBody []byte `contentType:"application/json"`
 }
 
 func (a *API) changeSite(ctx context.Context, in *changeSiteInput) (*siteOutput, error) {
 	revision, err := revisionOf(in.IfMatch)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.intend(ctx, "site.change", ""); err != nil {
 		return nil, err
 	}
 	var before policy.Site
@@ -71,7 +75,7 @@ func (a *API) siteConfirmed(ctx context.Context, site policy.Site, confirm strin
 // would hold for it then.
 func (a *API) staysIn(ctx context.Context, confirm string, then func(policy.Site, []policy.Group, policy.Account) policy.Effective) error {
 	c := callerOf(ctx)
-	if c.Socket() || confirm == "self" {
+	if c.Socket() || confirm == confirmSelf {
 		return nil
 	}
 	own, err := a.Accounts.ByID(ctx, c.Session.AccountID())
@@ -82,8 +86,19 @@ func (a *API) staysIn(ctx context.Context, confirm string, then func(policy.Site
 	if err != nil {
 		return err
 	}
-	if then(present.Site(), present.Groups(), own.Account).Admit(c.attempt()).Allowed {
+	is := then(present.Site(), present.Groups(), own.Account)
+	if d := is.Stay(a.present(c, own, is)); d.Allowed && d.Rule == policy.RuleAdmitted {
 		return nil
 	}
-	return huma.NewError(http.StatusConflict, "this would end your own session: repeat it with confirm=self")
+	return errConfirm()
+}
+
+// present is the caller at the API door, as if it came in now with what holds
+// then: a second factor that it proved it has proved.
+func (a *API) present(c caller, x accounts.Account, e policy.Effective) policy.Attempt {
+	was := c.Session.Credential()
+	return policy.Attempt{
+		Door: policy.API, Address: c.Address, Transport: c.Transport, Time: time.Now(),
+		Credential: a.Sessions.Assume(x, e, was.Kind, was.ID),
+	}
 }

@@ -1,0 +1,159 @@
+package admin_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/locks"
+)
+
+func TestExplain(t *testing.T) {
+	s := newSite(t)
+	c := s.root()
+	s.Add("ann")
+	for body, want := range map[string][2]string{
+		`{"account":"ann","door":"sftp","from":"203.0.113.7"}`:                                         {"allow", "admitted"},
+		`{"account":"ann","door":"ftp","from":"203.0.113.7"}`:                                          {"deny", "plain-ftp"},
+		`{"account":"ann","door":"ftp","from":"203.0.113.7","tls":true}`:                               {"allow", "admitted"},
+		`{"account":"ann","door":"sftp","from":"203.0.113.7","operation":"write","path":"/x"}`:         {"allow", "home"},
+		`{"account":"ann","door":"webdav","tls":true,"from":"1.2.3.4","operation":"stat","path":"/x"}`: {"allow", "home"},
+	} {
+		a := c.must(200, "POST", "/explain", body)
+		if a["decision"] != want[0] || a["rule"] != want[1] {
+			t.Errorf("%s\n gives %v by %v, want %v", body, a["decision"], a["rule"], want)
+		}
+	}
+	c.must(422, "POST", "/explain", `{"account":"nobody","door":"sftp"}`)
+	// The reference of a refusal names its rule.
+	web := &client{site: s, tls: true}
+	p := web.must(401, "POST", "/login", `{"username":"ann","password":"wrong"}`)
+	detail, _ := p["detail"].(string)
+	_, rest, _ := strings.Cut(detail, "reference ")
+	reference := strings.TrimRight(rest, ")")
+	if a := c.must(200, "POST", "/explain", `{"reference":"`+reference+`"}`); a["rule"] != "credential" {
+		t.Errorf("the reference %q of %q gives %v", reference, detail, a)
+	}
+	c.must(422, "POST", "/explain", `{"reference":"nonsense"}`)
+}
+
+// enrol gives an account a second factor.
+func (s *site) enrol(name string) {
+	s.t.Helper()
+	x, err := s.Accounts.Account(s.t.Context(), name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	made, err := s.Auth.NewTOTP(s.t.Context(), x)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if x, err = s.Accounts.Account(s.t.Context(), name); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, _, err := s.Auth.ConfirmTOTP(s.t.Context(), x, totp(s.t, made.Secret, time.Now())); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestExplainKnowsCredentialsAndSecondFactors(t *testing.T) {
+	s := newSite(t)
+	c := s.root()
+	s.Add("ann")
+	s.enrol("ann")
+	id := c.must(201, "POST", "/accounts/ann/app-passwords", `{"name":"phone","doors":["webdav"],"read_only":true,"allowed_ips":["203.0.113.0/24"]}`)["id"].(string)
+	const at = `"account":"ann","from":"203.0.113.7","tls":true,`
+	for body, want := range map[string][2]string{
+		`{` + at + `"door":"webdav","credential":"password"}`:                                                                         {"deny", "second-factor"},
+		`{` + at + `"door":"sftp","credential":"password"}`:                                                                           {"allow", "admitted"},
+		`{` + at + `"door":"sftp","credential":"password","second_factor":"missing"}`:                                                 {"deny", "second-factor"},
+		`{` + at + `"door":"sftp","credential":"key"}`:                                                                                {"allow", "admitted"},
+		`{` + at + `"door":"webdav","credential":"app-password"}`:                                                                     {"allow", "admitted"},
+		`{` + at + `"door":"webdav","credential":"app-password","credential_id":"` + id + `"}`:                                        {"allow", "admitted"},
+		`{` + at + `"door":"sftp","credential":"app-password","credential_id":"` + id + `"}`:                                          {"deny", "door-credential"},
+		`{"account":"ann","from":"198.51.100.1","tls":true,"door":"webdav","credential":"app-password","credential_id":"` + id + `"}`: {"deny", "credential-address"},
+		`{` + at + `"door":"webdav","credential":"app-password","credential_id":"` + id + `","operation":"write","path":"/x"}`:        {"deny", "read-only"},
+		`{` + at + `"door":"api","credential":"app-password"}`:                                                                        {"deny", "door-credential"},
+		`{"account":"ann","from":"203.0.113.7","transport":"clear","door":"webdav","credential":"token"}`:                             {"deny", "door-credential"},
+	} {
+		a := c.must(200, "POST", "/explain", body)
+		if a["decision"] != want[0] || a["rule"] != want[1] {
+			t.Errorf("%s\n gives %v by %v (%v), want %v", body, a["decision"], a["rule"], a["because"], want)
+		}
+		if a["decision"] == "deny" && (a["remedy"] == "" || a["setting"] == nil) {
+			t.Errorf("%s\n has no remedy: %v", body, a)
+		}
+	}
+	c.must(422, "POST", "/explain", `{"account":"ann","door":"sftp","credential":"key","credential_id":"none"}`)
+	c.must(422, "POST", "/explain", `{"account":"ann","door":"sftp","from":"nowhere"}`)
+}
+
+func TestExplainIsAsStrictAsTheTree(t *testing.T) {
+	s := newSite(t)
+	c := s.root()
+	ann := s.Add("ann")
+	bob := s.Add("bob")
+	s.Mkdir("/shared")
+	s.Write("/shared/f", "x")
+	s.Write(ann.Home.String()+"/d/f", "x")
+	s.Grant("ann", "/shared", policy.Full, "shared")
+	for body, want := range map[string][2]string{
+		`"operation":"delete","path":"/"`:       {"deny", "home"},
+		`"operation":"delete","path":"/shared"`: {"deny", "home"},
+		`"operation":"delete","path":"/d"`:      {"allow", "home"},
+		`"operation":"read","path":"/shared/f"`: {"allow", "grant"},
+		`"operation":"read","path":"/no/such"`:  {"allow", "home"},
+	} {
+		a := c.must(200, "POST", "/explain", `{"account":"ann","door":"sftp",`+body+`}`)
+		if a["decision"] != want[0] || a["rule"] != want[1] {
+			t.Errorf("%s gives %v by %v (%v), want %v", body, a["decision"], a["rule"], a["because"], want)
+		}
+	}
+	if _, err := s.Locks.Lock(t.Context(), locks.Request{Path: path.MustParse("/shared/f"), AccountID: bob.ID, Account: "bob", Door: "webdav"}); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.must(200, "POST", "/explain", `{"account":"ann","door":"sftp","operation":"write","path":"/shared/f"}`); a["locked_by"] != "bob" {
+		t.Errorf("the lock is not told: %v", a)
+	}
+	s.SetSite(func(p *policy.Site) { p.Names = policy.NamesPortable })
+	if a := c.must(200, "POST", "/explain", `{"account":"ann","door":"sftp","operation":"create","path":"/con"}`); a["rule"] != "names" {
+		t.Errorf("a name that Windows cannot hold gives %v", a)
+	}
+}
+
+// A reference is explained to those with rights over its account, and is nothing
+// to others.
+func TestWhoseBusinessAReferenceIs(t *testing.T) {
+	o := newOffice(t)
+	web := &client{site: o.site, tls: true}
+	reference := func(name string) string {
+		p := web.must(401, "POST", "/login", `{"username":"`+name+`","password":"wrong"}`)
+		_, rest, _ := strings.Cut(p["detail"].(string), "reference ")
+		return strings.TrimRight(rest, ")")
+	}
+	own, other, nobodys := reference("ann"), reference("zoe"), reference("nobody")
+	if a := o.delegate.must(200, "GET", "/explain?ref="+own, ""); a["because"] == "" || a["remedy"] == "" || a["decision"] != "deny" {
+		t.Errorf("the answer is %v", a)
+	}
+	o.delegate.must(422, "GET", "/explain?ref="+other, "")
+	o.delegate.must(422, "GET", "/explain?ref="+nobodys, "")
+	o.delegate.must(422, "POST", "/explain", `{"reference":"`+other+`"}`)
+	o.delegate.must(422, "POST", "/explain", `{"account":"zoe","door":"sftp"}`)
+	o.delegate.must(200, "POST", "/explain", `{"account":"ann","door":"sftp"}`)
+	for _, ref := range []string{own, other, nobodys} {
+		o.root().must(200, "GET", "/explain?ref="+ref, "")
+	}
+	o.login(o.zoe).must(403, "GET", "/explain?ref="+other, "")
+}
+
+func TestEveryRuleHasItsText(t *testing.T) {
+	s := newSite(t)
+	text := s.root().do("GET", "/rules", "").Body.String()
+	for _, want := range []string{`"second-factor"`, `"plain-ftp"`, `"remedy"`, `"manager"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the rules lack %s: %s", want, text)
+		}
+	}
+}

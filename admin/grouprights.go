@@ -1,0 +1,116 @@
+package admin
+
+import (
+	"context"
+
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+)
+
+// groupsSeen tells which groups the caller may look at.
+func (a *API) groupsSeen(ctx context.Context) (func(accounts.Group) bool, error) {
+	actor, err := a.actor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(g accounts.Group) bool { return actor.Local || actor.MayReadGroup(g.Group).Allowed }, nil
+}
+
+// lookedGroup returns a group that the caller may look at. One that it may not
+// is not there, for it.
+func (a *API) lookedGroup(ctx context.Context, name string) (accounts.Group, error) {
+	g, err := a.Accounts.Group(ctx, name)
+	if err != nil {
+		return g, err
+	}
+	sees, err := a.groupsSeen(ctx)
+	if err == nil && !sees(g) {
+		err = accounts.ErrNotFound
+	}
+	return g, err
+}
+
+// setOwner gives a personal group its owner: the caller, or whom an
+// administrator names.
+func (a *API) setOwner(ctx context.Context, g *accounts.Group, owner string) error {
+	c := callerOf(ctx)
+	switch {
+	case g.Kind != accounts.PersonalGroup && owner != "":
+		return invalid("owner", "is what a personal group has")
+	case g.Kind != accounts.PersonalGroup:
+		return nil
+	case owner == "" && c.Socket():
+		return invalid("owner", "must be named: the local socket has no account")
+	case owner == "":
+		g.Owner = c.id()
+		return nil
+	}
+	x, err := a.Accounts.Account(ctx, owner)
+	if err != nil {
+		return invalid("owner", "there is no such account")
+	}
+	g.Owner = x.ID
+	return nil
+}
+
+func (a *API) mayMakeGroup(ctx context.Context, g accounts.Group) error {
+	actor, err := a.actor(ctx)
+	if err != nil {
+		return err
+	}
+	return refused(actor.MayCreateGroup(g.Group))
+}
+
+// mayTouchGroup refuses a change of a group that is not the caller's to change
+// at all, whatever it is.
+func (a *API) mayTouchGroup(ctx context.Context, g accounts.Group) error {
+	return a.mayGroupBecome(ctx, g, g)
+}
+
+// mayGroupBecome refuses what of a change of a group is not the caller's to make.
+func (a *API) mayGroupBecome(ctx context.Context, before, after accounts.Group) error {
+	actor, err := a.actor(ctx)
+	if err != nil {
+		return err
+	}
+	return refused(actor.MayChangeGroup(before.Group, after.Group))
+}
+
+// mayGiveGroup judges one grant, before it is looked whether its folder is there.
+func (a *API) mayGiveGroup(ctx context.Context, g accounts.Group, grant policy.Grant) error {
+	with := g
+	with.Grants = append(append([]policy.Grant{}, g.Grants...), grant)
+	return a.mayGroupBecome(ctx, g, with)
+}
+
+func (a *API) mayDropGroup(ctx context.Context, g accounts.Group) error {
+	actor, err := a.actor(ctx)
+	if err != nil {
+		return err
+	}
+	return refused(actor.MayDeleteGroup(g.Group))
+}
+
+// mayAddTo and mayTakeFrom judge a membership. Only administrators put those who
+// oversee the site into a group, whose defaults could take their doors away.
+func (a *API) mayAddTo(ctx context.Context, g accounts.Group, x accounts.Account) error {
+	actor, err := a.actor(ctx)
+	if err != nil {
+		return err
+	}
+	if v := actor.MayAddMember(g.Group, x.Account); !v.Allowed {
+		return refused(v)
+	}
+	if !callerOf(ctx).administers() && (x.Role == policy.RoleAdmin || x.Role == policy.RoleAuditor) {
+		return notTheirs("", "only administrators put "+x.Name+" into a group")
+	}
+	return nil
+}
+
+func (a *API) mayTakeFrom(ctx context.Context, g accounts.Group, x accounts.Account) error {
+	actor, err := a.actor(ctx)
+	if err != nil {
+		return err
+	}
+	return refused(actor.MayRemoveMember(g.Group, x.Account))
+}

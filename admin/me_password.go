@@ -1,0 +1,126 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+)
+
+func (a *API) registerOwnPassword(api huma.API) {
+	huma.Register(api, operation("own-password", http.MethodGet, "/me/password", "The age of one's own password, and the rules for a new one", rightSelf), a.ownPassword)
+	huma.Register(api, operation("change-own-password", http.MethodPut, "/me/password", "Change one's own password", rightSelf), a.changeOwnPassword)
+}
+
+// OwnPasswordView says about one's password what is no secret.
+type OwnPasswordView struct {
+	Set        bool       `json:"set"`
+	Changed    *time.Time `json:"changed,omitempty"`
+	Expires    *time.Time `json:"expires,omitempty" doc:"when it must be changed"`
+	MustChange bool       `json:"must_change"`
+	MinLength  int        `json:"min_length"`
+}
+
+func ownPasswordView(x accounts.Account, e policy.Effective) *OwnPasswordView {
+	v := OwnPasswordView{MinLength: e.Site().Password.MinLength}
+	p := x.Password
+	if p == nil {
+		return &v
+	}
+	v.Set, v.Changed, v.MustChange = true, &p.Changed, p.MustChange
+	if at := e.PasswordExpires(p.Changed); !at.IsZero() {
+		v.Expires = &at
+	}
+	return &v
+}
+
+func (a *API) ownPassword(ctx context.Context, _ *nothing) (*bodyOf[OwnPasswordView], error) {
+	if callerOf(ctx).Socket() {
+		return nil, callerOf(ctx).interactive()
+	}
+	x, _, err := a.own(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, err := a.Accounts.Effective(ctx, x)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	return &bodyOf[OwnPasswordView]{*ownPasswordView(x, e)}, nil
+}
+
+type ownPasswordInput struct {
+	Body struct {
+		Current string `json:"current,omitempty" maxLength:"4096" doc:"proves the account anew; may be left out within 10 minutes of a proof"`
+		Code    string `json:"code,omitempty" maxLength:"64" doc:"of the second factor, with current"`
+		New     string `json:"new" maxLength:"4096"`
+	}
+	UserAgent string `header:"User-Agent"`
+}
+
+// changeOwnPassword asks for a proof of this moment, so that a browser left open
+// cannot be used to take the account over. The login goes on under a new id; the
+// account's others end.
+func (a *API) changeOwnPassword(ctx context.Context, in *ownPasswordInput) (*loginOutput, error) {
+	c := callerOf(ctx)
+	err := a.setOwnPassword(ctx, newOwnPassword{in.Body.Current, in.Body.Code, in.Body.New, in.UserAgent})
+	if err != nil {
+		return nil, err
+	}
+	return a.renewed(c), nil
+}
+
+// newOwnPassword is what a change of one's own password takes. Without current
+// the login must be fresh.
+type newOwnPassword struct{ current, code, password, client string }
+
+func (a *API) setOwnPassword(ctx context.Context, n newOwnPassword) error {
+	c := callerOf(ctx)
+	if err := c.interactive(); err != nil {
+		return err
+	}
+	x, site, err := a.own(ctx)
+	if err != nil {
+		return err
+	}
+	if err := ownPasswordAllowed(c, x, site); err != nil {
+		return err
+	}
+	if n.current != "" {
+		err = a.prove(ctx, c, n.current, n.code, n.client)
+	} else {
+		err = c.fresh()
+	}
+	if err != nil {
+		return err
+	}
+	if n.current == n.password {
+		return a.problem(&accounts.InvalidError{Field: "new", Why: "is the present password"})
+	}
+	if err := a.intend(ctx, "account.password", c.Name); err != nil {
+		return err
+	}
+	if err := a.Sessions.ChangeOwnPassword(ctx, c.Session, n.password); err != nil {
+		return a.problem(err)
+	}
+	return a.problem(a.record(ctx, "account.password", c.Name, nil, nil))
+}
+
+// ownPasswordAllowed refuses what the site has switched off, a shared account
+// (whoever changed its password would shut the others out) and a guest, whose
+// managers set it. A password that must be changed may be.
+func ownPasswordAllowed(c caller, x accounts.Account, site policy.Site) error {
+	switch {
+	case c.Session.MustChange():
+		return nil
+	case x.Role == policy.RoleGuest:
+		return huma.NewError(http.StatusForbidden, "a guest's password is set by its managers")
+	case !site.SelfService.Password || x.Shared || x.Authentication != accounts.Local:
+		return huma.NewError(http.StatusForbidden, "an administrator changes the password of this account")
+	}
+	return nil
+}
