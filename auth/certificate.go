@@ -22,6 +22,9 @@ const (
 	forceCommand  = "force-command"
 )
 
+// farFuture is the end of the year 9999, beyond which moments cannot be told apart.
+const farFuture = 253_402_300_799
+
 // minRSA is the shortest RSA key that is taken, in bits.
 const minRSA = 2048
 

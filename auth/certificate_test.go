@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"math"
 	"net/netip"
 	"strings"
 	"testing"
@@ -84,35 +85,36 @@ func TestCertificates(t *testing.T) {
 		cert    *ssh.Certificate
 		want    policy.Rule
 	}{
-		"right":               {"alice", certify(t, ca, nil), policy.RuleAdmitted},
-		"by an RSA CA":        {"alice", certify(t, long, nil), policy.RuleAdmitted},
-		"by an ECDSA CA":      {"alice", certify(t, ec, nil), policy.RuleAdmitted},
-		"for ever":            {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidAfter, c.ValidBefore = 0, ssh.CertTimeInfinity }), policy.RuleAdmitted},
-		"canonical name":      {"ALICE", certify(t, ca, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"root", "aLiCe"} }), policy.RuleAdmitted},
-		"of another":          {"bob", certify(t, ca, nil), policy.RuleCredential},
-		"of nobody":           {"carol", certify(t, ca, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"carol"} }), policy.RuleStatus},
-		"of everybody":        {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidPrincipals = nil }), policy.RuleCredential},
-		"by a stranger":       {"alice", certify(t, stranger, nil), policy.RuleCredential},
-		"by a short RSA CA":   {"alice", certify(t, short, nil), policy.RuleCredential},
-		"of a short RSA key":  {"alice", certify(t, ca, func(c *ssh.Certificate) { c.Key = short.PublicKey() }), policy.RuleCredential},
-		"of a host":           {"alice", certify(t, ca, func(c *ssh.Certificate) { c.CertType = ssh.HostCert }), policy.RuleCredential},
-		"expired":             {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidBefore = uint64(time.Now().Unix()) }), policy.RuleCredentialExpiry},
-		"not yet":             {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidAfter = uint64(time.Now().Add(time.Minute).Unix()) }), policy.RuleCredentialExpiry},
-		"never":               {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidAfter, c.ValidBefore = 2000, 1000 }), policy.RuleCredential},
-		"wrapped around":      {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidAfter, c.ValidBefore = 1<<63, 1<<63+10 }), policy.RuleCredential},
-		"from here":           {"alice", certify(t, ca, options(sourceAddress, "203.0.113.1,198.51.100.0/24")), policy.RuleAdmitted},
-		"from elsewhere":      {"alice", certify(t, ca, options(sourceAddress, "203.0.113.0/24")), policy.RuleCredentialAddress},
-		"from nowhere":        {"alice", certify(t, ca, options(sourceAddress, "")), policy.RuleCredential},
-		"from nonsense":       {"alice", certify(t, ca, options(sourceAddress, "198.51.100.0/24,x")), policy.RuleCredential},
-		"force-command":       {"alice", certify(t, ca, options(forceCommand, "internal-sftp")), policy.RuleCredential},
-		"verify-required":     {"alice", certify(t, ca, options("verify-required", "")), policy.RuleCredential},
-		"unknown option":      {"alice", certify(t, ca, options("frobnicate@example.org", "")), policy.RuleCredential},
-		"unknown extension":   {"alice", certify(t, ca, func(c *ssh.Certificate) { c.Extensions = map[string]string{"permit-pty": ""} }), policy.RuleAdmitted},
-		"of a disabled":       {"off", certify(t, ca, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"off"} }), policy.RuleStatus},
-		"must change first":   {"new", certify(t, ca, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"new"} }), policy.RuleMustChange},
-		"signature of SHA-1":  {"alice", signedWithSHA1(t, long), policy.RuleCredential},
-		"changed afterwards":  {"bob", forged(certify(t, ca, nil), func(c *ssh.Certificate) { c.ValidPrincipals = []string{"bob"} }), policy.RuleCredential},
-		"authority exchanged": {"alice", forged(certify(t, stranger, nil), func(c *ssh.Certificate) { c.SignatureKey = ca.PublicKey() }), policy.RuleCredential},
+		"right":                {"alice", certify(t, ca, nil), policy.RuleAdmitted},
+		"by an RSA CA":         {"alice", certify(t, long, nil), policy.RuleAdmitted},
+		"by an ECDSA CA":       {"alice", certify(t, ec, nil), policy.RuleAdmitted},
+		"for ever":             {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidAfter, c.ValidBefore = 0, ssh.CertTimeInfinity }), policy.RuleAdmitted},
+		"canonical name":       {"ALICE", certify(t, ca, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"root", "aLiCe"} }), policy.RuleAdmitted},
+		"of another":           {"bob", certify(t, ca, nil), policy.RuleCredential},
+		"of nobody":            {"carol", certify(t, ca, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"carol"} }), policy.RuleStatus},
+		"of everybody":         {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidPrincipals = nil }), policy.RuleCredential},
+		"by a stranger":        {"alice", certify(t, stranger, nil), policy.RuleCredential},
+		"by a short RSA CA":    {"alice", certify(t, short, nil), policy.RuleCredential},
+		"of a short RSA key":   {"alice", certify(t, ca, func(c *ssh.Certificate) { c.Key = short.PublicKey() }), policy.RuleCredential},
+		"of a host":            {"alice", certify(t, ca, func(c *ssh.Certificate) { c.CertType = ssh.HostCert }), policy.RuleCredential},
+		"expired":              {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidBefore = uint64(time.Now().Unix()) }), policy.RuleCredentialExpiry},
+		"not yet":              {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidAfter = uint64(time.Now().Add(time.Minute).Unix()) }), policy.RuleCredentialExpiry},
+		"never":                {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidAfter, c.ValidBefore = 2000, 1000 }), policy.RuleCredential},
+		"wrapped around":       {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidAfter, c.ValidBefore = 1<<63, 1<<63+10 }), policy.RuleCredential},
+		"from the last moment": {"alice", certify(t, ca, func(c *ssh.Certificate) { c.ValidAfter, c.ValidBefore = math.MaxInt64-1, ssh.CertTimeInfinity }), policy.RuleCredential},
+		"from here":            {"alice", certify(t, ca, options(sourceAddress, "203.0.113.1,198.51.100.0/24")), policy.RuleAdmitted},
+		"from elsewhere":       {"alice", certify(t, ca, options(sourceAddress, "203.0.113.0/24")), policy.RuleCredentialAddress},
+		"from nowhere":         {"alice", certify(t, ca, options(sourceAddress, "")), policy.RuleCredential},
+		"from nonsense":        {"alice", certify(t, ca, options(sourceAddress, "198.51.100.0/24,x")), policy.RuleCredential},
+		"force-command":        {"alice", certify(t, ca, options(forceCommand, "internal-sftp")), policy.RuleCredential},
+		"verify-required":      {"alice", certify(t, ca, options("verify-required", "")), policy.RuleCredential},
+		"unknown option":       {"alice", certify(t, ca, options("frobnicate@example.org", "")), policy.RuleCredential},
+		"unknown extension":    {"alice", certify(t, ca, func(c *ssh.Certificate) { c.Extensions = map[string]string{"permit-pty": ""} }), policy.RuleAdmitted},
+		"of a disabled":        {"off", certify(t, ca, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"off"} }), policy.RuleStatus},
+		"must change first":    {"new", certify(t, ca, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"new"} }), policy.RuleMustChange},
+		"signature of SHA-1":   {"alice", signedWithSHA1(t, long), policy.RuleCredential},
+		"changed afterwards":   {"bob", forged(certify(t, ca, nil), func(c *ssh.Certificate) { c.ValidPrincipals = []string{"bob"} }), policy.RuleCredential},
+		"authority exchanged":  {"alice", forged(certify(t, stranger, nil), func(c *ssh.Certificate) { c.SignatureKey = ca.PublicKey() }), policy.RuleCredential},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := attempt(c.account, "")

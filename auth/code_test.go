@@ -131,6 +131,29 @@ func TestWrongCodesAlwaysCount(t *testing.T) {
 	})
 }
 
+// Whoever holds a connection open must not put off for ever, without any code,
+// the moment at which the password is asked for again.
+func TestAskingAgainDoesNotProlongAProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		secret := w.enrol(t, w.add(t, "alice", "correct horse", nil))
+		again := attempt("alice", "correct horse")
+		for range 3 {
+			p, err := w.Prove(t.Context(), again, Once)
+			if err != nil || p.NeedsCode() == nil {
+				t.Fatalf("no code is asked for: %v", err)
+			}
+			again = attempt("alice", "")
+			again.Proved = p.NeedsCode().Proved
+			time.Sleep(50 * time.Second)
+		}
+		if got := w.prove(t, withCode(again, now(secret)), Once); got != policy.RuleCredential {
+			t.Errorf("a proof of %v ago: got rule %q", 150*time.Second, got)
+		}
+		_ = w.accounts.Close(t.Context())
+	})
+}
+
 // An app password that is right must not clear the way for somebody who has it,
 // and guesses at the password or its code.
 func TestAppPasswordDoesNotEndTheRow(t *testing.T) {

@@ -165,7 +165,8 @@ func present(a accounts.Account, e policy.Effective, was *Proved) policy.Credent
 func (p Proof) proved(a Attempt) *Proved {
 	v := &Proved{account: p.Account.ID, credential: p.Attempt.Credential, certificate: a.Certificate, at: p.Attempt.Time}
 	if a.Proved != nil {
-		v.certificate = a.Proved.certificate
+		// It waits for its code since the first time it was asked for.
+		v.certificate, v.at = a.Proved.certificate, a.Proved.at
 	}
 	if v.credential.Code == policy.CodeProved {
 		v.factor = p.Account.TOTP.ID

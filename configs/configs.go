@@ -19,6 +19,7 @@ type Config struct {
 	State          State         `yaml:"state"`
 	Mounts         []Mount       `yaml:"mounts"`
 	TrustedProxies []string      `yaml:"trusted_proxies"`
+	ProxyProtocol  []string      `yaml:"proxy_protocol"`
 	Log            Log           `yaml:"log"`
 	SecretKey      string        `yaml:"secret_key" secret:"true"`
 	ShutdownGrace  time.Duration `yaml:"shutdown_grace"`

@@ -105,6 +105,7 @@ tls: {certificate: a.pem, acme: {directory: "http://x"}}
 state: {kind: redis9}
 mounts: [{path: /a/../b, dir: ""}, {path: /x, dir: /x, fsync: often, file_mode: "4755"}, {path: /y, dri: /y}]
 trusted_proxies: [banana]
+proxy_protocol: [gopher]
 log: loud
 site_url: files.example.org
 shutdown_grace: soon
@@ -115,11 +116,25 @@ shutdown_grace: soon
 	}
 	for _, key := range []string{
 		"data", "listen.sftp", "listen.https", "listen.htps", "ftp.passive_ports", "ftp.tls", "ftp.active",
-		"tls.certificate", "tls.acme.directory", "state.kind", "mounts", "trusted_proxies", "log", "site_url", "shutdown_grace",
+		"tls.certificate", "tls.acme.directory", "state.kind", "mounts", "trusted_proxies", "proxy_protocol", "log", "site_url", "shutdown_grace",
 	} {
 		if !strings.Contains(err.Error(), "  "+key+": ") {
 			t.Errorf("no problem for %s in:\n%v", key, err)
 		}
+	}
+}
+
+// A door that lets in nobody but proxies, with none to let in, is a mistake.
+func TestTheProxyProtocolNeedsProxies(t *testing.T) {
+	_, err := configs.Load(configs.Sources{File: write(t, "proxy_protocol: [sftp, ftps]")})
+	if err == nil || !strings.Contains(err.Error(), "proxy_protocol: needs trusted_proxies") {
+		t.Errorf("without trusted_proxies: %v", err)
+	}
+	l, err := configs.Load(configs.Sources{
+		File: write(t, "proxy_protocol: [sftp, ftps]\ntrusted_proxies: [10.0.0.0/8]"), Environ: []string{"GATEHOUSE_PROXY_PROTOCOL=https"},
+	})
+	if err != nil || !reflect.DeepEqual(l.ProxyProtocol, []string{"https"}) {
+		t.Errorf("%v, %v", l, err)
 	}
 }
 

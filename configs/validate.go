@@ -23,11 +23,7 @@ func (c *Config) Validate() Problems {
 	v.tls(c.TLS)
 	v.oneOf("state.kind", c.State.Kind, "bolt", "memory")
 	v.mounts(c.Mounts)
-	for _, p := range c.TrustedProxies {
-		if _, err := ParsePrefix(p); err != nil {
-			v.add("trusted_proxies", "%q is no address and no CIDR", p)
-		}
-	}
+	v.proxies(c)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	if c.ShutdownGrace < 0 {
@@ -113,6 +109,22 @@ func (v *validator) tls(t TLS) {
 		if u, err := url.Parse(t.ACME.Directory); err != nil || u.Scheme != "https" {
 			v.add("tls.acme.directory", "takes an https address")
 		}
+	}
+}
+
+// proxies: a listener that speaks the PROXY protocol believes nobody else, so
+// that one without trusted proxies would be closed to all.
+func (v *validator) proxies(c *Config) {
+	for _, p := range c.TrustedProxies {
+		if _, err := ParsePrefix(p); err != nil {
+			v.add("trusted_proxies", "%q is no address and no CIDR", p)
+		}
+	}
+	for _, door := range c.ProxyProtocol {
+		v.oneOf("proxy_protocol", door, "sftp", "ftp", "ftps", "http", "https")
+	}
+	if len(c.ProxyProtocol) > 0 && len(c.TrustedProxies) == 0 {
+		v.add("proxy_protocol", "needs trusted_proxies: nobody else is let in there")
 	}
 }
 

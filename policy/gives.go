@@ -87,6 +87,27 @@ func (a Actor) givesQuota(c change) Verdict {
 	return itsOwn()
 }
 
+// givesDefaults decides on what a group says where its members say nothing.
+func (a Actor) givesDefaults(g Group) Verdict {
+	for _, d := range g.Protocols {
+		if !a.Effective.get().door(d).Allowed {
+			return mayNot(RuleGives, "protocols", "the caller does not have the protocol %s itself", d)
+		}
+	}
+	own, quota := a.Effective.LimitOrigins(), a.Effective.HomeQuota()
+	for i, f := range limitFields {
+		if v := f.get(g.Limits); v != 0 && looser(max(v, 0), own[i].Value) {
+			return mayNot(RuleGives, "limits."+f.name, "it would be wider than the caller's own, which is %d", own[i].Value)
+		}
+	}
+	for name, of := range map[string][2]*int64{"bytes": {g.Quota.Bytes, quota.Bytes}, "files": {g.Quota.Files, quota.Files}} {
+		if v := of[0]; v != nil && wider(bounded(*v), of[1]) {
+			return mayNot(RuleGives, "quota."+name, "it would be wider than the caller's own, which is %d", *of[1])
+		}
+	}
+	return itsOwn()
+}
+
 // wider reports whether a quota's figure allows more than another; nil is no bound.
 func wider(a, b *int64) bool { return b != nil && (a == nil || *a > *b) }
 

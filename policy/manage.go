@@ -133,7 +133,8 @@ func (a Actor) MayEdit(target Account) Verdict {
 func (a Actor) MayDelete(target Account) Verdict { return a.MayEdit(target) }
 
 // MaySetPassword decides on setting another account's password, or handing out
-// a link for it.
+// a link for it. Who manages an account can come in as it, whatever it has:
+// administrators alone say who does, and what the actor gives it is bounded.
 func (a Actor) MaySetPassword(target Account) Verdict { return a.MayEdit(target) }
 
 // manages decides whether the actor is the target's delegate: it has the right

@@ -1,6 +1,9 @@
 package policy
 
-import "reflect"
+import (
+	"reflect"
+	"slices"
+)
 
 // MayReadGroup decides on reading a group with its members.
 func (a Actor) MayReadGroup(g Group) Verdict {
@@ -44,27 +47,61 @@ func (a Actor) MayDeleteGroup(g Group) Verdict {
 // MayAddMember decides on putting an account into a group: administrators may,
 // the group's managers and its owner. Nobody who manages a group adds itself,
 // nor an account whose password it could set, to get what the group has and it
-// has not.
+// has not: grants, or defaults that are wider than its own.
 func (a Actor) MayAddMember(g Group, target Account) Verdict {
-	v := a.MayRemoveMember(g, target)
-	if !v.Allowed || a.admin() || g.Personal() {
+	v := a.leadsMembers(g)
+	if !v.Allowed || a.admin() || a.mine(g).Allowed {
 		return v
 	}
-	if target.ID != a.account().ID && !a.manages(target).Allowed {
+	itself := target.ID == a.account().ID
+	if !itself && !a.manages(target).Allowed {
 		return v
 	}
-	if got := a.givesEach("", nil, g.Grants); !got.Allowed {
+	got := a.givesEach("", nil, g.Grants)
+	switch {
+	case got.Allowed && itself:
+		got = a.keepsOwn(append(a.Effective.Groups(), g))
+	case got.Allowed:
+		got = a.givesDefaults(g)
+	}
+	if !got.Allowed {
 		return mayNot(RuleOwnGroup, "", "the caller would get at what the group %s gives, and does not have it itself", g.Name)
 	}
 	return v
 }
 
-// MayRemoveMember decides on taking an account out of a group.
-func (a Actor) MayRemoveMember(g Group, _ Account) Verdict {
+// MayRemoveMember decides on taking an account out of a group. Nobody who manages
+// a group leaves it to be rid of the limits that come with it.
+func (a Actor) MayRemoveMember(g Group, target Account) Verdict {
+	v := a.leadsMembers(g)
+	if !v.Allowed || a.admin() || target.ID != a.account().ID {
+		return v
+	}
+	rest := slices.DeleteFunc(a.Effective.Groups(), func(own Group) bool { return own.ID == g.ID })
+	if got := a.keepsOwn(rest); !got.Allowed {
+		return mayNot(RuleOwnGroup, "", "the caller would be rid of what the group %s limits", g.Name)
+	}
+	return v
+}
+
+// leadsMembers decides whether the actor says who is in the group.
+func (a Actor) leadsMembers(g Group) Verdict {
 	if v := a.barred(); !v.Allowed || a.admin() {
 		return a.whole(v)
 	}
 	return a.leads(g)
+}
+
+// keepsOwn refuses groups with which the actor would have wider protocols, limits
+// or quota than it has.
+func (a Actor) keepsOwn(groups []Group) Verdict {
+	c := change{after: Resolve(a.Effective.Site(), groups, *a.account())}
+	for _, ask := range []func(change) Verdict{a.givesDoors, a.givesLimits, a.givesQuota} {
+		if v := ask(c); !v.Allowed {
+			return v
+		}
+	}
+	return itsOwn()
 }
 
 // leads decides whether the actor is the owner or a manager of the group.

@@ -112,6 +112,8 @@ func TestMembersOfGroups(t *testing.T) {
 	eve, max := named("eve"), managed()
 	head := pia()
 	head.Heads = []policy.Group{staff}
+	ofMax := pia()
+	ofMax.Heads = []policy.Group{personal("max", grant("/home/max", policy.Full))}
 	tests := map[string]struct {
 		who    policy.Actor
 		g      policy.Group
@@ -120,19 +122,21 @@ func TestMembersOfGroups(t *testing.T) {
 		rule   policy.Rule
 		remove bool
 	}{
-		"an administrator":                {actor(policy.RoleAdmin), staff, eve, true, policy.RuleAdministrator, true},
-		"an administrator, itself":        {actor(policy.RoleAdmin), staff, named("root"), true, policy.RuleAdministrator, true},
-		"an auditor":                      {actor(policy.RoleAuditor), staff, eve, false, policy.RuleAuditor, false},
-		"a manager":                       {head, staff, eve, true, policy.RuleGroupManager, true},
-		"a manager, itself":               {head, staff, head.Effective.Account(), false, policy.RuleOwnGroup, true},
-		"not a manager":                   {pia(), staff, eve, false, policy.RuleGroupManager, false},
-		"a delegate, one it manages":      {dora(), desk, max, false, policy.RuleOwnGroup, true},
-		"a delegate, one it does not":     {dora(), desk, eve, true, policy.RuleGroupManager, true},
-		"a delegate, of a group it is in": {dora(), group("help", grant("/help", policy.Full)), max, false, policy.RuleGroupManager, false},
-		"the owner":                       {pia(), personal("pia", grant("/secret", policy.Full)), eve, true, policy.RulePersonalGroup, true},
-		"the owner, itself":               {pia(), personal("pia"), pia().Effective.Account(), true, policy.RulePersonalGroup, true},
-		"of a group of somebody":          {pia(), personal("max"), eve, false, policy.RulePersonalGroup, false},
-		"a guest that owns":               {pia(func(a *policy.Account) { a.Role = policy.RoleGuest }), personal("pia"), eve, false, policy.RuleGuest, false},
+		"an administrator":                 {actor(policy.RoleAdmin), staff, eve, true, policy.RuleAdministrator, true},
+		"an administrator, itself":         {actor(policy.RoleAdmin), staff, named("root"), true, policy.RuleAdministrator, true},
+		"an auditor":                       {actor(policy.RoleAuditor), staff, eve, false, policy.RuleAuditor, false},
+		"a manager":                        {head, staff, eve, true, policy.RuleGroupManager, true},
+		"a manager, itself":                {head, staff, head.Effective.Account(), false, policy.RuleOwnGroup, true},
+		"not a manager":                    {pia(), staff, eve, false, policy.RuleGroupManager, false},
+		"a delegate, one it manages":       {dora(), desk, max, false, policy.RuleOwnGroup, true},
+		"a delegate, one it does not":      {dora(), desk, eve, true, policy.RuleGroupManager, true},
+		"a delegate, of a group it is in":  {dora(), group("help", grant("/help", policy.Full)), max, false, policy.RuleGroupManager, false},
+		"the owner":                        {pia(), personal("pia", grant("/secret", policy.Full)), eve, true, policy.RulePersonalGroup, true},
+		"the owner, itself":                {pia(), personal("pia"), pia().Effective.Account(), true, policy.RulePersonalGroup, true},
+		"of a group of somebody":           {pia(), personal("max"), eve, false, policy.RulePersonalGroup, false},
+		"a manager of somebody's, itself":  {ofMax, personal("max", grant("/home/max", policy.Full)), head.Effective.Account(), false, policy.RuleOwnGroup, true},
+		"a manager of somebody's, another": {ofMax, personal("max", grant("/home/max", policy.Full)), eve, true, policy.RuleGroupManager, true},
+		"a guest that owns":                {pia(func(a *policy.Account) { a.Role = policy.RoleGuest }), personal("pia"), eve, false, policy.RuleGuest, false},
 	}
 	for name, tt := range tests {
 		if got := tt.who.MayAddMember(tt.g, tt.target); got.Allowed != tt.add || got.Rule != tt.rule {
@@ -157,5 +161,62 @@ func TestADelegateGivesNothingLent(t *testing.T) {
 	after := managed(func(a *policy.Account) { a.Grants = []policy.Grant{grant("/home/alice/x", policy.Read)} })
 	if got := who.MayCreate(resolved(after)); got.Allowed || got.Field != "grants" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// Nor is it a way to wider protocols, limits or quota: not by joining a group,
+// not by leaving one, and not through an account whose password one can set.
+func TestGroupsDoNotWidenTheirManager(t *testing.T) {
+	limited := func(do func(*policy.Group)) policy.Group {
+		g := group("house")
+		do(&g)
+		return g
+	}
+	strict := limited(func(g *policy.Group) {
+		g.Protocols, g.Limits.Sessions = []policy.Door{policy.SFTP, policy.API}, 2
+		g.Quota = policy.Quota{Bytes: figure(10), Files: figure(10)}
+	})
+	who := func(g policy.Group, own policy.Account, in ...policy.Group) policy.Actor {
+		own.Manage.Users = true
+		return policy.Actor{Effective: resolved(own, in...), Heads: []policy.Group{g, strict}}
+	}
+	dora := dora().Effective.Account()
+	for name, tt := range map[string]struct {
+		g   policy.Group
+		may bool
+	}{
+		"nothing":        {limited(func(*policy.Group) {}), true},
+		"as much":        {limited(func(g *policy.Group) { g.Protocols, g.Limits.Sessions, g.Quota = strict.Protocols, 2, strict.Quota }), true},
+		"less":           {limited(func(g *policy.Group) { g.Limits.Sessions, g.Quota.Bytes = 1, figure(1) }), true},
+		"a limit alike":  {limited(func(g *policy.Group) { g.Limits.UploadRate = 5 }), true},
+		"protocols":      {limited(func(g *policy.Group) { g.Protocols = []policy.Door{policy.FTP} }), false},
+		"sessions":       {limited(func(g *policy.Group) { g.Limits.Sessions = 3 }), false},
+		"no limit":       {limited(func(g *policy.Group) { g.Limits.Sessions = -1 }), false},
+		"bytes":          {limited(func(g *policy.Group) { g.Quota.Bytes = figure(11) }), false},
+		"files":          {limited(func(g *policy.Group) { g.Quota.Files = figure(11) }), false},
+		"no quota":       {limited(func(g *policy.Group) { g.Quota.Bytes = figure(-1) }), false},
+		"grants as well": {limited(func(g *policy.Group) { g.Grants = []policy.Grant{grant("/else", policy.Read)} }), false},
+	} {
+		tt.g.ID = "id-other"
+		head := who(tt.g, dora, strict)
+		for what, target := range map[string]policy.Account{"itself": dora, "one that it manages": managed()} {
+			if got := head.MayAddMember(tt.g, target); got.Allowed != tt.may || !tt.may && got.Rule != policy.RuleOwnGroup {
+				t.Errorf("%s to %s: %+v, want %v", name, what, got, tt.may)
+			}
+		}
+		if got := head.MayAddMember(tt.g, named("eve")); !got.Allowed {
+			t.Errorf("%s to somebody: %+v", name, got)
+		}
+	}
+	head := who(strict, dora, strict)
+	if got := head.MayRemoveMember(strict, dora); got.Allowed || got.Rule != policy.RuleOwnGroup {
+		t.Errorf("it leaves what limits it: %+v", got)
+	}
+	if got := head.MayRemoveMember(strict, named("eve")); !got.Allowed {
+		t.Errorf("somebody leaves: %+v", got)
+	}
+	free := group("free")
+	if got := who(free, dora, strict, free).MayRemoveMember(free, dora); !got.Allowed {
+		t.Errorf("it leaves what limits nothing: %+v", got)
 	}
 }

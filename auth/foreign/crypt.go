@@ -18,6 +18,9 @@ const (
 	leastRounds   = 1000
 	maxRounds     = 1_000_000
 	maxCryptSalt  = 16
+	// maxCryptPassword is the longest password that is looked at, in bytes, as musl
+	// has it: every round reads the whole of it.
+	maxCryptPassword = 256
 )
 
 // A shaCrypt is a hash of the SHA-256 or SHA-512 based crypt of U. Drepper
@@ -53,7 +56,7 @@ func parseSHACrypt(s string) (shaCrypt, error) {
 
 func verifySHACrypt(s string, password []byte) (bool, error) {
 	c, err := parseSHACrypt(s)
-	if err != nil {
+	if err != nil || len(password) > maxCryptPassword {
 		return false, err
 	}
 	return equal(encodeCrypt(c.compute(password), c.order), c.want), nil

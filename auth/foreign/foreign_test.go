@@ -1,6 +1,8 @@
 package foreign
 
 import (
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -215,6 +217,35 @@ func BenchmarkVerify(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportMetric(float64(want.Nanoseconds()), "ns-expected")
+		})
+	}
+}
+
+// Each round of SHA-crypt reads the whole password, and the time that a refusal
+// takes is reckoned for short ones: who sends a long one must learn nothing by it.
+func TestLongPasswordsAreNotWorthTheRounds(t *testing.T) {
+	long := strings.Repeat("x", maxCryptPassword+1)
+	for _, s := range []string{"$6$rounds=1000$salt$", "$5$rounds=1000$salt$"} {
+		c := shaCrypt{sum: sha512.New, order: order512[:], rounds: 1000, salt: []byte("salt")}
+		if strings.HasPrefix(s, "$5$") {
+			c.sum, c.order = sha256.New, order256[:]
+		}
+		for password, want := range map[string]bool{long: false, long[1:]: true} {
+			hash := s + encodeCrypt(c.compute([]byte(password)), c.order)
+			if got, err := Verify(hash, []byte(password)); got != want || err != nil {
+				t.Errorf("%s of %d bytes: got %v %v, want %v", s, len(password), got, err, want)
+			}
+		}
+	}
+}
+
+func BenchmarkLongPassword(b *testing.B) {
+	for _, n := range []int{8, 64, maxCryptPassword} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c := shaCrypt{sum: sha512.New, order: order512[:], rounds: 5000, salt: []byte("0123456789abcdef")}
+			for b.Loop() {
+				c.compute(make([]byte, n))
+			}
 		})
 	}
 }

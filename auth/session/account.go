@@ -98,14 +98,23 @@ func (m *Manager) SetPassword(ctx context.Context, name, password string, mustCh
 		return accounts.Account{}, err
 	}
 	made.MustChange = mustChange
-	return m.setPassword(ctx, name, made)
+	return m.setPassword(ctx, a, made)
 }
 
-func (m *Manager) setPassword(ctx context.Context, name string, made *accounts.Password) (accounts.Account, error) {
-	changed, err := m.accounts.Update(ctx, name, 0, func(a *accounts.Account) error {
-		a.Password = made
+// changeSame changes an account that was read before, and not another that has
+// its name by now; accounts.ErrNotFound.
+func (m *Manager) changeSame(ctx context.Context, a accounts.Account, change func(*accounts.Account)) (accounts.Account, error) {
+	return m.accounts.Update(ctx, a.Name, 0, func(now *accounts.Account) error {
+		if now.ID != a.ID {
+			return accounts.ErrNotFound
+		}
+		change(now)
 		return nil
 	}, accounts.Guarded)
+}
+
+func (m *Manager) setPassword(ctx context.Context, a accounts.Account, made *accounts.Password) (accounts.Account, error) {
+	changed, err := m.changeSame(ctx, a, func(now *accounts.Account) { now.Password = made })
 	if err != nil {
 		return accounts.Account{}, err
 	}

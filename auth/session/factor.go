@@ -91,8 +91,11 @@ func (m *Manager) RemoveOwnTOTP(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
+	if a.TOTP == nil {
+		return accounts.ErrNotFound
+	}
 	return m.rebind(s, (*auth.Proved).WithoutFactor, func() (accounts.Account, error) {
-		return m.accounts.RemoveTOTP(ctx, a.Name, accounts.Guarded)
+		return m.changeSame(ctx, a, func(now *accounts.Account) { now.TOTP = nil })
 	})
 }
 
@@ -140,10 +143,7 @@ func (m *Manager) ChangeOwnPassword(ctx context.Context, s *Session, password st
 	}
 	next := func(v *auth.Proved) *auth.Proved { return v.WithPassword(made.ID) }
 	err = m.rebind(s, next, func() (accounts.Account, error) {
-		return m.accounts.Update(ctx, a.Name, 0, func(a *accounts.Account) error {
-			a.Password = made
-			return nil
-		}, accounts.Guarded)
+		return m.changeSame(ctx, a, func(now *accounts.Account) { now.Password = made })
 	})
 	if err != nil {
 		return err

@@ -2,7 +2,9 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gatehouse/auth"
@@ -21,10 +23,46 @@ func (m *Manager) ByLink(ctx context.Context, a auth.Attempt) (accounts.Link, er
 	}
 	// Nobody comes in, so nobody is counted.
 	d := judged(proof)(policy.Sessions{Account: -1, Address: -1, All: -1})
+	if d.Allowed {
+		if d, err = m.stillMay(ctx, proof); err != nil {
+			return accounts.Link{}, err
+		}
+	}
 	if !d.Allowed {
 		return accounts.Link{}, m.refuse(ctx, began, a, proof, d)
 	}
 	return proof.Link, nil
+}
+
+// stillMay judges anew whether who made a reset link may set that password: a
+// link that was put aside is worth nothing to who has lost the right since. What
+// an invitation promises is judged as a whole, by who accepts it.
+func (m *Manager) stillMay(ctx context.Context, p auth.Proof) (policy.Decision, error) {
+	maker, effective, err := m.accounts.LookByID(ctx, p.Link.By)
+	switch {
+	case p.Link.Kind != accounts.LinkReset, errors.Is(err, accounts.ErrNotFound):
+		// The local socket makes links, too; those of an account end with it.
+		return policy.Decision{Allowed: true, Rule: policy.RuleLink}, nil
+	case err != nil:
+		return policy.Decision{}, fmt.Errorf("look for who made a link: %w", err)
+	case maker.State(time.Now()) != accounts.Enabled:
+		return policy.Decision{Rule: policy.RuleLink, Because: "who made the link, " + maker.Name + ", is disabled or has expired"}, nil
+	}
+	groups, err := m.accounts.Groups(ctx)
+	if err != nil {
+		return policy.Decision{}, fmt.Errorf("look for the groups of who made a link: %w", err)
+	}
+	actor := policy.Actor{Effective: effective}
+	for _, g := range groups {
+		if slices.Contains(g.Managers, maker.ID) {
+			actor.Heads = append(actor.Heads, g.Group)
+		}
+	}
+	v := actor.MaySetPassword(p.Account.Account)
+	if !v.Allowed {
+		v.Rule, v.Because = policy.RuleLink, "who made the link, "+maker.Name+", may do so no more: "+v.Because
+	}
+	return v.Decision, nil
 }
 
 // ResetByLink sets the password of a reset link's account, and uses the link up:
@@ -49,7 +87,7 @@ func (m *Manager) ResetByLink(ctx context.Context, a auth.Attempt, password stri
 	if link, err = m.accounts.TakeLink(ctx, a.Link); err != nil {
 		return accounts.Account{}, err
 	}
-	changed, err := m.setPassword(ctx, account.Name, made)
+	changed, err := m.setPassword(ctx, account, made)
 	if err != nil {
 		if back := m.accounts.ReturnLink(context.WithoutCancel(ctx), link); back != nil {
 			m.log.Warn("a link that was not used could not be put back", "account", account.Name, "error", back)

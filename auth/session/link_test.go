@@ -153,3 +153,66 @@ func TestInactiveAccountsAreDisabled(t *testing.T) {
 		s.Close()
 	})
 }
+
+// A link that a delegate has put aside is no way back to an account that it
+// manages no more.
+func TestResetLinkEndsWithTheRightToMakeIt(t *testing.T) {
+	w := newWorld(t)
+	dora := w.add("dora", func(a *accounts.Account) { a.Manage.Users = true })
+	desk, err := w.accounts.CreateGroup(t.Context(), accounts.Group{Group: policy.Group{Name: "desk"}, Managers: []string{dora.ID}})
+	w.must(err)
+	for _, name := range []string{"max", "mia"} {
+		w.add(name, func(a *accounts.Account) { a.ManagedBy = []string{dora.ID, desk.ID} })
+	}
+	make := func(name string) auth.Attempt {
+		target, err := w.accounts.Account(t.Context(), name)
+		w.must(err)
+		_, secret, err := w.accounts.MakeLink(t.Context(), accounts.Link{Kind: accounts.LinkReset, Account: target.ID, By: dora.ID}, accounts.Guarded)
+		w.must(err)
+		return auth.Attempt{Link: secret, Door: policy.AccountPages, Transport: policy.TLS, Address: client}
+	}
+	change := func(name string, do func(*accounts.Account)) func() {
+		return func() { w.change(name, do) }
+	}
+	manages := func(a *accounts.Account) { a.Manage.Users, a.Status.Disabled = true, false }
+	by := func(ids ...string) func() {
+		return change("max", func(a *accounts.Account) { a.ManagedBy = ids })
+	}
+	for name, c := range map[string]struct{ lose, regain func() }{
+		"its right":           {change("dora", func(a *accounts.Account) { a.Manage.Users = false }), change("dora", manages)},
+		"being enabled":       {change("dora", func(a *accounts.Account) { a.Status.Disabled = true }), change("dora", manages)},
+		"managing the one":    {by(), by(desk.ID)},
+		"managing its equals": {change("max", func(a *accounts.Account) { a.Manage.Guests = true }), change("max", func(a *accounts.Account) { a.Manage.Guests = false })},
+	} {
+		a := make("max")
+		if _, err := w.ByLink(t.Context(), a); err != nil {
+			t.Fatalf("%s: the link is refused: %v", name, err)
+		}
+		c.lose()
+		refused, ok := errors.AsType[*auth.RefusedError](second(w.ResetByLink(t.Context(), a, "battery staple")))
+		if !ok || refused.Decision.Rule != policy.RuleLink || refused.Decision.Because == "" {
+			t.Errorf("%s is lost: got %v", name, refused)
+		}
+		c.regain()
+		if _, err := w.ByLink(t.Context(), a); err != nil {
+			t.Errorf("%s: the refusal used the link up: %v", name, err)
+		}
+	}
+	_, err = w.ResetByLink(t.Context(), make("mia"), "battery staple")
+	w.must(err)
+}
+
+// An account that takes the name of a deleted one in the middle of a change must
+// not get the password that was meant for the other.
+func TestAPasswordIsNotForWhoTookTheName(t *testing.T) {
+	w := newWorld(t)
+	gone := w.add("alice", nil)
+	made, err := w.auth.NewPassword(t.Context(), gone, "battery staple")
+	w.must(err)
+	w.must(w.DeleteAccount(t.Context(), "alice", 0, "delete", accounts.Guarded))
+	w.add("alice", nil)
+	if _, err := w.setPassword(t.Context(), gone, made); !errors.Is(err, accounts.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+	w.login(sftp("alice")).Close()
+}

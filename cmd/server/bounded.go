@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"net"
 	"sync"
 )
@@ -30,8 +31,8 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	release := sync.OnceFunc(func() { <-l.slots })
-	if tcp, ok := c.(*net.TCPConn); ok {
-		return &boundedTCP{TCPConn: tcp, release: release}, nil
+	if tcp, ok := c.(tcp); ok {
+		return &boundedTCP{tcp: tcp, release: release}, nil
 	}
 	return &boundedConn{Conn: c, release: release}, nil
 }
@@ -42,17 +43,24 @@ func (l *boundedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// boundedTCP gives its slot back. It is still a TCP connection to net/http,
-// whose ReadFrom lets the kernel send files.
+// tcp is what net/http uses of a TCP connection, through a proxy or not: ReadFrom
+// lets the kernel send files.
+type tcp interface {
+	net.Conn
+	io.ReaderFrom
+	CloseWrite() error
+}
+
+// boundedTCP gives its slot back.
 type boundedTCP struct {
-	*net.TCPConn
+	tcp
 	release func()
 }
 
 // Close closes the connection and frees its slot.
 func (c *boundedTCP) Close() error {
 	defer c.release()
-	return c.TCPConn.Close()
+	return c.tcp.Close()
 }
 
 // boundedConn is boundedTCP for other connections.

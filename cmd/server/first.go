@@ -14,6 +14,9 @@ import (
 	"gatehouse/storage/accounts"
 )
 
+// firstName is the first administrator's.
+const firstName = "admin"
+
 // firstAdmin makes the account admin while there is none of that role. A password
 // from the environment need not be changed; a generated one must be, and secret
 // says where it is. It is kept before the account is made: a gateway that is
@@ -35,7 +38,7 @@ func (g *gateway) firstAdmin(ctx context.Context) (secret string, err error) {
 		}
 	}
 	a := accounts.Account{}
-	a.Name, a.Role = "admin", policy.RoleAdmin
+	a.Name, a.Role = firstName, policy.RoleAdmin
 	if _, err := g.sessions.CreateAccount(ctx, a, password, mustChange, true); err != nil {
 		return "", fmt.Errorf("make the first administrator: %w", err)
 	}

@@ -26,7 +26,22 @@ func TestConnection(t *testing.T) {
 		"what the client put in front counts for nothing": {remote: "10.0.0.1:5", header: http.Header{"X-Forwarded-For": {"127.0.0.1, 198.51.100.9, 10.0.0.2"}}, address: "198.51.100.9", transport: policy.Clear},
 		"two headers are one list":                        {remote: "10.0.0.1:5", header: http.Header{"X-Forwarded-For": {"127.0.0.1", "198.51.100.9"}}, address: "198.51.100.9", transport: policy.Clear},
 		"nonsense is no address":                          {remote: "10.0.0.1:5", header: http.Header{"X-Forwarded-For": {"nonsense"}}, address: "", transport: policy.Clear},
-		"two protocols are none":                          {remote: "10.0.0.1:5", header: http.Header{"X-Forwarded-Proto": {"https", "http"}}, address: "10.0.0.1", transport: policy.Clear},
+		"ports are left out":                              {remote: "10.0.0.1:5", header: http.Header{"X-Forwarded-For": {"203.0.113.7:4711"}}, address: "203.0.113.7", transport: policy.Clear},
+		"Forwarded":                                       {remote: "10.0.0.1:5", header: http.Header{"Forwarded": {`for="[2001:db8::7]:4711";proto=https;by=10.0.0.1`}}, address: "2001:db8::7", transport: policy.TLSProxied},
+		"Forwarded, right to left":                        {remote: "10.0.0.1:5", header: http.Header{"Forwarded": {"for=127.0.0.1;proto=https", `For=198.51.100.9;Proto=http, for=10.0.0.2;proto=https`}}, address: "198.51.100.9", transport: policy.Clear},
+		"Forwarded from a stranger":                       {remote: "203.0.113.7:5", header: http.Header{"Forwarded": {"for=127.0.0.1;proto=https"}}, address: "203.0.113.7", transport: policy.Clear},
+		"Forwarded, obfuscated":                           {remote: "10.0.0.1:5", header: http.Header{"Forwarded": {"for=_hidden;proto=https"}}, address: "", transport: policy.TLSProxied},
+		"Forwarded, a quote that does not end":            {remote: "10.0.0.1:5", header: http.Header{"Forwarded": {`for=198.51.100.9, for="127.0.0.1`}}, address: "", transport: policy.Clear},
+		"Forwarded, twice the same":                       {remote: "10.0.0.1:5", header: http.Header{"Forwarded": {`for=198.51.100.9;for=127.0.0.1`}}, address: "", transport: policy.Clear},
+		"Forwarded, a comma in quotes":                    {remote: "10.0.0.1:5", header: http.Header{"Forwarded": {`for=198.51.100.9;by="a,b"`}}, address: "198.51.100.9", transport: policy.Clear},
+		// A proxy that writes one kind hands on the other as a client sent it.
+		"a client forges the header that the proxy does not write": {remote: "10.0.0.1:5", header: http.Header{"X-Forwarded-For": {"203.0.113.7"}, "Forwarded": {"for=198.51.100.9;proto=https"}}, address: "", transport: policy.Clear},
+		"both agree":               {remote: "10.0.0.1:5", header: http.Header{"X-Forwarded-For": {"203.0.113.7"}, "X-Forwarded-Proto": {"https"}, "Forwarded": {"for=203.0.113.7;proto=https"}}, address: "203.0.113.7", transport: policy.TLSProxied},
+		"both agree, but on https": {remote: "10.0.0.1:5", header: http.Header{"X-Forwarded-For": {"203.0.113.7"}, "X-Forwarded-Proto": {"http"}, "Forwarded": {"for=203.0.113.7;proto=https"}}, address: "203.0.113.7", transport: policy.Clear},
+		// Loopback may send passwords in clear: no other machine's is ours.
+		"loopback, told from afar":    {remote: "10.0.0.1:5", header: http.Header{"X-Forwarded-For": {"127.0.0.1"}}, address: "", transport: policy.Clear},
+		"loopback, told by ourselves": {remote: "127.0.0.1:5", header: http.Header{"X-Forwarded-For": {"127.0.0.1"}}, address: "127.0.0.1", transport: policy.Clear},
+		"two protocols are none":      {remote: "10.0.0.1:5", header: http.Header{"X-Forwarded-Proto": {"https", "http"}}, address: "10.0.0.1", transport: policy.Clear},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &http.Request{RemoteAddr: c.remote, Header: c.header}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"gatehouse/admin"
+	"gatehouse/admin/pages"
+	"gatehouse/cmd/proxied"
 	"gatehouse/configs"
 	"gatehouse/protocols/ftp"
 	"gatehouse/protocols/sftp"
@@ -54,12 +56,16 @@ func (g *gateway) closeListeners() error {
 	return errors.Join(errs...)
 }
 
-// add opens a TCP address and keeps the door that serves it.
+// add opens a TCP address and keeps the door that serves it, behind proxies where
+// the configuration says so.
 func (g *gateway) add(ctx context.Context, name, key, address string, serve func(net.Listener) error, shutdown func(context.Context) error) error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen.%s: %w", key, err)
+	}
+	if c := g.options.Config; slices.Contains(c.ProxyProtocol, key) {
+		l = proxied.New(l, trustedProxies(c).trusts, g.log.With("door", key))
 	}
 	g.doors = append(g.doors, door{
 		name: name, address: l.Addr().String(),
@@ -118,6 +124,9 @@ func (g *gateway) listenFTP(ctx context.Context, c *configs.Loaded) error {
 		}
 		one := shared
 		one.Mode, one.Require = l.mode, l.require
+		if slices.Contains(c.ProxyProtocol, l.key) {
+			one.Sender = trustedProxies(c).dataSender
+		}
 		s, err := ftp.New(one)
 		if err != nil {
 			return err
@@ -153,6 +162,7 @@ func (g *gateway) web(c *configs.Loaded) http.Handler {
 	g.api = admin.New(admin.Config{
 		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Log: g.log,
 		Version: g.options.Version, Hosts: hostsOf(c), Backup: g.backup, Doctor: g.doctor, Connection: from.connection,
+		Reach: g.reach(c),
 	})
 	dav := webdav.New(webdav.Config{
 		Sessions: g.sessions, Log: g.log, Hosts: hostsOf(c),
@@ -163,6 +173,9 @@ func (g *gateway) web(c *configs.Loaded) http.Handler {
 	})
 	mux := http.NewServeMux()
 	mux.Handle(admin.Prefix+"/", g.api.Handler())
+	accountPages := g.api.Pages()
+	mux.Handle(pages.Prefix, accountPages)
+	mux.Handle(pages.Prefix+"/", accountPages)
 	mux.HandleFunc("/{$}", welcome)
 	return dav.Mount(mux)
 }
@@ -170,7 +183,7 @@ func (g *gateway) web(c *configs.Loaded) http.Handler {
 // welcome is what a person sees who opens the address in a browser.
 func welcome(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = fmt.Fprintln(w, "This is a Gatehouse gateway. WebDAV is at /dav/, the API at "+admin.Prefix+"/openapi.json.")
+	_, _ = fmt.Fprintln(w, "This is a Gatehouse gateway. Your account is at "+pages.Prefix+"/, WebDAV at /dav/, the API at "+admin.Prefix+"/openapi.json.")
 }
 
 // hostsOf are the outside names of the gateway.
@@ -244,6 +257,7 @@ func (g *gateway) listenSocket(ctx context.Context, c *configs.Loaded) error {
 	api := admin.New(admin.Config{
 		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Log: g.log,
 		Version: g.options.Version, Backup: g.backup, Doctor: g.doctor, Connection: socketConnection,
+		Reach: g.reach(c),
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/", api.Socket())

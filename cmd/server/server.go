@@ -98,6 +98,10 @@ func (g *gateway) serve(ctx context.Context) error {
 
 // run serves every door until ctx or one of them ends.
 func (g *gateway) run(ctx context.Context) error {
+	given, err := g.firstPassword(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("look for the first administrator: %w", err), g.closeListeners())
+	}
 	group, inner := errgroup.WithContext(ctx)
 	for _, d := range g.doors {
 		group.Go(func() error {
@@ -107,6 +111,10 @@ func (g *gateway) run(ctx context.Context) error {
 			return nil
 		})
 	}
+	group.Go(func() error {
+		g.forgetPassword(inner, given)
+		return nil
+	})
 	group.Go(func() error {
 		for {
 			select {

@@ -2,10 +2,12 @@ package ftp
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -55,6 +57,12 @@ type Config struct {
 	Public []PublicAddress // what PASV tells clients; the first that fits, else the control connection's own
 	Active bool            // allow PORT and EPRT, to the client's own address only
 
+	// Sender tells who is behind a passive data connection, where a proxy may
+	// stand between: it reads what the proxy sends before the client's bytes. It
+	// is bounded in time, and an error refuses the connection. nil takes the
+	// connection's own address.
+	Sender func(context.Context, net.Conn) (netip.Addr, error)
+
 	Limits Limits
 	Name   string // in the greeting, which tells no version; default Gatehouse
 }
@@ -94,6 +102,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Log = cmp.Or(c.Log, slog.Default())
 	c.Name = cmp.Or(c.Name, "Gatehouse")
+	if c.Sender == nil {
+		c.Sender = func(_ context.Context, n net.Conn) (netip.Addr, error) { return addrPort(n.RemoteAddr()).Addr(), nil }
+	}
 	l := &c.Limits
 	l.Strangers = cmp.Or(l.Strangers, 200)
 	l.StrangersPerAddress = cmp.Or(l.StrangersPerAddress, 20)

@@ -32,6 +32,7 @@ type conn struct {
 	server      *Server
 	raw         net.Conn
 	peer, local netip.AddrPort
+	reached     netip.Addr // where the client connected to: local, or a proxy's address
 	since       time.Time
 	log         *slog.Logger
 	ctx         context.Context // of work on files; ends with the connection
@@ -84,6 +85,10 @@ func newConn(s *Server, raw net.Conn) *conn {
 		local:  addrPort(raw.LocalAddr()),
 		since:  time.Now(),
 		done:   make(chan struct{}),
+	}
+	c.reached = c.local.Addr()
+	if p, ok := raw.(interface{ Reached() netip.AddrPort }); ok && p.Reached().IsValid() {
+		c.reached = p.Reached().Addr()
 	}
 	c.log = s.config.Log.With("door", "ftp", "address", c.peer.Addr().String())
 	c.ctx, c.cancel = context.WithCancel(context.Background())

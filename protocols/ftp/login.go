@@ -11,9 +11,11 @@ import (
 	"gatehouse/policy"
 )
 
-// tlsFirst refuses a clear login before a password is asked for: constant, and
-// the same for every account that may not, known or not.
-var tlsFirst = reply{530, "TLS is required: send AUTH TLS first"}
+// tlsFirst refuses a clear login before a password is asked for: the same for
+// every account that may not, known or not, but for the reference.
+func tlsFirst(e *auth.RefusedError) reply {
+	return reply{530, "TLS is required: send AUTH TLS first (reference " + e.Reference + ")"}
+}
 
 // doUSER begins a login. After one, nobody else can take the session over: a
 // client that wants another account connects anew.
@@ -23,14 +25,45 @@ func (c *conn) doUSER(arg string) string {
 		c.send(reply{530, "Logged in already: connect anew for another account"})
 	case arg == "":
 		c.send(plain(501))
-	case c.binding == nil && !c.mayBeClear(arg):
+	case c.binding == nil:
 		c.user = ""
-		c.send(tlsFirst)
+		c.beginClear(arg)
 	default:
 		c.user = arg
 		c.send(plain(331))
 	}
 	return ""
+}
+
+// beginClear goes on to the password without TLS, where that may be.
+func (c *conn) beginClear(account string) {
+	err := c.clearLogin(account)
+	if refused, ok := errors.AsType[*auth.RefusedError](err); ok {
+		c.send(tlsFirst(refused))
+		return
+	}
+	if err != nil {
+		c.log.Error("deciding a login", "err", err)
+		c.send(replyTo(errUndecided))
+		return
+	}
+	c.user = account
+	c.send(plain(331))
+}
+
+func (c *conn) clearLogin(account string) error {
+	manager := c.server.config.Manager
+	a := c.attempt(account)
+	if err := manager.PlainFTP(c.ctx, a); err != nil || c.server.config.Require != Required {
+		return err
+	}
+	return manager.Refuse(c.ctx, a, policy.Decision{Rule: policy.RulePlainFTP, Because: "the listener requires TLS (ftp.tls)"})
+}
+
+func (c *conn) attempt(account string) auth.Attempt {
+	return auth.Attempt{
+		Account: account, Door: policy.FTP, Address: c.peer.Addr(), Transport: c.transport(), Client: c.client,
+	}
 }
 
 // doPASS has the library log in, with a name and password that never travel
@@ -44,7 +77,8 @@ func (c *conn) doPASS(arg string) string {
 	return c.pass("PASS", "-")
 }
 
-// mayBeClear reports whether an account may go on without TLS.
+// mayBeClear reports whether an account that is logged in may have its data
+// unprotected.
 func (c *conn) mayBeClear(account string) bool {
 	if c.server.config.Require == Required {
 		return false
@@ -60,14 +94,9 @@ func (c *conn) login() error {
 	if account == "" || c.loggedIn() != nil {
 		return errOrder
 	}
-	s, err := c.server.config.Manager.Login(c.ctx, auth.Attempt{
-		Account:   account,
-		Door:      policy.FTP,
-		Address:   c.peer.Addr(),
-		Transport: c.transport(),
-		Client:    c.client,
-		Password:  password,
-	})
+	a := c.attempt(account)
+	a.Password = password
+	s, err := c.server.config.Manager.Login(c.ctx, a)
 	if _, refused := errors.AsType[*auth.RefusedError](err); err != nil && !refused {
 		c.log.Error("deciding a login", "err", err)
 		return fmt.Errorf("%w: %w", errUndecided, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -114,7 +115,7 @@ func TestClearLogins(t *testing.T) {
 			}
 			conn.must(503, "PASS %s", p.Password)
 			if c.account == nil || c.require == Required {
-				if again := conn.must(530, "USER nobody"); again != refusal {
+				if again := conn.must(530, "USER nobody"); unreferred(again) != unreferred(refusal) {
 					t.Errorf("an unknown account hears %q, a known one %q", again, refusal)
 				}
 			}
@@ -123,6 +124,49 @@ func TestClearLogins(t *testing.T) {
 				return
 			}
 			conn.secure(s.trust()).login(p)
+		})
+	}
+}
+
+var reference = regexp.MustCompile(`reference [0-9A-Z-]+`)
+
+func unreferred(text string) string { return reference.ReplaceAllString(text, "reference R") }
+
+// Whoever is refused at USER finds out why by the reference, whatever the rule;
+// who goes on asking hears the same one, and fills no log.
+func TestRefusalsAtUSERAreRecorded(t *testing.T) {
+	for name, c := range map[string]struct {
+		require Requirement
+		site    policy.Choice
+		account func(*accounts.Account)
+		rule    policy.Rule
+	}{
+		"by the site":      {Optional, policy.Deny, func(*accounts.Account) {}, policy.RulePlainFTP},
+		"by the account":   {Optional, policy.Allow, func(a *accounts.Account) { a.PlainFTP = policy.Deny }, policy.RulePlainFTP},
+		"by the listener":  {Required, policy.Allow, func(*accounts.Account) {}, policy.RulePlainFTP},
+		"an earlier rule":  {Optional, policy.Deny, func(a *accounts.Account) { a.Status.Disabled = true }, policy.RuleStatus},
+		"the door is shut": {Optional, policy.Deny, func(a *accounts.Account) { a.Protocols = []policy.Door{policy.API} }, policy.RuleDoorAccount},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, func(config *Config) { config.Require = c.require })
+			s.SetSite(func(site *policy.Site) { site.PlainFTP = c.site })
+			s.Add("anna", c.account)
+			conn := s.dial(t)
+			text := conn.must(530, "USER anna")
+			found, _, err := s.Events.List(t.Context(), events.Query{Kind: events.Refused})
+			if err != nil || len(found) != 1 {
+				t.Fatalf("events: %v, %v", found, err)
+			}
+			e := found[0]
+			if e.Account != "anna" || e.Rule != string(c.rule) || e.Door != "ftp" || !strings.Contains(text, e.Reference) {
+				t.Errorf("%q, and the event is %+v", text, e)
+			}
+			if again := conn.must(530, "USER anna"); again != text {
+				t.Errorf("then %q, at first %q", again, text)
+			}
+			if found, _, _ = s.Events.List(t.Context(), events.Query{Kind: events.Refused}); len(found) != 1 {
+				t.Errorf("%d events", len(found))
+			}
 		})
 	}
 }

@@ -36,9 +36,9 @@ func newPublicAddresses(rules []PublicAddress, l lookUp) *publicAddresses {
 	return &publicAddresses{rules: rules, lookUp: l, names: make(map[string]resolved)}
 }
 
-// of returns the IPv4 address under which a client at peer reaches the gateway,
-// which it has reached at local.
-func (p *publicAddresses) of(ctx context.Context, peer, local netip.Addr) (netip.Addr, error) {
+// of returns the IPv4 address under which a client at peer reaches the gateway;
+// reached is where its control connection came to.
+func (p *publicAddresses) of(ctx context.Context, peer, reached netip.Addr) (netip.Addr, error) {
 	for _, rule := range p.rules {
 		if rule.From.IsValid() && !rule.From.Contains(peer) {
 			continue
@@ -52,7 +52,7 @@ func (p *publicAddresses) of(ctx context.Context, peer, local netip.Addr) (netip
 		}
 		return onlyIPv4(a)
 	}
-	return onlyIPv4(local)
+	return onlyIPv4(reached)
 }
 
 func onlyIPv4(a netip.Addr) (netip.Addr, error) {

@@ -109,11 +109,11 @@ func (s *source) raw() (*net.TCPConn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := addrPort(raw.RemoteAddr())
-		if from.Addr() == s.c.peer.Addr() {
+		from, err := s.c.server.config.Sender(s.ctx, raw)
+		if err == nil && from.IsValid() && from == s.c.peer.Addr() {
 			return raw, nil
 		}
-		s.c.log.Warn("a stranger at a passive port", "from", from.Addr())
+		s.c.log.Warn("a stranger at a passive port", "connection", raw.RemoteAddr().String(), "from", from.String(), "err", err)
 		_ = raw.Close()
 	}
 }
@@ -190,7 +190,7 @@ func (c *conn) doPASV(string) string {
 		c.send(replyTo(errOrder))
 		return ""
 	}
-	a, err := c.server.public.of(c.ctx, c.peer.Addr(), c.local.Addr())
+	a, err := c.server.public.of(c.ctx, c.peer.Addr(), c.reached)
 	if errors.Is(err, errNotIPv4) {
 		c.send(reply{501, "PASV knows IPv4 only: use EPSV"})
 		return ""
@@ -209,7 +209,7 @@ func (c *conn) doPASV(string) string {
 // doEPSV answers with a port (RFC 2428, 3).
 func (c *conn) doEPSV(arg string) string {
 	family, other := "1", "2"
-	if c.local.Addr().Is6() {
+	if c.reached.Is6() {
 		family, other = "2", "1"
 	}
 	switch {

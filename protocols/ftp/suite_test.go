@@ -29,6 +29,7 @@ func runSuite(t *testing.T, r Requirement) {
 		Resumes:        true,
 		RenameReplaces: true,
 		SetsTimes:      true,
+		Again:          r == Off,
 		Carries:        func(name string) bool { return !strings.ContainsAny(name, "\r\n") },
 		Serve: func(t *testing.T, w *protocoltest.World) protocoltest.Dial {
 			w.SetSite(func(site *policy.Site) {

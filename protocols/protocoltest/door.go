@@ -34,6 +34,9 @@ type Door struct {
 	SetsTimes bool
 	// ClimbsRefused says that a name with .. is refused, not resolved.
 	ClimbsRefused bool
+	// Again says that the door is asked a second time, over another transport: what
+	// rules cut is left out.
+	Again bool
 	// Carries says which names the protocol and the client can carry unchanged;
 	// nil is all. Others must be left out of listings.
 	Carries func(name string) bool
@@ -93,7 +96,11 @@ var (
 
 // Run asks the whole suite of a door.
 func Run(t *testing.T, d Door) {
-	for _, c := range slices.Concat(basicCases, nameCases, rightsCases, quotaCases, linkCases, trailCases, liveCases, adversaryCases) {
+	cases := slices.Concat(basicCases, nameCases, rightsCases, quotaCases, linkCases, trailCases, liveCases, scopeCases, loginCases, adversaryCases)
+	if !d.Again {
+		cases = append(cases, ruleCases...)
+	}
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			if c.needs != nil && !c.needs(d) {
 				t.Skip("the protocol has nothing like it")

@@ -146,52 +146,97 @@ func (t *transfer) wasCut() {
 // isOpen reports whether this process has a file of the mount open.
 func (s *suite) isOpen(tree string) bool { return slices.Contains(s.open(), tree) }
 
-// cutBy is a case in which a change cuts all that ann does, at once, and
+// A cutting is a case in which a change cuts all that ann does, at once, and
 // nothing of what bob does.
+type cutting struct {
+	// login says with what ann comes in; nil is her password.
+	login  func(*suite, Person) Login
+	change func(*suite, Person)
+	// alone says that the change concerns everyone, so that there is no bob.
+	alone bool
+	// idle says that bob only looks on, which takes less time.
+	idle bool
+}
+
+// cutBy is a cutting of whoever came with a password or a key.
 func cutBy(withKey bool, change func(*suite, Person)) func(*suite) {
-	return func(s *suite) {
-		a, b := s.Add("ann"), s.Add("bob")
-		content := pattern(bigSize)
-		s.Write("/home/ann/big", string(content))
-		s.Write("/home/bob/big", string(content))
-		l := Login{Person: a, WithKey: withKey}
-		ann, other, bob := s.enterWith(l), s.enterWith(l), s.enter(b)
-		own := bob.download("/big", content)
-		down := ann.download("/big", content)
-		up := other.upload("/new", content)
-		if !s.isOpen("/home/ann/big") || len(s.open()) < 3 {
-			s.T.Errorf("open on disk: %q, want what is transferred", s.open())
-		}
-		change(s, a)
-		s.within(soon, "everything of ann's is let go", func() bool {
-			return !slices.ContainsFunc(s.open(), func(p string) bool { return p != "/home/bob/big" })
-		})
-		if s.T.Failed() {
-			s.T.Logf("open on disk: %q", s.open())
-		}
-		s.within(soon, "ann's sessions are gone", func() bool { return len(s.of("ann")) == 0 })
-		down.wasCut()
-		up.wasCut()
+	return cutting{login: func(_ *suite, p Person) Login { return Login{Person: p, WithKey: withKey} }, change: change}.run
+}
+
+// cutBriefly is cutBy with an idle bob.
+func cutBriefly(withKey bool, change func(*suite, Person)) func(*suite) {
+	return cutting{login: func(_ *suite, p Person) Login { return Login{Person: p, WithKey: withKey} }, change: change}.brief
+}
+
+func (c cutting) brief(s *suite) {
+	c.idle = true
+	c.run(s)
+}
+
+func (c cutting) run(s *suite) {
+	a, b := s.Add("ann"), s.Add("bob")
+	content := pattern(bigSize)
+	s.Write("/home/ann/big", string(content))
+	s.Write("/home/bob/big", string(content))
+	l := Login{Person: a}
+	if c.login != nil {
+		l = c.login(s, a)
+	}
+	ann, other := s.enterWith(l), s.enterWith(l)
+	var bob *visitor
+	var own *transfer
+	if !c.alone {
+		bob = s.enter(b)
+		bob.lists("/", "big")
+	}
+	if bob != nil && !c.idle {
+		own = bob.download("/big", content)
+	}
+	down := ann.download("/big", content)
+	up := other.upload("/new", content)
+	if !s.isOpen("/home/ann/big") || len(s.open()) < 2 {
+		s.T.Errorf("open on disk: %q, want what is transferred", s.open())
+	}
+	c.change(s, a)
+	s.within(soon, "everything of ann's is let go", func() bool {
+		return !slices.ContainsFunc(s.open(), func(p string) bool { return p != "/home/bob/big" })
+	})
+	if s.T.Failed() {
+		s.T.Logf("open on disk: %q", s.open())
+	}
+	s.within(soon, "ann's sessions are gone", func() bool { return len(s.of("ann")) == 0 })
+	down.wasCut()
+	up.wasCut()
+	if own != nil {
 		own.goesOn()
+	}
+	if bob != nil {
 		bob.mustPut("/after", "bob goes on")
-		for _, v := range []*visitor{ann, other} {
-			if _, err := v.names("/"); err == nil {
-				s.T.Error("ann can still list")
-			}
-			if err := v.put("/more", "x"); err == nil {
-				s.T.Error("ann can still put")
-			}
+	}
+	s.staysOut(l, ann, other)
+}
+
+// staysOut asks that nothing more is done with what was cut, and that the same
+// login is refused now.
+func (s *suite) staysOut(l Login, cut ...*visitor) {
+	s.T.Helper()
+	for _, v := range cut {
+		if _, err := v.names("/"); err == nil {
+			s.T.Error("ann can still list")
 		}
-		if c, err := s.dial(l); err == nil {
-			_, err = c.List("/")
-			_ = c.Close()
-			if err == nil {
-				s.T.Error("ann came in again")
-			}
+		if err := v.put("/more", "x"); err == nil {
+			s.T.Error("ann can still put")
 		}
-		if _, there := s.Read("/home/ann/more"); there {
-			s.T.Error("ann wrote a file afterwards")
+	}
+	if c, err := s.dial(l); err == nil {
+		_, err = c.List("/")
+		_ = c.Close()
+		if err == nil {
+			s.T.Error("ann came in again")
 		}
+	}
+	if _, there := s.Read("/home/ann/more"); there {
+		s.T.Error("ann wrote a file afterwards")
 	}
 }
 

@@ -102,10 +102,16 @@ func (c *connection) finish() {
 // login makes the handshake within its time. Where it fails there is no session.
 func (c *connection) login() (<-chan ssh.NewChannel, <-chan *ssh.Request) {
 	defer c.server.gate.leave(c.address)
-	c.raw.SetDeadline(time.Now().Add(c.server.config.Limits.Handshake))
-	ctx, cancel := context.WithTimeout(c.ctx, c.server.config.Limits.Handshake)
-	defer cancel()
-	l := &login{c: c, ctx: ctx}
+	limits := c.server.config.Limits
+	c.raw.SetDeadline(time.Now().Add(limits.Handshake))
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(limits.Handshake, func() { cancel(context.DeadlineExceeded) })
+	defer late.Stop()
+	l := &login{c: c, ctx: ctx, longer: sync.OnceFunc(func() {
+		c.raw.SetDeadline(time.Now().Add(limits.Code))
+		late.Reset(limits.Code)
+	})}
 	conn, channels, requests, err := ssh.NewServerConn(c.net, l.config())
 	if err != nil {
 		l.session(nil)

@@ -23,6 +23,8 @@ type login struct {
 	c *connection
 	// ctx ends with the time for the login; the library's callbacks have none.
 	ctx context.Context
+	// longer gives time to type a code. It is called once.
+	longer func()
 	// made are the sessions that this connection was admitted to. More than the
 	// one that the handshake completes with can only be there where it failed.
 	made []*session.Session
@@ -41,6 +43,9 @@ func (l *login) config() *ssh.ServerConfig {
 		PasswordCallback:          l.password,
 		PublicKeyCallback:         l.offered,
 		VerifiedPublicKeyCallback: l.verified,
+		// Of everyone, with a second factor or without: which of them it is shows
+		// only once the password was right.
+		KeyboardInteractiveCallback: l.asked,
 	}
 	if banner := server.config.Banner; banner != "" {
 		config.BannerCallback = func(ssh.ConnMetadata) string { return banner + "\n" }
@@ -57,8 +62,12 @@ func (l *login) attempt(meta ssh.ConnMetadata) auth.Attempt {
 }
 
 func (l *login) password(meta ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
+	return l.step(l.withPassword(meta, string(password)))
+}
+
+func (l *login) withPassword(meta ssh.ConnMetadata, password string) (*ssh.Permissions, error) {
 	a := l.attempt(meta)
-	a.Password = string(password)
+	a.Password = password
 	if a.Password == "" {
 		// Clients try the empty one by themselves; nobody's is empty.
 		return nil, errEmptyPassword
@@ -66,15 +75,16 @@ func (l *login) password(meta ssh.ConnMetadata, password []byte) (*ssh.Permissio
 	return l.in(a)
 }
 
-// errEmptyPassword costs no hash and is no event.
-var errEmptyPassword = errors.New("the password is empty")
+// What costs no hash and is no event.
+var (
+	errEmptyPassword = errors.New("the password is empty")
+	errNoCode        = errors.New("no code was given")
+)
 
 // offered answers a client that asks whether a key is worth a signature. The
 // library also asks it before it verifies one.
 func (l *login) offered(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-	a := l.attempt(meta)
-	a.Key = key
-	if !l.c.server.config.Manager.OffersKey(l.ctx, a) {
+	if !l.c.server.config.Manager.OffersKey(l.ctx, l.withKey(meta, key)) {
 		return nil, errUnknownKey
 	}
 	return &ssh.Permissions{}, nil
@@ -82,11 +92,20 @@ func (l *login) offered(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissi
 
 var errUnknownKey = errors.New("the key is not the account's")
 
-// verified is called with the key whose signature was verified, and no other.
+// verified is called with the key or certificate whose signature was verified,
+// and no other. What a certificate is worth is not decided here.
 func (l *login) verified(meta ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+	return l.step(l.in(l.withKey(meta, key)))
+}
+
+func (l *login) withKey(meta ssh.ConnMetadata, key ssh.PublicKey) auth.Attempt {
 	a := l.attempt(meta)
-	a.Key = key
-	return l.in(a)
+	if certificate, ok := key.(*ssh.Certificate); ok {
+		a.Certificate = certificate
+	} else {
+		a.Key = key
+	}
+	return a
 }
 
 // in asks for the session. The text of a refusal travels in a banner, the only
@@ -94,9 +113,13 @@ func (l *login) verified(meta ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permis
 func (l *login) in(a auth.Attempt) (*ssh.Permissions, error) {
 	s, err := l.c.server.config.Manager.Login(l.ctx, a)
 	var refused *auth.RefusedError
+	var needed *auth.CodeNeededError
 	switch {
 	case errors.As(err, &refused):
 		return nil, &ssh.BannerError{Err: err, Message: refused.Error() + "\n"}
+	case errors.As(err, &needed):
+		a.Password, a.Proved = "", needed.Proved
+		return nil, &codeNeeded{a}
 	case errors.Is(err, context.Canceled):
 		return nil, err
 	case err != nil:

@@ -53,6 +53,9 @@ type Limits struct {
 	Unauthenticated, UnauthenticatedPerAddress int
 	// Handshake is the time from the connection to the login; default 30 s.
 	Handshake time.Duration
+	// Code is the time to type a one-time code, from the moment at which the
+	// first proof was right; default 2 minutes.
+	Code time.Duration
 	// LoginTries is how many credentials one connection may try; default 6.
 	LoginTries int
 	// Idle ends a connection without requests and without open files; default
@@ -129,7 +132,7 @@ func (c *Config) setDefaults() {
 		set    *time.Duration
 		normal time.Duration
 	}{
-		{&l.Handshake, 30 * time.Second}, {&l.Stalled, time.Minute}, {&l.Keepalive, 30 * time.Second},
+		{&l.Handshake, 30 * time.Second}, {&l.Code, 2 * time.Minute}, {&l.Stalled, time.Minute}, {&l.Keepalive, 30 * time.Second},
 	} {
 		if *d.set <= 0 {
 			*d.set = d.normal

@@ -41,7 +41,7 @@ const (
 func (h *Handler) login(r *http.Request) (*session.Session, func(), error) {
 	from := h.c.Origin(r)
 	if from.Transport == policy.Clear && !from.Address.IsLoopback() {
-		return nil, nil, refuse(http.StatusForbidden, textClear)
+		return nil, nil, h.tooClear(r, from)
 	}
 	name, password, ok := r.BasicAuth()
 	if !ok || name == "" || len(name) > maxAccount {
@@ -63,6 +63,18 @@ func (h *Handler) login(r *http.Request) (*session.Session, func(), error) {
 		return nil, nil, &awayError{err}
 	}
 	return s, done, nil
+}
+
+// tooClear refuses what came in the clear, and leaves an event that names nobody:
+// whose credential it is was not looked at.
+func (h *Handler) tooClear(r *http.Request, from Origin) error {
+	err := h.c.Sessions.Refuse(r.Context(), auth.Attempt{
+		Door: policy.WebDAV, Address: from.Address, Transport: from.Transport, Client: clip(r.UserAgent(), maxAgent),
+	}, policy.Decision{Rule: policy.RuleTransport, Because: "clear HTTP from beyond loopback, and no trusted proxy says https"})
+	if refused, ok := errors.AsType[*auth.RefusedError](err); ok {
+		return refuse(http.StatusForbidden, textClear+" (reference "+refused.Reference+")")
+	}
+	return &awayError{err}
 }
 
 // challenge asks for Basic authentication (RFC 7617) and nothing else.

@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/events"
 )
 
 func TestLogin(t *testing.T) {
@@ -96,6 +97,11 @@ func TestClearTextIsRefusedUnseen(t *testing.T) {
 	if len(s.Sessions.List()) != 0 {
 		t.Error("a session was made")
 	}
+	found, _, err := s.Events.List(t.Context(), events.Query{Kind: events.Refused})
+	if err != nil || len(found) != 1 || found[0].Rule != string(policy.RuleTransport) || found[0].Account != "" ||
+		!strings.Contains(right.body, found[0].Reference) {
+		t.Errorf("events: %+v, %v; want one that the reference of %q leads to, and that names nobody", found, err, right.body)
+	}
 	for _, o := range []Origin{
 		{Address: origin.Address, Transport: policy.TLS},
 		{Address: origin.Address, Transport: policy.TLSProxied},
@@ -105,6 +111,27 @@ func TestClearTextIsRefusedUnseen(t *testing.T) {
 		origin = o
 		c.want(200, "GET", "/dav/", "")
 	}
+}
+
+// A credential that may only read locks nothing and sets no property either: a
+// lock keeps others from writing, and one on a free name makes a file.
+func TestAReadOnlyCredentialChangesNothing(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, "alice")
+	c.fill(map[string]string{"a": "1"})
+	token := c.want(200, "LOCK", "/dav/a", lockBody).header.Get("Lock-Token")
+	reader := *c
+	reader.Password = s.Issue("alice", accounts.Credential{Kind: policy.KindAppPassword, Scope: policy.Scope{ReadOnly: true}})
+	reader.want(200, "GET", "/dav/a", "")
+	for _, name := range []string{"/dav/a", "/dav/new"} {
+		reader.want(403, "LOCK", name, lockBody)
+		reader.want(403, "PUT", name, "2")
+		reader.want(403, "COPY", "/dav/a", "", "Destination: /dav/copy")
+	}
+	reader.want(403, "PROPPATCH", "/dav/a", patchBody(`<x xmlns="u">1</x>`))
+	reader.want(403, "UNLOCK", "/dav/a", "", "Lock-Token: "+token)
+	c.want(423, "PUT", "/dav/a", "3")
+	c.wantFiles(map[string]string{"a": "1"})
 }
 
 func TestDirectOrigin(t *testing.T) {

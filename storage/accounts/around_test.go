@@ -296,3 +296,40 @@ func TestManyGuestsOfOne(t *testing.T) {
 		}
 	})
 }
+
+// An owner who is in its own group counts among those who are told: where they
+// are too many to be told one by one, nobody's rights may stay as they were.
+func TestManyMembersOfAGroupWhoseOwnerIsInIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, memory.New())
+		owner := create(t, s, "owner", func(a *Account) {
+			a.Grants, a.Manage.PersonalGroups = []policy.Grant{grantOf(project)}, true
+		})
+		club := Group{Group: policy.Group{Name: "club", Owner: owner.ID, Grants: []policy.Grant{grantOf(project)}}, Kind: PersonalGroup}
+		in := []string{group(t, s, club).ID}
+		change(t, s, "owner", func(a *Account) { a.Groups = in })
+		var names []string
+		for i := range 2 * maxPending {
+			names = append(names, fmt.Sprint("member", i))
+			create(t, s, names[i], func(a *Account) { a.Groups = in })
+		}
+		for range 4 { // whom the first of them are is chance
+			for _, name := range names {
+				if !reads(t, s, name, project) {
+					t.Fatalf("%s does not read what the owner has", name)
+				}
+			}
+			change(t, s, "owner", func(a *Account) { a.Grants = nil })
+			stale := 0
+			for _, name := range names {
+				if reads(t, s, name, project) {
+					stale++
+				}
+			}
+			if stale > 0 {
+				t.Errorf("%d members read what the owner has lost", stale)
+			}
+			change(t, s, "owner", func(a *Account) { a.Grants = []policy.Grant{grantOf(project)} })
+		}
+	})
+}

@@ -59,11 +59,12 @@ func (x *index) touch(id string, was, is *Account, change func()) []Change {
 	x.reach(id, found)
 	change()
 	x.reach(id, found)
-	delete(found, id)
+	// Asked before id itself is left out: who was counted is who stopped the search.
 	if len(found) >= maxPending {
 		x.generation.Add(1)
 		return []Change{{Kind: KindAll}}
 	}
+	delete(found, id)
 	var touched []Change
 	for id := range found {
 		e, ok := x.accounts[id]

@@ -25,7 +25,7 @@ const linger = 500 * time.Millisecond
 type Conn struct {
 	raw      net.Conn
 	pool     *buffers.Pool
-	kernel   syscall.RawConn // nil where raw is more than the kernel's connection
+	kernel   syscall.RawConn // nil where raw does not show the kernel's connection
 	received atomic.Uint64
 
 	borrowed, unread []byte // unread is the rest of borrowed
@@ -46,8 +46,8 @@ var _ net.Conn = (*Conn)(nil)
 func New(raw net.Conn, pool *buffers.Pool) *Conn {
 	c := &Conn{raw: raw, pool: pool, ended: make(chan struct{})}
 	c.ready.L, c.room.L = &c.mu, &c.mu
-	if tcp, ok := raw.(*net.TCPConn); ok {
-		c.kernel, _ = tcp.SyscallConn()
+	if k, ok := raw.(syscall.Conn); ok {
+		c.kernel, _ = k.SyscallConn()
 	}
 	go c.send()
 	return c

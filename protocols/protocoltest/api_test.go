@@ -1,0 +1,122 @@
+package protocoltest_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"gatehouse/admin"
+	"gatehouse/admin/pages"
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+)
+
+// api is the HTTP API as the gateway serves it.
+func (h *house) api() http.Handler {
+	mux := http.NewServeMux()
+	a := admin.New(admin.Config{
+		Accounts: h.Accounts, Sessions: h.Sessions, Events: h.Events, Quotas: h.Quotas, Locks: h.Locks, Log: h.Log,
+		Hosts: []string{"localhost"}, Connection: directly,
+	})
+	h.t.Cleanup(a.Close)
+	mux.Handle(admin.Prefix+"/", a.Handler())
+	mux.Handle(pages.Prefix+"/", a.Pages())
+	return mux
+}
+
+func directly(r *http.Request) (netip.Addr, policy.Transport) {
+	if r.TLS != nil {
+		return hostOf(r.RemoteAddr), policy.TLS
+	}
+	return hostOf(r.RemoteAddr), policy.Clear
+}
+
+// overAPI logs in with a password, and a code where there is one.
+func (h *house) overAPI(c caller) (visit, error) {
+	body, err := json.Marshal(map[string]string{"username": c.name, "password": c.password, "code": c.code})
+	if err != nil {
+		return nil, err
+	}
+	return h.call(c, http.MethodPost, "/login", string(body))
+}
+
+// withToken calls the API with a token.
+func (h *house) withToken(c caller) (visit, error) { return h.call(c, http.MethodGet, "/me", "") }
+
+func (h *house) call(c caller, method, path, body string) (visit, error) {
+	r, err := http.NewRequest(method, "https://localhost"+admin.Prefix+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	status, text, err := answerOf(h.web(onHTTPS, c.from).Do(r))
+	switch {
+	case err != nil:
+		return nil, err
+	case status/100 == 2:
+		return apiVisit{}, nil
+	case strings.Contains(text, "code") && !referred.MatchString(text):
+		return nil, errAsked
+	}
+	return nil, &refusedError{text}
+}
+
+// resetLink makes a link to set a new password with.
+func (h *house) resetLink(account string) (secret string) {
+	h.t.Helper()
+	_, secret, err := h.Accounts.MakeLink(h.t.Context(), accounts.Link{Kind: accounts.LinkReset, Account: account, By: "the test"}, accounts.Forced)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return secret
+}
+
+var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`)
+
+// withLink opens the page that a reset link is for, as a browser does without
+// script: the form is fetched, and sent with what was pasted.
+func (h *house) withLink(c caller) (visit, error) {
+	browser := h.web(onHTTPS, c.from)
+	browser.Jar, _ = cookiejar.New(nil) // never fails without options
+	page := "https://localhost" + pages.Prefix + pages.ResetPage
+	_, text, err := answerOf(browser.Get(page))
+	if err != nil {
+		return nil, err
+	}
+	form := url.Values{"secret": {c.link}}
+	for _, field := range hidden.FindAllStringSubmatch(text, -1) {
+		form.Set(field[1], field[2])
+	}
+	status, text, err := answerOf(browser.PostForm(page, form))
+	if err != nil {
+		return nil, err
+	}
+	if status == http.StatusOK && strings.Contains(text, "Set a new password") {
+		return apiVisit{}, nil
+	}
+	return nil, &refusedError{text}
+}
+
+func answerOf(r *http.Response, err error) (int, string, error) {
+	if err != nil {
+		return 0, "", err
+	}
+	text, err := io.ReadAll(r.Body)
+	return r.StatusCode, string(text), errors.Join(err, r.Body.Close())
+}
+
+// apiVisit is a login that has no files of its own.
+type apiVisit struct{ visit }
+
+func (apiVisit) Close() error { return nil }
