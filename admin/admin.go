@@ -6,7 +6,6 @@ package admin
 import (
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -46,12 +45,12 @@ type Config struct {
 type API struct {
 	Config
 	cookies   *cookieJar
-	followers atomic.Int32
+	followers *followers
 }
 
 // New makes the API.
 func New(c Config) *API {
-	return &API{Config: c, cookies: newCookieJar()}
+	return &API{Config: c, cookies: newCookieJar(), followers: newFollowers()}
 }
 
 // Close ends every login over the API.
@@ -63,7 +62,7 @@ func (a *API) Handler() http.Handler {
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusForbidden, "requests from other sites' pages are refused")
 	}))
-	return a.hostCheck(a.encryptedOnly(protection.Handler(jsonOnly(a.mux(a.webCaller)))))
+	return unkept(a.hostCheck(a.encryptedOnly(protection.Handler(jsonOnly(a.mux(a.webCaller))))))
 }
 
 // Socket answers on the local socket: who can open it is an administrator.

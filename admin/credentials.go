@@ -37,7 +37,7 @@ func (a *API) registerSecrets(api huma.API, kind policy.CredentialKind, at strin
 		})
 	huma.Register(api, created(operation("add-"+at, http.MethodPost, path, "Make one for an account; its secret is shown this once", rightManage)),
 		func(ctx context.Context, in *addSecretInput) (*bodyOf[MadeCredential], error) {
-			x, err := a.managedOther(ctx, in.Name)
+			x, err := a.managedAt(ctx, in.Name, in.MatchInput)
 			if err != nil {
 				return nil, a.problem(err)
 			}
@@ -46,7 +46,7 @@ func (a *API) registerSecrets(api huma.API, kind policy.CredentialKind, at strin
 		})
 	huma.Register(api, operation("remove-"+at, http.MethodDelete, path+"/{id}", "Revoke one at once", rightManage),
 		func(ctx context.Context, in *itemInput) (*nothing, error) {
-			x, err := a.managedOther(ctx, in.Name)
+			x, err := a.managedAt(ctx, in.Name, in.MatchInput)
 			if err != nil {
 				return nil, a.problem(err)
 			}
@@ -56,6 +56,7 @@ func (a *API) registerSecrets(api huma.API, kind policy.CredentialKind, at strin
 
 type addSecretInput struct {
 	NameInput
+	MatchInput
 	Body CredentialSettings
 }
 
@@ -73,6 +74,7 @@ func created(op huma.Operation) huma.Operation {
 
 type setPasswordInput struct {
 	NameInput
+	MatchInput
 	Body struct {
 		Password   string `json:"password" maxLength:"4096"`
 		MustChange bool   `json:"must_change,omitempty"`
@@ -80,7 +82,7 @@ type setPasswordInput struct {
 }
 
 func (a *API) setPassword(ctx context.Context, in *setPasswordInput) (*nothing, error) {
-	x, err := a.managedOther(ctx, in.Name)
+	x, err := a.managedAt(ctx, in.Name, in.MatchInput)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -93,8 +95,13 @@ func (a *API) setPassword(ctx context.Context, in *setPasswordInput) (*nothing, 
 	return nil, a.problem(a.record(ctx, "account.password", x.Name, nil, map[string]any{"must_change": in.Body.MustChange}))
 }
 
-func (a *API) resetTOTP(ctx context.Context, in *NameInput) (*nothing, error) {
-	x, err := a.managedOther(ctx, in.Name)
+type resetTOTPInput struct {
+	NameInput
+	MatchInput
+}
+
+func (a *API) resetTOTP(ctx context.Context, in *resetTOTPInput) (*nothing, error) {
+	x, err := a.managedAt(ctx, in.Name, in.MatchInput)
 	if err != nil {
 		return nil, a.problem(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -105,21 +106,35 @@ func figureText(n *int64) string {
 
 // harmless puts an apostrophe before a cell that a spreadsheet would run: a
 // display name is its owner's to choose, and whoever opens the list would run it.
-// A cell is also run where white space comes first, and after a line's end.
+// A cell is also run where white space comes first, after a line's end, and after
+// a semicolon, which parts cells where the comma is for decimals.
 func harmless(row []string) []string {
 	for i, cell := range row {
-		if runs(cell) {
-			row[i] = "'" + cell
-		}
+		row[i] = inert(cell)
 	}
 	return row
 }
 
-func runs(cell string) bool {
-	for line := range strings.SplitAfterSeq(cell, "\n") {
-		if rest := strings.TrimLeft(line, " \t\r\n\u00a0\ufeff'\""); rest != "" && strings.ContainsRune("=+-@|%\uff1d\uff0b\uff0d\uff20", []rune(rest)[0]) {
-			return true
+func inert(cell string) string {
+	var b strings.Builder
+	for rest := cell; rest != ""; {
+		piece := rest
+		if end := strings.IndexAny(rest, "\n;"); end >= 0 {
+			piece = rest[:end+1]
 		}
+		if rest = rest[len(piece):]; runs(piece) {
+			b.WriteByte('\'')
+		}
+		b.WriteString(piece)
 	}
-	return strings.ContainsAny(cell, "\t\r")
+	if text := b.String(); text != cell && text[0] != '\'' || strings.ContainsAny(cell, "\t\r") {
+		return "'" + text
+	}
+	return b.String()
+}
+
+func runs(piece string) bool {
+	rest := strings.TrimLeft(piece, " \t\r\n\u00a0\ufeff'\"")
+	first, _ := utf8.DecodeRuneInString(rest)
+	return rest != "" && strings.ContainsRune("=+-@|%\uff1d\uff0b\uff0d\uff20", first)
 }

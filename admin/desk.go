@@ -227,7 +227,7 @@ func (d *desk) again(w http.ResponseWriter, r *http.Request, p pages.Proof) (con
 
 // proofMissing asks a login that is not fresh for the present password.
 func proofMissing(c caller, p pages.Proof) error {
-	if p.Password != "" || c.Session.Fresh() {
+	if p.Password != "" || c.Session == nil || c.Session.Fresh() {
 		return nil
 	}
 	return &pages.Problem{Status: http.StatusForbidden, Field: "current", Text: "Type your present password, too."}

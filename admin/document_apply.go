@@ -117,9 +117,14 @@ func parseDocument(text []byte) (rawDocument, error) {
 	return doc, nil
 }
 
+// hasSecrets reads the names of fields as apply does: JSON has many ways to write one.
 func hasSecrets(doc rawDocument) bool {
 	for _, raw := range doc.Accounts {
-		if bytes.Contains(raw, []byte(`"secrets"`)) {
+		var f struct {
+			Secrets json.RawMessage `json:"secrets"`
+		}
+		_ = json.Unmarshal(raw, &f) // what is no record is refused when its turn comes
+		if len(f.Secrets) > 0 {
 			return true
 		}
 	}

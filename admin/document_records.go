@@ -79,7 +79,13 @@ func (p *applier) group(raw json.RawMessage) (AppliedChange, error) {
 	if p.dry {
 		return c, nil
 	}
-	if _, err := p.api.Accounts.UpdateGroup(p.ctx, before.Name, 0, write, callerOf(p.ctx).option()); err != nil {
+	_, err = p.api.Accounts.UpdateGroup(p.ctx, before.Name, 0, func(g *accounts.Group) error {
+		if err := write(g); err != nil {
+			return err
+		}
+		return p.api.groupConfirmed(p.ctx, g.ID, &g.Group, p.confirm)
+	}, callerOf(p.ctx).option())
+	if err != nil {
 		return c, err
 	}
 	was := map[string]any{"name": before.Name}
@@ -194,11 +200,18 @@ func (w *accountWriter) change(before accounts.Account) (AppliedChange, error) {
 		return AppliedChange{Name: before.Name}, nil
 	}
 	c.Action = "change"
+	if err := w.api.mayProfile(w.ctx, before, after); err != nil {
+		return c, err
+	}
 	if w.dry {
 		return c, w.check(after)
 	}
 	_, err := w.api.Sessions.ChangeAccount(w.ctx, before.Name, 0, func(x *accounts.Account) error {
+		was := *x
 		if err := w.write(x); err != nil {
+			return err
+		}
+		if err := w.api.mayProfile(w.ctx, was, *x); err != nil {
 			return err
 		}
 		return w.api.confirmed(w.ctx, *x, w.confirm)

@@ -45,6 +45,9 @@ func (a *API) setOwner(ctx context.Context, g *accounts.Group, owner string) err
 		g.Owner = c.id()
 		return nil
 	}
+	if !c.administers() && owner != c.Name {
+		return notTheirs("owner", "only administrators make groups for others")
+	}
 	x, err := a.Accounts.Account(ctx, owner)
 	if err != nil {
 		return invalid("owner", "there is no such account")
@@ -59,6 +62,19 @@ func (a *API) mayMakeGroup(ctx context.Context, g accounts.Group) error {
 		return err
 	}
 	return refused(actor.MayCreateGroup(g.Group))
+}
+
+// mayMakeKind refuses a kind of group of which the caller makes none, before the
+// names in it are looked up: the answer must not say who has an account here.
+func (a *API) mayMakeKind(ctx context.Context, g accounts.Group) error {
+	c := callerOf(ctx)
+	if c.administers() {
+		return nil
+	}
+	if g.Kind == accounts.PersonalGroup {
+		g.Owner = c.id()
+	}
+	return a.mayMakeGroup(ctx, g)
 }
 
 // mayTouchGroup refuses a change of a group that is not the caller's to change

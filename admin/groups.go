@@ -162,6 +162,9 @@ func (a *API) createGroup(ctx context.Context, in *createGroupInput) (*groupOutp
 	if g.Kind == "" {
 		g.Kind = accounts.UserGroup
 	}
+	if err := a.mayMakeKind(ctx, g); err != nil {
+		return nil, a.problem(err)
+	}
 	if err := in.Body.write(&g, a.directory(ctx)); err != nil {
 		return nil, a.problem(err)
 	}

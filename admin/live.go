@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,12 +17,46 @@ import (
 const (
 	// mostFollowers is how many may follow the events at once.
 	mostFollowers = 100
+	// mostOfOne is how many of them may be of one account.
+	mostOfOne = 10
 	// heartbeat is how often a follower hears that it still follows.
 	heartbeat = 15 * time.Second
 	// lookAgain is how often a follower's right to look is asked for where nothing
 	// happens, and how long what it may see is taken for true.
 	lookAgain = 500 * time.Millisecond
 )
+
+// followers counts who follows, so that nobody keeps others from it.
+type followers struct {
+	mu  sync.Mutex // guards what follows
+	all int
+	of  map[string]int // by account; the local socket has what there is
+}
+
+func newFollowers() *followers { return &followers{of: map[string]int{}} }
+
+// join counts one more, and returns what counts it out again.
+func (f *followers) join(c caller) (leave func(), err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.all >= mostFollowers {
+		return nil, huma.NewError(http.StatusServiceUnavailable, "too many follow the events already")
+	}
+	id := c.id()
+	if !c.Socket() && f.of[id] >= mostOfOne {
+		return nil, huma.NewError(http.StatusTooManyRequests, "this account follows the events too often already")
+	}
+	f.all++
+	f.of[id]++
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.all--
+		if f.of[id]--; f.of[id] == 0 {
+			delete(f.of, id)
+		}
+	}, nil
+}
 
 type followInput struct {
 	EventQuery
@@ -37,12 +72,12 @@ func (a *API) followEvents(ctx context.Context, in *followInput) (*huma.StreamRe
 	if err != nil {
 		return nil, err
 	}
-	if a.followers.Add(1) > mostFollowers {
-		a.followers.Add(-1)
-		return nil, huma.NewError(http.StatusServiceUnavailable, "too many follow the events already")
+	leave, err := a.followers.join(callerOf(ctx))
+	if err != nil {
+		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(out huma.Context) {
-		defer a.followers.Add(-1)
+		defer leave()
 		out.SetHeader("Content-Type", "text/event-stream")
 		out.SetHeader("Cache-Control", "no-store")
 		out.SetHeader("X-Accel-Buffering", "no") // a proxy in between passes each event on at once

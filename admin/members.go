@@ -11,6 +11,7 @@ import (
 
 type memberInput struct {
 	NameInput
+	MatchInput
 	ConfirmInput
 	Account string `path:"account" maxLength:"400"`
 }
@@ -48,6 +49,9 @@ func (a *API) changeMember(ctx context.Context, in *memberInput, m membership) (
 	x, err := a.Accounts.Account(ctx, in.Account)
 	if err == nil {
 		err = m.may(ctx, g, x)
+	}
+	if err == nil {
+		err = matched(in.IfMatch, g.Revision)
 	}
 	if err != nil {
 		return nil, a.problem(err)

@@ -27,7 +27,7 @@ func (a *API) problem(err error) error {
 		return nil
 	case errors.As(err, &invalid):
 		return huma.NewError(http.StatusUnprocessableEntity, "a value is not valid",
-			&huma.ErrorDetail{Location: "body." + invalid.Field, Message: invalid.Why})
+			&huma.ErrorDetail{Location: location(invalid.Field), Message: invalid.Why})
 	case errors.As(err, &refused):
 		return huma.NewError(http.StatusUnauthorized, refused.Error())
 	case errors.Is(err, accounts.ErrNotFound), errors.Is(err, locks.ErrNoLock), errors.Is(err, fs.ErrNotExist):
@@ -60,8 +60,28 @@ func (a *API) problem(err error) error {
 	return huma.NewError(http.StatusInternalServerError, "the gateway could not do this; its log says why")
 }
 
+// location is where in the body a field stands, under its name in the API.
+func location(field string) string {
+	if field == wholeBody {
+		return field
+	}
+	return "body." + fieldName(field)
+}
+
+// wholeBody is the field of what is wrong with a body as a whole.
+const wholeBody = "body"
+
 // etag is the entity tag of a record's revision.
 func etag(revision uint64) string { return fmt.Sprintf(`"%d"`, revision) }
+
+// matched refuses a record that is another than If-Match says.
+func matched(ifMatch string, revision uint64) error {
+	read, err := revisionOf(ifMatch)
+	if err == nil && read != 0 && read != revision {
+		err = fmt.Errorf("compare with If-Match: %w", state.ErrConflict)
+	}
+	return err
+}
 
 // revisionOf reads If-Match: 0 where it is absent or "*". A tag that is not
 // one of ours matches no record.

@@ -98,17 +98,19 @@ func refused(v policy.Verdict) error {
 		&huma.ErrorDetail{Location: "body." + fieldName(v.Field), Message: v.Because})
 }
 
-// fieldName is a field of policy's under its name in the API.
+// fieldName is a field of a record under its name in the API.
 func fieldName(field string) string {
-	switch field {
-	case "quota.bytes":
-		return "quota.limit_bytes"
-	case "quota.files":
-		return "quota.limit_files"
-	case "manage":
-		return "manage_users"
+	if name, ok := fieldNames[field]; ok {
+		return name
 	}
 	return field
+}
+
+// fieldNames are the API's names of fields that records call otherwise.
+var fieldNames = map[string]string{
+	"quota.bytes": "quota.limit_bytes", "quota.files": "quota.limit_files",
+	"folder_quota.bytes": "folder_quota.limit_bytes", "folder_quota.files": "folder_quota.limit_files",
+	"manage": "manage_users", "second_factor.required": "second_factor", "second_factor.with_key": "second_factor_with_key",
 }
 
 // A reach is which accounts the caller may look at.
@@ -186,6 +188,15 @@ func (a *API) managedOther(ctx context.Context, name string) (accounts.Account, 
 	return x, err
 }
 
+// managedAt is managedOther for an account that is as If-Match says.
+func (a *API) managedAt(ctx context.Context, name string, m MatchInput) (accounts.Account, error) {
+	x, err := a.managedOther(ctx, name)
+	if err == nil {
+		err = matched(m.IfMatch, x.Revision)
+	}
+	return x, err
+}
+
 // mayChange refuses what of a change is not the caller's to make, and names the
 // field.
 func (a *API) mayChange(ctx context.Context, before, after accounts.Account) error {
@@ -208,18 +219,17 @@ func (a *API) mayChange(ctx context.Context, before, after accounts.Account) err
 }
 
 // mayProfile judges what is in the record and not in the policy, and asks for a
-// proof of the last minutes where somebody's own e-mails or second factor change.
+// proof of the last minutes where somebody's own e-mails, second factor or
+// credentials change.
 func (a *API) mayProfile(ctx context.Context, before, after accounts.Account) error {
 	c := callerOf(ctx)
 	mails := before.Email != after.Email || before.RecoveryEmail != after.RecoveryEmail
 	if c.administers() {
-		if !c.is(after) || !mails && sameFactor(before.SecondFactor, after.SecondFactor) {
+		proves := mails || !sameFactor(before.SecondFactor, after.SecondFactor) || credentialsOf(before) != credentialsOf(after)
+		if !c.is(after) || !proves {
 			return nil
 		}
-		if status, why := c.stale(); status != 0 {
-			return huma.NewError(status, why)
-		}
-		return nil
+		return c.fresh()
 	}
 	for _, f := range []struct {
 		field   string
@@ -247,6 +257,11 @@ func (a *API) mayProfile(ctx context.Context, before, after accounts.Account) er
 
 func sameFactor(x, y policy.SecondFactor) bool {
 	return factorText(x.Required) == factorText(y.Required) && x.WithKey == y.WithKey
+}
+
+// credentialsOf tells the credentials of an account from others.
+func credentialsOf(x accounts.Account) string {
+	return digestOf(x.Keys, x.Credentials, x.Password, x.TOTP)
 }
 
 func sameID(x, y *int) bool { return x == y || x != nil && y != nil && *x == *y }

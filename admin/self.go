@@ -136,6 +136,8 @@ func (c caller) interactive() error {
 	switch {
 	case c.Socket():
 		return huma.NewError(http.StatusForbidden, "the local socket has no account of its own")
+	case c.Session == nil:
+		return huma.NewError(http.StatusUnauthorized, "log in first")
 	case c.Bearer || !c.Session.Interactive():
 		return huma.NewError(http.StatusForbidden, "this takes a login with a password: POST /login")
 	}
@@ -157,7 +159,11 @@ func (a *API) logout(ctx context.Context, _ *nothing) (*logoutOutput, error) {
 
 // own returns the caller's account and the site's policy.
 func (a *API) own(ctx context.Context) (accounts.Account, policy.Site, error) {
-	x, err := a.Accounts.ByID(ctx, callerOf(ctx).Session.AccountID())
+	c := callerOf(ctx)
+	if c.Session == nil { // nobody, or a login that has ended since the page asked for it
+		return accounts.Account{}, policy.Site{}, huma.NewError(http.StatusUnauthorized, "log in first")
+	}
+	x, err := a.Accounts.ByID(ctx, c.Session.AccountID())
 	if err != nil {
 		return x, policy.Site{}, a.problem(err)
 	}

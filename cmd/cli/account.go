@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,132 +19,10 @@ import (
 
 func (a *app) accountCommand() *cobra.Command {
 	return parent("account", "Accounts: who may come in",
-		a.accountAdd(), a.accountList(), a.accountShow(), a.accountAccess(), a.accountSet(), a.accountDisable(),
+		a.accountAdd(), a.accountList(), a.accountShow(), a.accountAccess(), a.accountSet(), a.accountClone(), a.accountDisable(),
 		a.accountPost("enable NAME", "Enable an account again", "enable"),
 		a.accountPost("unlock NAME", "Lift a lockout", "unlock"),
-		a.accountDelete(), a.accountPasswd())
-}
-
-// settings are the flags that add and set share.
-type settings struct {
-	email, displayName, role, home, root, expires, plainFTP, uploads, quota, zone string
-	quotaFiles                                                                    int64
-	protocols, allow, groups                                                      []string
-	bypass                                                                        bool
-	uid, gid                                                                      int
-}
-
-func (s *settings) flags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&s.email, "email", "", "primary e-mail address")
-	f.StringVar(&s.displayName, "display-name", "", "name for people")
-	f.StringVar(&s.role, "role", "", "admin, auditor, user or guest")
-	f.StringVar(&s.home, "home", "", "tree path of its home (default: /home/NAME)")
-	f.IntVar(&s.uid, "uid", -1, "owner on disk of what the account makes (-1: the mount's)")
-	f.IntVar(&s.gid, "gid", -1, "group on disk of what the account makes (-1: the mount's)")
-	f.StringVar(&s.root, "root", "", "tree path that the account sees as / (default: its home)")
-	f.StringSliceVar(&s.protocols, "protocols", nil, "of sftp,ftp,webdav,web,api (\"inherit\" for the default)")
-	f.StringSliceVar(&s.allow, "allow-ip", nil, "address or CIDR the account may come from (\"any\" for no list)")
-	f.BoolVar(&s.bypass, "bypass-site-allowed-ips", false, "the site's list does not hold for the account")
-	f.StringVar(&s.quota, "quota", "", "bytes its home may hold: 10GiB (\"none\" for unlimited)")
-	f.Int64Var(&s.quotaFiles, "quota-files", -1, "files its home may hold (-1: unlimited)")
-	f.StringVar(&s.expires, "expires", "", "last day YYYY-MM-DD, or an RFC 3339 instant (\"never\")")
-	f.StringVar(&s.zone, "time-zone", "", "the account's time zone, such as Europe/Berlin")
-	f.StringSliceVar(&s.groups, "group", nil, "group it is a member of (\"none\" for no group)")
-	f.StringVar(&s.plainFTP, "plain-ftp", "", "inherit, allow or deny FTP without TLS")
-	f.StringVar(&s.uploads, "uploads", "", "in-place, atomic or inherit")
-}
-
-// body returns the settings that the command line named; null resets.
-func (s *settings) body(cmd *cobra.Command) (map[string]any, error) {
-	body := map[string]any{}
-	text := map[string]string{
-		"email": s.email, "display-name": s.displayName, "role": s.role, "home": s.home, "plain-ftp": s.plainFTP,
-		"uploads": s.uploads, "time-zone": s.zone,
-	}
-	for flag, value := range text {
-		if cmd.Flags().Changed(flag) {
-			body[strings.ReplaceAll(flag, "-", "_")] = value
-		}
-	}
-	resettable := map[string]struct{ value, reset string }{
-		"root": {s.root, ""}, "expires": {s.expires, "never"},
-	}
-	for flag, r := range resettable {
-		if cmd.Flags().Changed(flag) {
-			body[flag] = orNull(r.value, r.reset)
-		}
-	}
-	if cmd.Flags().Changed("bypass-site-allowed-ips") {
-		body["bypass_site_allowed_ips"] = s.bypass
-	}
-	for flag, id := range map[string]int{"uid": s.uid, "gid": s.gid} {
-		if cmd.Flags().Changed(flag) {
-			body[flag] = idOrNull(id)
-		}
-	}
-	lists := map[string]struct {
-		key, reset string
-		value      []string
-	}{
-		"protocols": {"protocols", "inherit", s.protocols}, "allow-ip": {"allowed_ips", "any", s.allow},
-		"group": {"groups", "none", s.groups},
-	}
-	for flag, l := range lists {
-		if cmd.Flags().Changed(flag) {
-			body[l.key] = listOrNull(l.value, l.reset)
-		}
-	}
-	// Most often an empty variable of a script: it must not open the account to all.
-	if cmd.Flags().Changed("allow-ip") && len(s.allow) == 0 {
-		return nil, usagef("--allow-ip takes an address or CIDR, or \"any\" for no list")
-	}
-	return body, s.quotaBody(cmd, body)
-}
-
-func (s *settings) quotaBody(cmd *cobra.Command, body map[string]any) error {
-	limits := map[string]any{}
-	if cmd.Flags().Changed("quota") {
-		limits["limit_bytes"] = nil
-		if s.quota != "none" {
-			n, err := parseSize(s.quota)
-			if err != nil {
-				return err
-			}
-			limits["limit_bytes"] = n
-		}
-	}
-	if cmd.Flags().Changed("quota-files") {
-		limits["limit_files"] = nil
-		if s.quotaFiles >= 0 {
-			limits["limit_files"] = s.quotaFiles
-		}
-	}
-	if len(limits) > 0 {
-		body["quota"] = limits
-	}
-	return nil
-}
-
-func idOrNull(id int) any {
-	if id < 0 {
-		return nil
-	}
-	return id
-}
-
-func orNull(value, reset string) any {
-	if value == reset {
-		return nil
-	}
-	return value
-}
-
-func listOrNull(values []string, reset string) any {
-	if len(values) == 1 && values[0] == reset {
-		return nil
-	}
-	return values
+		a.accountDelete(), a.accountPasswd(), a.accountResetLink(), a.accountResetFactor())
 }
 
 func (a *app) accountAdd() *cobra.Command {
@@ -186,6 +65,7 @@ func (a *app) accountAdd() *cobra.Command {
 		if a.json {
 			return a.printJSON(made)
 		}
+		a.warn(made.Warnings)
 		a.say("account %s created, home %s", made.Username, made.Home)
 		if made.Password == nil && len(made.Keys) == 0 {
 			a.say("it has neither password nor key yet: gatehouse account passwd %s, or gatehouse key add", made.Username)
@@ -260,27 +140,36 @@ func (a *app) accountList() *cobra.Command {
 	f.StringVar(&status, "status", "", "enabled, disabled or expired")
 	f.StringVar(&sort, "sort", "", "username, display_name, email, last_login or created; - before it descends")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		query := url.Values{"limit": {"1000"}}
+		query := url.Values{}
 		for key, value := range map[string]string{"q": q, "role": role, "group": group, "status": status, "sort": sort} {
 			if value != "" {
 				query.Set(key, value)
 			}
 		}
-		all := []admin.AccountView{}
-		for {
-			var page admin.Page[admin.AccountView]
-			if err := a.call(cmd, http.MethodGet, "/accounts", query, nil, &page); err != nil {
-				return err
-			}
-			all = append(all, page.Items...)
-			if page.Next == "" {
-				break
-			}
-			query.Set("cursor", page.Next)
+		all, err := a.accounts(cmd, query)
+		if err != nil {
+			return err
 		}
 		return a.list(all, []string{"NAME", "ROLE", "STATUS", "PROTOCOLS", "GROUPS", "LAST LOGIN"}, accountRows(all))
 	}
 	return cmd
+}
+
+// accounts asks for page after page.
+func (a *app) accounts(cmd *cobra.Command, query url.Values) ([]admin.AccountView, error) {
+	all := []admin.AccountView{}
+	query.Set("limit", "1000")
+	for {
+		var page admin.Page[admin.AccountView]
+		if err := a.call(cmd, http.MethodGet, "/accounts", query, nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if page.Next == "" {
+			return all, nil
+		}
+		query.Set("cursor", page.Next)
+	}
 }
 
 func accountRows(all []admin.AccountView) [][]string {
@@ -313,6 +202,14 @@ func accountPairs(x admin.AccountView) [][2]string {
 		{"username", x.Username}, {"id", x.ID}, {"display name", x.DisplayName}, {"e-mail", x.Email}, {"role", x.Role},
 		{"status", x.Status.State + because(x.Status)}, {"home", x.Home}, {"allowed from", strings.Join(x.AllowedIPs, ", ")},
 		{"plain FTP", x.PlainFTP}, {"uploads", x.Uploads}, {"groups", strings.Join(x.Groups, ", ")}, {"created", when(x.Created)},
+		{"recovery e-mail", x.RecoveryEmail}, {"language", x.Language}, {"time zone", x.TimeZone}, {"notes", x.Notes},
+		{"second factor", factorText(x)}, {"manages", managesText(x)},
+	}
+	if x.ManagedBy != nil {
+		pairs = append(pairs, [2]string{"managed by", managersText(x.ManagedBy)})
+	}
+	if x.Shared {
+		pairs = append(pairs, [2]string{"shared", "yes"})
 	}
 	if x.Root != nil {
 		pairs = append(pairs, [2]string{"root", *x.Root})
@@ -347,6 +244,31 @@ func accountPairs(x admin.AccountView) [][2]string {
 		pairs = append(pairs, [2]string{"grant", grantText(g)})
 	}
 	return pairs
+}
+
+func factorText(x admin.AccountView) string {
+	text := x.SecondFactor
+	switch f := x.TOTP; {
+	case f != nil && f.Confirmed:
+		text += ", enrolled " + when(f.Added)
+	case f != nil:
+		text += ", begun and not confirmed"
+	}
+	if x.SecondFactorWithKey {
+		text += ", also after a key"
+	}
+	return strings.TrimPrefix(text, ", ")
+}
+
+func managesText(x admin.AccountView) string {
+	var list []string
+	for what, yes := range map[string]bool{"users": x.ManageUsers, "guests": x.ManageGuests, "personal groups": x.ManagePersonalGroups} {
+		if yes {
+			list = append(list, what)
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
 }
 
 func idText(id *int) string {

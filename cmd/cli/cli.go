@@ -85,8 +85,9 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "print JSON, for scripts")
 	root.AddCommand(
 		a.serveCommand(), a.configCommand(), a.versionCommand(), a.doctorCommand(), a.backupCommand(), a.restoreCommand(),
-		a.accountCommand(), a.grantCommand(), a.keyCommand(), a.groupCommand(), a.siteCommand(), a.sessionCommand(),
-		a.lockCommand(), a.eventCommand(), a.quotaCommand(), a.explainCommand(),
+		a.accountCommand(), a.grantCommand(), a.keyCommand(), a.appPasswordCommand(), a.tokenCommand(), a.clientCommand(),
+		a.groupCommand(), a.guestCommand(), a.invitationCommand(), a.siteCommand(), a.sessionCommand(),
+		a.lockCommand(), a.eventCommand(), a.quotaCommand(), a.explainCommand(), a.applyCommand(), a.exportCommand(), a.importCommand(),
 	)
 	return root
 }

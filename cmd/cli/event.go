@@ -3,49 +3,126 @@ package cli
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gatehouse/admin"
 	"gatehouse/storage/events"
 )
 
 func (a *app) eventCommand() *cobra.Command {
-	return parent("event", "The trail of what happened", a.eventList(), a.eventFollow())
+	return parent("event", "The trail of what happened", a.eventList(), a.eventFollow(), a.eventVerify())
+}
+
+// eventFilter is what list and follow select by.
+type eventFilter struct{ values map[string]*string }
+
+func filterFlags(f *pflag.FlagSet) *eventFilter {
+	filter := &eventFilter{values: map[string]*string{}}
+	for _, flag := range [][3]string{
+		{"account", "account", "only of this account"},
+		{"actor", "actor", "only changes made by this account"},
+		{"kind", "kind", "a kind, or a prefix that ends in a dot: file."},
+		{"outcome", "outcome", "ok, refused, failed, cut or aborted"},
+		{"rule", "rule", "only what this rule decided"},
+		{"ref", "reference", "reference of a refusal"},
+		{"path", "path", "this tree path and all below it"},
+		{"door", "door", "sftp, ftp, webdav, web or api"},
+		{"from", "address", "only from this address"},
+		{"session", "session", "only of this session"},
+	} {
+		filter.values[flag[1]] = f.String(flag[0], "", flag[2])
+	}
+	return filter
+}
+
+func (f *eventFilter) query() url.Values {
+	query := url.Values{}
+	for key, value := range f.values {
+		if *value != "" {
+			query.Set(key, *value)
+		}
+	}
+	return query
 }
 
 func (a *app) eventList() *cobra.Command {
-	var account, kind, since, until string
+	var since, until string
 	var limit int
+	var oldest bool
 	cmd := &cobra.Command{Use: "list", Short: "List events, newest first", Args: exactly(0)}
 	f := cmd.Flags()
-	f.StringVar(&account, "account", "", "only of this account")
-	f.StringVar(&kind, "kind", "", "a kind, or a prefix that ends in a dot: file.")
-	f.StringVar(&since, "since", "", "RFC 3339 instant")
-	f.StringVar(&until, "until", "", "RFC 3339 instant")
-	f.IntVar(&limit, "limit", 100, "at most so many (1000)")
+	filter := filterFlags(f)
+	f.StringVar(&since, "since", "", "from then on: 90m, 1h, 2d, a date (that day on), or an RFC 3339 instant")
+	f.StringVar(&until, "until", "", "up to then: the same (a date: through that day)")
+	f.IntVar(&limit, "limit", 100, "at most so many; 0 is all")
+	f.BoolVar(&oldest, "oldest", false, "oldest first")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		query := url.Values{"limit": {fmt.Sprint(limit)}}
-		for key, value := range map[string]string{"account": account, "kind": kind, "since": since, "until": until} {
-			if value != "" {
-				query.Set(key, value)
-			}
+		query := filter.query()
+		if err := setMoments(query, since, until, time.Now()); err != nil {
+			return err
 		}
-		var page admin.EventPage
-		if err := a.call(cmd, http.MethodGet, "/events", query, nil, &page); err != nil {
+		if oldest {
+			query.Set("oldest", "true")
+		}
+		found, err := a.listEvents(cmd, query, limit)
+		if err != nil {
 			return err
 		}
 		var rows [][]string
-		for _, e := range page.Items {
+		for _, e := range found {
 			rows = append(rows, eventRow(e))
 		}
-		return a.list(page.Items, []string{"TIME", "KIND", "OUTCOME", "ACCOUNT", "DOOR", "ADDRESS", "WHAT"}, rows)
+		return a.list(found, []string{"TIME", "KIND", "OUTCOME", "ACCOUNT", "DOOR", "ADDRESS", "WHAT"}, rows)
 	}
 	return cmd
+}
+
+// listEvents asks for pages until it has as many as wanted.
+func (a *app) listEvents(cmd *cobra.Command, query url.Values, limit int) ([]events.Event, error) {
+	found := []events.Event{}
+	for {
+		piece := 1000
+		if limit > 0 {
+			piece = min(piece, limit-len(found))
+		}
+		query.Set("limit", fmt.Sprint(piece))
+		var page admin.EventPage
+		if err := a.call(cmd, http.MethodGet, "/events", query, nil, &page); err != nil {
+			return nil, err
+		}
+		found = append(found, page.Items...)
+		if page.Next == 0 || limit > 0 && len(found) >= limit {
+			return found, nil
+		}
+		query.Set("cursor", fmt.Sprint(page.Next))
+	}
+}
+
+func setMoments(query url.Values, since, until string, now time.Time) error {
+	for key, text := range map[string]string{"since": since, "until": until} {
+		if text == "" {
+			continue
+		}
+		t, day, err := parseMoment(text, now)
+		if err != nil {
+			return err
+		}
+		if day && key == "until" {
+			t = t.AddDate(0, 0, 1).Add(-time.Nanosecond)
+		}
+		query.Set(key, t.Format(time.RFC3339Nano))
+	}
+	return nil
 }
 
 func eventRow(e events.Event) []string {
@@ -71,113 +148,146 @@ func eventRow(e events.Event) []string {
 }
 
 func (a *app) eventFollow() *cobra.Command {
-	return &cobra.Command{Use: "follow", Short: "Print events as they happen", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
+	var after uint64
+	cmd := &cobra.Command{Use: "follow", Short: "Print events as they happen", Args: exactly(0)}
+	filter := filterFlags(cmd.Flags())
+	cmd.Flags().Uint64Var(&after, "after", 0, "begin after the event at this position instead of now")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := a.client()
 		if err != nil {
 			return err
 		}
-		resp, err := c.send(cmd.Context(), http.MethodGet, "/events/live", nil, nil)
+		query := filter.query()
+		if after > 0 {
+			query.Set("after", fmt.Sprint(after))
+		}
+		resp, err := c.send(cmd.Context(), http.MethodGet, "/events/live", query, nil)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = resp.Body.Close() }()
-		lines := bufio.NewScanner(resp.Body)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			data, ok := strings.CutPrefix(lines.Text(), "data: ")
-			if !ok {
-				continue
-			}
-			var e events.Event
-			if err := json.Unmarshal([]byte(data), &e); err != nil {
-				return fmt.Errorf("read an event: %w", err)
-			}
-			if a.json {
-				_, _ = fmt.Fprintln(a.Out, data)
-				continue
-			}
-			row := eventRow(e)
-			for i := range row {
-				row[i] = visible(row[i])
-			}
-			_, _ = fmt.Fprintln(a.Out, strings.Join(row, "  "))
-		}
-		if cmd.Context().Err() != nil {
-			return nil
-		}
-		return lines.Err()
-	}}
-}
-
-func (a *app) explainCommand() *cobra.Command {
-	var q admin.Question
-	var at string
-	cmd := &cobra.Command{Use: "explain [NAME --door D --from ADDRESS | --ref REFERENCE]", Short: "Say what would be decided, and why"}
-	f := cmd.Flags()
-	f.StringVar(&q.Reference, "ref", "", "reference of a refusal")
-	f.StringVar(&q.Door, "door", "", "sftp, ftp, webdav, web or api")
-	f.StringVar(&q.From, "from", "", "address the attempt comes from")
-	f.BoolVar(&q.TLS, "tls", false, "FTP and HTTP: over TLS")
-	f.StringVar(&q.Credential, "credential", "", "password or key")
-	f.StringVar(&q.Operation, "op", "", "stat, list, read, create, write, delete or share")
-	f.StringVar(&q.Path, "path", "", "path as the account sees it")
-	f.StringVar(&at, "at", "", "RFC 3339 instant (default: now)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		body, err := explainBody(q, at, args)
-		if err != nil {
+		if err := a.printLive(resp.Body); err != nil && cmd.Context().Err() == nil {
 			return err
 		}
-		var answer admin.Answer
-		if err := a.call(cmd, http.MethodPost, "/explain", nil, body, &answer); err != nil {
-			return err
-		}
-		return a.printAnswer(answer)
+		return nil
 	}
 	return cmd
 }
 
-func explainBody(q admin.Question, at string, args []string) (map[string]any, error) {
-	body := map[string]any{}
-	if q.Reference != "" {
-		body["reference"] = q.Reference
-		return body, nil
-	}
-	if len(args) != 1 || q.Door == "" {
-		return nil, usagef("give an account and --door, or --ref")
-	}
-	for key, value := range map[string]string{
-		"account": args[0], "door": q.Door, "from": q.From, "credential": q.Credential,
-		"operation": q.Operation, "path": q.Path, "time": at,
-	} {
-		if value != "" {
-			body[key] = value
+// printLive prints server-sent events until their end.
+func (a *app) printLive(live io.Reader) error {
+	lines := bufio.NewScanner(live)
+	lines.Buffer(nil, 4<<20)
+	kind := ""
+	for lines.Scan() {
+		field, value, _ := strings.Cut(lines.Text(), ": ")
+		switch {
+		case lines.Text() == "":
+			kind = ""
+		case field == "event":
+			kind = value
+		case field == "data" && kind == "gap":
+			_, _ = fmt.Fprintln(a.Err, "gatehouse: events in between were dropped: "+visible(value))
+		case field == "data":
+			if err := a.printEvent(value); err != nil {
+				return err
+			}
 		}
 	}
-	body["tls"] = q.TLS
-	return body, nil
+	return lines.Err()
 }
 
-func (a *app) printAnswer(answer admin.Answer) error {
+func (a *app) printEvent(text string) error {
 	if a.json {
-		return a.printJSON(answer)
+		_, err := fmt.Fprintln(a.Out, text)
+		return err
 	}
-	a.say("%s: %s (rule %s)", strings.ToUpper(answer.Decision), visible(answer.Because), answer.Rule)
-	if answer.Remedy != "" {
-		a.say("remedy: %s", answer.Remedy)
+	var e events.Event
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		return fmt.Errorf("read an event: %w", err)
 	}
-	if e := answer.Event; e != nil {
-		a.say("event:  %s", visible(strings.Join(eventRow(*e), "  ")))
+	row := eventRow(e)
+	for i := range row {
+		row[i] = visible(row[i])
 	}
-	if answer.TreePath != "" {
-		a.say("in the tree: %s", visible(answer.TreePath))
+	_, err := fmt.Fprintln(a.Out, strings.Join(row, "  "))
+	return err
+}
+
+func (a *app) eventVerify() *cobra.Command {
+	var against []string
+	cmd := &cobra.Command{
+		Use: "verify", Short: "Verify that the trail is as it was written", Args: exactly(0),
+		Long: "Reads the whole trail and reports where entries were changed, removed, put in or moved. An end that was\n" +
+			"cut off is found with --against: a checkpoint from the gateway's log, or a file that holds some, such as\n" +
+			"the log itself. Exit status 1 where the trail is not whole.",
 	}
-	var rows [][]string
-	for _, step := range answer.Chain {
-		result := "refuses"
-		if step.Allowed {
-			result = "allows"
+	cmd.Flags().StringArrayVar(&against, "against", nil, "a checkpoint, or a file with checkpoints in it; may be repeated")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		checkpoints, err := checkpointsOf(against)
+		if err != nil {
+			return err
 		}
-		rows = append(rows, []string{string(step.Rule), result, step.Because})
+		var report events.Report
+		body := map[string]any{"against": checkpoints}
+		if err := a.call(cmd, http.MethodPost, "/events/verify", nil, body, &report); err != nil {
+			return err
+		}
+		if err := a.printReport(report); err != nil {
+			return err
+		}
+		if !report.Whole {
+			return errors.New("the trail is not as it was written")
+		}
+		return nil
 	}
-	return a.list(nil, []string{"RULE", "RESULT", "BECAUSE"}, rows)
+	return cmd
+}
+
+// mostCheckpoints is how many checkpoints one verification takes.
+const mostCheckpoints = 1000
+
+// checkpointsOf reads checkpoints, given as they are or by the file that holds
+// them; of very many the newest.
+func checkpointsOf(given []string) ([]string, error) {
+	found := []string{}
+	for _, text := range given {
+		if list := events.FindCheckpoints(text); len(list) > 0 {
+			found = append(found, list...)
+			continue
+		}
+		content, err := os.ReadFile(text)
+		if err != nil {
+			return nil, usagef("%q is neither a checkpoint nor a file that can be read", text)
+		}
+		list := events.FindCheckpoints(string(content))
+		if len(list) == 0 {
+			return nil, fmt.Errorf("there is no checkpoint in %s", text)
+		}
+		found = append(found, list...)
+	}
+	return found[max(0, len(found)-mostCheckpoints):], nil
+}
+
+func (a *app) printReport(r events.Report) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	a.say("%d events, positions %d to %d; held against %d checkpoints (%d more are older than what is kept)", r.Entries, r.First, r.Last, r.Held, r.Older)
+	for _, n := range r.Nodes {
+		a.say("node %s: %d events, up to number %d of %s", n.Node, n.Entries, n.Last, when(n.Newest))
+	}
+	if r.Whole {
+		a.say("the trail is whole")
+		return nil
+	}
+	a.say("BROKEN at position %d: %s", r.Faults[0].Position, r.Faults[0].Detail)
+	var rows [][]string
+	for _, f := range r.Faults {
+		rows = append(rows, []string{fmt.Sprint(f.Position), f.What, orDash(f.Node), f.Detail})
+	}
+	if r.More {
+		rows = append(rows, []string{"...", "", "", "and more"})
+	}
+	return a.list(nil, []string{"POSITION", "WHAT", "NODE", "DETAIL"}, rows)
 }

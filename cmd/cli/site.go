@@ -3,91 +3,16 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"net/url"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/admin"
 	"gatehouse/auth/session"
+	"gatehouse/policy"
 	"gatehouse/storage/locks"
 )
-
-func (a *app) groupCommand() *cobra.Command {
-	return parent("group", "Groups of accounts",
-		a.groupAdd(), a.groupList(), a.groupShow(), a.groupDelete(),
-		a.groupMember("add-member GROUP NAME...", "Add accounts to a group", http.MethodPut),
-		a.groupMember("remove-member GROUP NAME...", "Take accounts out of a group", http.MethodDelete))
-}
-
-func (a *app) groupAdd() *cobra.Command {
-	var protocols []string
-	cmd := &cobra.Command{Use: "add NAME", Short: "Create a group", Args: exactly(1)}
-	cmd.Flags().StringSliceVar(&protocols, "protocols", nil, "default for members: of sftp,ftp,webdav,web,api")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		body := map[string]any{"name": args[0]}
-		if cmd.Flags().Changed("protocols") {
-			body["protocols"] = protocols
-		}
-		var g admin.GroupView
-		if err := a.call(cmd, http.MethodPost, "/groups", nil, body, &g); err != nil {
-			return err
-		}
-		return a.done(g, "group %s created", g.Name)
-	}
-	return cmd
-}
-
-func (a *app) groupList() *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "List groups", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		var groups []admin.GroupView
-		if err := a.call(cmd, http.MethodGet, "/groups", nil, nil, &groups); err != nil {
-			return err
-		}
-		var rows [][]string
-		for _, g := range groups {
-			rows = append(rows, []string{g.Name, fmt.Sprint(len(g.Members)), fmt.Sprint(len(g.Grants))})
-		}
-		return a.list(groups, []string{"NAME", "MEMBERS", "GRANTS"}, rows)
-	}}
-}
-
-func (a *app) groupShow() *cobra.Command {
-	return &cobra.Command{Use: "show NAME", Short: "Show a group", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		var g admin.GroupView
-		if err := a.call(cmd, http.MethodGet, "/groups/"+segment(args[0]), nil, nil, &g); err != nil {
-			return err
-		}
-		pairs := [][2]string{{"name", g.Name}, {"id", g.ID}, {"members", orDash(strings.Join(g.Members, ", "))}}
-		for _, one := range g.Grants {
-			pairs = append(pairs, [2]string{"grant", grantText(one)})
-		}
-		return a.show(g, pairs)
-	}}
-}
-
-func (a *app) groupDelete() *cobra.Command {
-	return &cobra.Command{Use: "delete NAME", Short: "Delete a group; its members stay", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		if err := a.call(cmd, http.MethodDelete, "/groups/"+segment(args[0]), nil, nil, nil); err != nil {
-			return err
-		}
-		return a.done(struct{}{}, "group %s deleted", args[0])
-	}}
-}
-
-func (a *app) groupMember(use, short, method string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: atLeast(2), RunE: func(cmd *cobra.Command, args []string) error {
-		for _, name := range args[1:] {
-			if err := a.call(cmd, method, "/groups/"+segment(args[0])+"/members/"+segment(name), nil, nil, nil); err != nil {
-				return err
-			}
-		}
-		return a.done(struct{}{}, "done")
-	}}
-}
 
 func (a *app) siteCommand() *cobra.Command {
 	return parent("site", "The policy of the whole site", a.siteShow(), a.siteSet())
@@ -106,7 +31,7 @@ func (a *app) siteShow() *cobra.Command {
 func (a *app) showSite(site map[string]any) error {
 	var pairs [][2]string
 	flatten("", site, &pairs)
-	sort.Slice(pairs, func(i, j int) bool { return pairs[i][0] < pairs[j][0] })
+	slices.SortFunc(pairs, func(x, y [2]string) int { return strings.Compare(x[0], y[0]) })
 	return a.show(site, pairs)
 }
 
@@ -127,7 +52,11 @@ func flatten(prefix string, tree map[string]any, pairs *[][2]string) {
 }
 
 func (a *app) siteSet() *cobra.Command {
-	return &cobra.Command{Use: "set KEY=VALUE...", Short: "Change the site policy; an empty value resets", Args: atLeast(1), RunE: func(cmd *cobra.Command, args []string) error {
+	cmd := &cobra.Command{
+		Use: "set KEY=VALUE...", Short: "Change the site policy; an empty value resets", Args: atLeast(1),
+		Long: "Prints what has changed. A list takes its items separated by commas. The keys:\n\n" + siteKeys(),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var present map[string]any
 		if err := a.call(cmd, http.MethodGet, "/site", nil, nil, &present); err != nil {
 			return err
@@ -144,8 +73,46 @@ func (a *app) siteSet() *cobra.Command {
 		if err := a.call(cmd, http.MethodPatch, "/site", nil, body, &now); err != nil {
 			return err
 		}
-		return a.showSite(now)
-	}}
+		return a.showChanged(present, now)
+	}
+	return cmd
+}
+
+// showChanged prints the keys that are others than before.
+func (a *app) showChanged(before, now map[string]any) error {
+	if a.json {
+		return a.printJSON(now)
+	}
+	var was, is [][2]string
+	flatten("", before, &was)
+	flatten("", now, &is)
+	slices.SortFunc(is, func(x, y [2]string) int { return strings.Compare(x[0], y[0]) })
+	is = slices.DeleteFunc(is, func(p [2]string) bool { return slices.Contains(was, p) })
+	if len(is) == 0 {
+		a.say("nothing has changed")
+	}
+	return a.show(now, is)
+}
+
+// siteKeys lists the keys of the site policy with what they are at first.
+func siteKeys() string {
+	text, _ := json.Marshal(policy.DefaultSite())
+	var site map[string]any
+	_ = json.Unmarshal(text, &site)
+	// What inherits nothing is left out of the JSON while it is zero.
+	limits := map[string]any{}
+	for name := range strings.SplitSeq(limitNames, ", ") {
+		limits[name] = 0
+	}
+	site["limits"] = limits
+	var pairs [][2]string
+	flatten("", site, &pairs)
+	slices.SortFunc(pairs, func(x, y [2]string) int { return strings.Compare(x[0], y[0]) })
+	var list strings.Builder
+	for _, p := range pairs {
+		fmt.Fprintf(&list, "  %-34s %s\n", p[0], p[1])
+	}
+	return list.String()
 }
 
 func at(tree map[string]any, keys []string) any {
@@ -231,94 +198,4 @@ func (a *app) lockCommand() *cobra.Command {
 			return a.done(struct{}{}, "broken")
 		},
 	})
-}
-
-func (a *app) quotaCommand() *cobra.Command {
-	return parent("quota", "Quotas of folders", a.quotaShow(), a.quotaSet(), a.quotaRescan())
-}
-
-// quotaPath takes an account's name for its home.
-func (a *app) quotaPath(cmd *cobra.Command, arg string) (string, error) {
-	if strings.HasPrefix(arg, "/") {
-		return arg, nil
-	}
-	var x admin.AccountView
-	err := a.call(cmd, http.MethodGet, "/accounts/"+segment(arg), nil, nil, &x)
-	return x.Home, err
-}
-
-func (a *app) quotaShow() *cobra.Command {
-	return &cobra.Command{Use: "show NAME-or-PATH", Short: "Show a folder's quota and its use", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		folder, err := a.quotaPath(cmd, args[0])
-		if err != nil {
-			return err
-		}
-		var q admin.QuotaView
-		if err := a.call(cmd, http.MethodGet, "/quotas/at", url.Values{"path": {folder}}, nil, &q); err != nil {
-			return err
-		}
-		return a.printQuota(q)
-	}}
-}
-
-func (a *app) printQuota(q admin.QuotaView) error {
-	files := "unlimited"
-	if q.LimitFiles != nil {
-		files = fmt.Sprint(*q.LimitFiles)
-	}
-	return a.show(q, [][2]string{
-		{"folder", q.Path}, {"bytes", size(&q.UsedBytes) + " of " + size(q.LimitBytes)},
-		{"files", fmt.Sprintf("%d of %s", q.UsedFiles, files)},
-	})
-}
-
-func (a *app) quotaSet() *cobra.Command {
-	var s settings
-	cmd := &cobra.Command{Use: "set NAME-or-PATH", Short: "Set a folder's quota", Args: exactly(1)}
-	cmd.Flags().StringVar(&s.quota, "quota", "", "bytes: 10GiB, or none")
-	cmd.Flags().Int64Var(&s.quotaFiles, "quota-files", -1, "files (-1: unlimited)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		body := map[string]any{}
-		if err := s.quotaBody(cmd, body); err != nil {
-			return err
-		}
-		limits, ok := body["quota"].(map[string]any)
-		if !ok {
-			return usagef("give --quota, --quota-files or both")
-		}
-		if !strings.HasPrefix(args[0], "/") {
-			var x admin.AccountView
-			if err := a.call(cmd, http.MethodPatch, "/accounts/"+segment(args[0]), nil, body, &x); err != nil {
-				return err
-			}
-			return a.done(x, "quota of %s set", x.Home)
-		}
-		var q admin.QuotaView
-		if err := a.call(cmd, http.MethodGet, "/quotas/at", url.Values{"path": {args[0]}}, nil, &q); err != nil {
-			return err
-		}
-		present := map[string]any{"path": args[0], "limit_bytes": q.LimitBytes, "limit_files": q.LimitFiles}
-		maps.Copy(present, limits)
-		limits = present
-		q = admin.QuotaView{}
-		if err := a.call(cmd, http.MethodPut, "/quotas", nil, limits, &q); err != nil {
-			return err
-		}
-		return a.printQuota(q)
-	}
-	return cmd
-}
-
-func (a *app) quotaRescan() *cobra.Command {
-	return &cobra.Command{Use: "rescan NAME-or-PATH", Short: "Count a folder anew", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		folder, err := a.quotaPath(cmd, args[0])
-		if err != nil {
-			return err
-		}
-		var q admin.QuotaView
-		if err := a.call(cmd, http.MethodPost, "/quotas/rescan", nil, map[string]string{"path": folder}, &q); err != nil {
-			return err
-		}
-		return a.printQuota(q)
-	}}
 }

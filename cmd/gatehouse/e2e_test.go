@@ -36,6 +36,8 @@ func TestScripts(t *testing.T) {
 			"kill":     kill,
 			"eventual": eventual,
 			"tree":     tree,
+			"proxy":    proxy,
+			"totp":     totp,
 		},
 	})
 }

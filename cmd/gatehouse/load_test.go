@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"gatehouse/storage/events"
 )
 
 // A load is everybody who works on a gateway: administrators, and writers over
@@ -247,6 +249,11 @@ func (l *load) verifyTrail() {
 		if logins["login "+who] == 0 {
 			l.t.Errorf("no event of the login %s; there are %v", who, logins)
 		}
+	}
+	var chain events.Report
+	l.node.must(http.MethodPost, "/events/verify", map[string]any{}, &chain)
+	if !chain.Whole {
+		l.t.Errorf("the kill has broken the chain of the trail: %+v", chain.Faults)
 	}
 }
 
