@@ -358,6 +358,37 @@ func TestStreamOlderThanChains(t *testing.T) {
 	want(t, paths(t, l), "0", "1", "2", "3", "4", "/file0", "/file1", "/file2")
 }
 
+// Who takes the MACs off every entry and removes the checkpoints beside the trail
+// makes it look older than chains are, which a start then signs. A checkpoint that
+// is kept elsewhere knows better.
+func TestCheckpointFindsATrailMadeToLookOlderThanChains(t *testing.T) {
+	s := memory.New()
+	var kept string
+	l := openAs(t, s, Config{Node: "node1", Signed: func(c Checkpoint) { kept = c.Text }})
+	fill(t, 5, l)
+	if err := l.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	written, err := s.Read(t.Context(), Stream, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := memory.New()
+	for _, e := range written {
+		c, err := parseChained(e.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := forged.Append(t.Context(), Stream, "", bytes.Replace(c.body, []byte("anna"), []byte("bert"), 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := verify(t, open(t, forged), kept)
+	if r.Whole || r.Faults[0].What != FaultCheckpoint {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestOneVerificationAtATime(t *testing.T) {
 	l := open(t, memory.New())
 	l.judge.Lock()

@@ -36,11 +36,29 @@ func (c *checker) begin(a anchor) {
 	c.at, c.report.Cut = a.Position, a.Position
 	maps.Copy(c.tails, a.Nodes)
 	for position, marks := range c.marks {
-		if position <= a.Position {
-			c.report.Older += len(marks)
-			delete(c.marks, position)
+		if position > a.Position {
+			continue
 		}
+		for _, m := range marks {
+			c.older(m, a)
+		}
+		delete(c.marks, position)
 	}
+}
+
+// older holds a checkpoint of what was cut against the cut: the anchor knows how
+// far each chain had come by then. One that does not is of another trail, such as
+// one that was made to look older than chains are.
+func (c *checker) older(m mark, a anchor) {
+	c.report.Older++
+	if a.Nodes[m.Node].Sequence >= m.Sequence {
+		return
+	}
+	c.fault(Fault{
+		Position: a.Position, Node: m.Node, Sequence: m.Sequence, What: FaultCheckpoint,
+		Detail: fmt.Sprintf("the checkpoint of %s that was %s attests number %d; what was cut had come to %d: the trail was written anew",
+			m.Time.Format(timeFormat), m.from, m.Sequence, a.Nodes[m.Node].Sequence),
+	})
 }
 
 // hold notes checkpoints, given as texts.

@@ -23,7 +23,7 @@ func (l *Log) Retain(ctx context.Context, before time.Time) error {
 		return fmt.Errorf("retain the events: %w", err)
 	}
 	for more := true; more; {
-		if more, err = l.cut(ctx, end); err != nil {
+		if more, err = l.cut(ctx, end, before); err != nil {
 			if errors.Is(err, state.ErrConflict) {
 				return nil // another node does it
 			}
@@ -37,12 +37,13 @@ func (l *Log) Retain(ctx context.Context, before time.Time) error {
 // the way what is dropped.
 type cutter struct {
 	*checker
-	best  anchor
-	found bool
+	before time.Time
+	best   anchor
+	found  bool
 }
 
 // cut drops events up to a checkpoint before a position, some of them at a time.
-func (l *Log) cut(ctx context.Context, end uint64) (more bool, err error) {
+func (l *Log) cut(ctx context.Context, end uint64, before time.Time) (more bool, err error) {
 	was, err := l.anchor(ctx)
 	if errors.Is(err, ErrCheckpoint) {
 		// What a forged anchor hides is not dropped in silence.
@@ -51,7 +52,7 @@ func (l *Log) cut(ctx context.Context, end uint64) (more bool, err error) {
 	if err != nil || end <= was.Position+1 {
 		return false, err
 	}
-	c := &cutter{checker: newChecker(&l.keys)}
+	c := &cutter{checker: newChecker(&l.keys), before: before}
 	c.begin(was)
 	after := was.Position
 	for !c.found && after < end-1 {
@@ -89,9 +90,12 @@ func (l *Log) drop(ctx context.Context, was anchor, c *cutter) error {
 	return nil
 }
 
-// visit notes a checkpoint's entry: the trail may be cut right before it.
+// visit notes a checkpoint's entry: the trail may be cut right before it. That it
+// is old enough is asked of the event: the store's own time is under no MAC, and
+// who could set it back would have retention sign away what it is to keep.
 func (c *cutter) visit(e state.Entry) {
-	if entry, err := parseChained(e.Value); err == nil && entry.kind == checkpointEntry && e.Position > c.report.Cut+1 {
+	entry, err := parseChained(e.Value)
+	if err == nil && entry.kind == checkpointEntry && e.Position > c.report.Cut+1 && read(e).Time.Before(c.before) {
 		c.best, c.found = anchor{Position: e.Position - 1, Nodes: maps.Clone(c.tails)}, true
 	}
 	c.checker.visit(e)

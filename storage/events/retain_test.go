@@ -183,3 +183,30 @@ func TestForgedAnchor(t *testing.T) {
 		}
 	})
 }
+
+// backdated is a store whose own times were set back on disk.
+type backdated struct{ state.Store }
+
+func (b backdated) Read(ctx context.Context, stream string, after uint64, limit int) ([]state.Entry, error) {
+	entries, err := b.Store.Read(ctx, stream, after, limit)
+	for i := range entries {
+		entries[i].Time = time.Unix(0, 0)
+	}
+	return entries, err
+}
+
+// Who sets the store's times back must not have retention drop, and sign away,
+// what is to be kept.
+func TestRetentionBelievesTheEventsTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New()
+		l := openAs(t, backdated{s}, Config{Node: "node1", SignEvents: 10, SignEvery: 3 * time.Hour})
+		days(t, 3, l)
+		if err := l.Retain(t.Context(), time.Now().AddDate(0, 0, -30)); err != nil {
+			t.Fatal(err)
+		}
+		if r := verify(t, l); r.Cut != 0 {
+			t.Errorf("events of three days were cut where those of 30 are kept: %+v", r)
+		}
+	})
+}

@@ -212,3 +212,28 @@ func FuzzValues(f *testing.F) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// An entry that somebody took out of the file hides none of those before it, the
+// last of them least of all.
+func TestAMissingEntryHidesNoOthers(t *testing.T) {
+	s := open1(t)
+	defer closed(t, s)
+	if _, err := s.Append(t.Context(), "a", "", []byte("1"), []byte("2"), []byte("3"), []byte("4")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Append(t.Context(), "b", "", []byte("other")); err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []uint64{2, 4} {
+		err := s.streams.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(entriesBucket).Delete(numbered("a", gone)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for before, want := range map[uint64]uint64{0: 3, 4: 3, 3: 1, 2: 1} {
+		found, err := s.ReadBack(t.Context(), "a", before, 1)
+		if err != nil || len(found) != 1 || found[0].Position != want {
+			t.Errorf("back from %d: %+v, %v, want %d", before, found, err, want)
+		}
+	}
+}

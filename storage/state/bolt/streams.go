@@ -94,7 +94,14 @@ func (s *Store) ReadBack(ctx context.Context, stream string, before uint64, limi
 			return nil
 		}
 		c := tx.Bucket(entriesBucket).Cursor()
-		k, v := c.Seek(numbered(stream, before-1))
+		from := numbered(stream, before-1)
+		k, v := c.Seek(from)
+		switch { // an entry that is gone from the file hides none of those before it
+		case k == nil:
+			k, v = c.Last()
+		case !bytes.Equal(k, from):
+			k, v = c.Prev()
+		}
 		found, err = entries(stream, k, v, c.Prev, limit)
 		return err
 	})
