@@ -86,7 +86,7 @@ func checkNames(a accounts.Account, cert *ssh.Certificate) error {
 	if !ok {
 		return errors.New("the certificate's principals do not hold the username")
 	}
-	if cert.ValidAfter >= cert.ValidBefore {
+	if cert.ValidAfter >= cert.ValidBefore || cert.ValidAfter > farFuture {
 		return errors.New("the certificate is never in force")
 	}
 	// Whether it is in force now is for policy, which knows of the moments to come.

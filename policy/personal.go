@@ -50,8 +50,11 @@ func (a Actor) MayDeleteGroup(g Group) Verdict {
 // has not: grants, or defaults that are wider than its own.
 func (a Actor) MayAddMember(g Group, target Account) Verdict {
 	v := a.leadsMembers(g)
-	if !v.Allowed || a.admin() || a.mine(g).Allowed {
+	if !v.Allowed || a.admin() {
 		return v
+	}
+	if a.mine(g).Allowed {
+		return a.sharesOwn(v)
 	}
 	itself := target.ID == a.account().ID
 	if !itself && !a.manages(target).Allowed {
@@ -124,6 +127,15 @@ func (a Actor) mine(g Group) Verdict {
 	return mayNot(RulePersonalGroup, "", "the group %s is not the caller's own", g.Name)
 }
 
+// sharesOwn returns v where the actor has the right to personal groups, without
+// which it makes its own no wider.
+func (a Actor) sharesOwn(v Verdict) Verdict {
+	if own := a.account(); own.Role != RoleUser || !own.Manage.PersonalGroups {
+		return mayNot(RulePersonalGroup, "", "the caller does not have manage_personal_groups")
+	}
+	return v
+}
+
 // owns decides on what a personal group may be: the actor's own, without
 // defaults and folder, with grants of what the actor has itself.
 func (a Actor) owns(g Group, before []Grant) Verdict {
@@ -133,8 +145,8 @@ func (a Actor) owns(g Group, before []Grant) Verdict {
 	if v := a.mine(g); !v.Allowed {
 		return at(v, "owner")
 	}
-	if own := a.account(); own.Role != RoleUser || !own.Manage.PersonalGroups {
-		return mayNot(RulePersonalGroup, "", "the caller does not have manage_personal_groups")
+	if v := a.sharesOwn(itsOwn()); !v.Allowed {
+		return v
 	}
 	plain := Group{ID: g.ID, Name: g.Name, Owner: g.Owner, Grants: g.Grants}
 	if !reflect.DeepEqual(g, plain) {

@@ -133,6 +133,7 @@ func TestMembersOfGroups(t *testing.T) {
 		"a delegate, of a group it is in":  {dora(), group("help", grant("/help", policy.Full)), max, false, policy.RuleGroupManager, false},
 		"the owner":                        {pia(), personal("pia", grant("/secret", policy.Full)), eve, true, policy.RulePersonalGroup, true},
 		"the owner, itself":                {pia(), personal("pia"), pia().Effective.Account(), true, policy.RulePersonalGroup, true},
+		"the owner without the right":      {pia(func(a *policy.Account) { a.Manage.PersonalGroups = false }), personal("pia"), eve, false, policy.RulePersonalGroup, true},
 		"of a group of somebody":           {pia(), personal("max"), eve, false, policy.RulePersonalGroup, false},
 		"a manager of somebody's, itself":  {ofMax, personal("max", grant("/home/max", policy.Full)), head.Effective.Account(), false, policy.RuleOwnGroup, true},
 		"a manager of somebody's, another": {ofMax, personal("max", grant("/home/max", policy.Full)), eve, true, policy.RuleGroupManager, true},

@@ -148,5 +148,5 @@ var ruleTexts = []RuleText{
 	{RuleGives, "Delegates give only what they may give themselves: grants, groups, protocols, limits, quota, addresses.", "what the caller has itself", "give less, or have an administrator give more"},
 	{RuleGroupManager, "The managers of a group add and remove its members; they change nothing else of it.", "group managers", "ask a manager of the group, or an administrator"},
 	{RulePersonalGroup, "A personal group is changed by its owner, needs manage_personal_groups, and has neither defaults nor a folder.", "group owner, the owner's manage_personal_groups", "make the group a user group, or ask its owner"},
-	{RuleOwnGroup, "Nobody who manages a group gives it to itself, or to an account that it manages, beyond what it has.", "the group's grants, what the caller has itself", "ask an administrator"},
+	{RuleOwnGroup, "Nobody who manages a group gives it to itself, or to an account that it manages, beyond what it has, nor leaves it to be rid of its limits.", "the group's grants, what the caller has itself", "ask an administrator"},
 }

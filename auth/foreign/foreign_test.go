@@ -125,6 +125,7 @@ func TestDearAndDamagedHashesAreRefused(t *testing.T) {
 		"argon2d":                 "$argon2d$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
 		"pbkdf2 for ever":         "$pbkdf2-sha256$4000000000$E86a9YMX3zC7$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 		"pbkdf2 of no digest":     "$pbkdf2-sha3$1000$E86a9YMX3zC7$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		"pbkdf2 of four digests":  "$pbkdf2-sha1$600000$E86a9YMX3zC7$" + base64.StdEncoding.EncodeToString(make([]byte, 64)),
 		"pbkdf2 of one byte":      "$pbkdf2-sha256$1000$E86a9YMX3zC7$AA==",
 		"no digest":               "{SHA3}2jmj7l5rSw0yVb/vlWAYkK/YBwk=",
 		"open brace":              "{SHA",

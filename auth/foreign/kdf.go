@@ -181,6 +181,11 @@ func parsePBKDF2(s string) (p pbkdf2Hash, err error) {
 	if p.want, err = base64.StdEncoding.DecodeString(parts[4]); err != nil || len(p.want) < 16 || len(p.want) > 64 {
 		return p, ErrUnknown
 	}
+	// All iterations are made for each digest that the hash is made of.
+	size := p.sum().Size()
+	if p.iterations*((len(p.want)+size-1)/size) > maxIterations {
+		return p, ErrUnknown
+	}
 	return p, nil
 }
 

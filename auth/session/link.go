@@ -46,7 +46,7 @@ func (m *Manager) stillMay(ctx context.Context, p auth.Proof) (policy.Decision, 
 	case err != nil:
 		return policy.Decision{}, fmt.Errorf("look for who made a link: %w", err)
 	case maker.State(time.Now()) != accounts.Enabled:
-		return policy.Decision{Rule: policy.RuleLink, Because: "who made the link, " + maker.Name + ", is disabled or has expired"}, nil
+		return policy.Decision{Rule: policy.RuleCredential, Because: "who made the link, " + maker.Name + ", is disabled or has expired"}, nil
 	}
 	groups, err := m.accounts.Groups(ctx)
 	if err != nil {
@@ -60,7 +60,7 @@ func (m *Manager) stillMay(ctx context.Context, p auth.Proof) (policy.Decision, 
 	}
 	v := actor.MaySetPassword(p.Account.Account)
 	if !v.Allowed {
-		v.Rule, v.Because = policy.RuleLink, "who made the link, "+maker.Name+", may do so no more: "+v.Because
+		v.Rule, v.Because = policy.RuleCredential, "who made the link, "+maker.Name+", may do so no more: "+v.Because
 	}
 	return v.Decision, nil
 }

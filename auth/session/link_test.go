@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,7 +191,7 @@ func TestResetLinkEndsWithTheRightToMakeIt(t *testing.T) {
 		}
 		c.lose()
 		refused, ok := errors.AsType[*auth.RefusedError](second(w.ResetByLink(t.Context(), a, "battery staple")))
-		if !ok || refused.Decision.Rule != policy.RuleLink || refused.Decision.Because == "" {
+		if !ok || refused.Decision.Rule != policy.RuleCredential || !strings.Contains(refused.Decision.Because, "who made the link") {
 			t.Errorf("%s is lost: got %v", name, refused)
 		}
 		c.regain()

@@ -136,6 +136,10 @@ func (c *Credential) validate() error {
 		return &InvalidError{Field: "name", Why: why}
 	}
 	c.Doors = inOrder(c.Doors)
+	if c.Doors != nil && len(c.Doors) == 0 {
+		// It would be kept as a list that says nothing, which is every door.
+		return &InvalidError{Field: "doors", Why: "must name one at least: revoke what is to open none"}
+	}
 	for _, d := range c.Doors {
 		if !c.Kind.Opens(d) {
 			return &InvalidError{Field: "doors", Why: fmt.Sprintf("%q is no door for the kind %s", d, c.Kind)}

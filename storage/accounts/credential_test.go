@@ -125,6 +125,7 @@ func TestWhatIsNoCredential(t *testing.T) {
 		"long name":             {"name", func(c *Credential) { c.Name = strings.Repeat("x", 300) }},
 		"app password, API":     {"doors", func(c *Credential) { c.Doors = []policy.Door{policy.API} }},
 		"token, SFTP":           {"doors", func(c *Credential) { c.Kind, c.Doors = policy.KindToken, []policy.Door{policy.SFTP} }},
+		"no doors":              {"doors", func(c *Credential) { c.Doors = []policy.Door{} }},
 		"token with a folder":   {"folder", func(c *Credential) { c.Kind, c.Scope.Folder = policy.KindToken, &folder }},
 		"addresses":             {"allowed_ips", func(c *Credential) { c.AllowedIPs = []string{"here"} }},
 		"many addresses":        {"allowed_ips", func(c *Credential) { c.AllowedIPs = slices.Repeat([]string{"192.0.2.1"}, 1001) }},
