@@ -184,3 +184,23 @@ func TestFormulasInTheMiddleOfACellAreInert(t *testing.T) {
 		t.Errorf("the list has %s", text)
 	}
 }
+
+// Beside the site's list an account's own addresses open: for a delegate they
+// would be the bypass that it may not give.
+func TestADelegateOpensNoAddressThatTheSiteKeepsOut(t *testing.T) {
+	o := newOffice(t)
+	everywhere := `{"allowed_ips":["0.0.0.0/0"]}`
+	o.delegate.must(200, http.MethodPatch, "/accounts/ann", everywhere) // without the site's list it keeps out nobody else
+	o.root().must(200, http.MethodPatch, "/accounts/ann", `{"allowed_ips":null}`)
+	o.root().must(200, http.MethodPatch, "/site", `{"allowed_ips":["192.0.2.0/24"]}`)
+	if f := o.delegate.refusedField(http.MethodPatch, "/accounts/ann", everywhere); f != "allowed_ips" {
+		t.Errorf("the problem names %q", f)
+	}
+	body := `{"username":"new","password":"a-new-password-1","allowed_ips":["198.51.100.0/24"]}`
+	if f := o.delegate.refusedField(http.MethodPost, "/accounts", body); f != "allowed_ips" {
+		t.Errorf("the problem names %q", f)
+	}
+	o.delegate.must(200, http.MethodPatch, "/accounts/ann", `{"allowed_ips":["192.0.2.7"]}`)
+	o.root().must(200, http.MethodPatch, "/accounts/ann", everywhere)
+	o.delegate.must(200, http.MethodPatch, "/accounts/ann", `{"display_name":"Ann"}`) // what an administrator gave stays
+}

@@ -18,7 +18,7 @@ func TestMergePatches(t *testing.T) {
 		t.Errorf("the limit is rounded: %s", text)
 	}
 	for body, field := range map[string]string{
-		`null`: "body.body", `[]`: "body.body", `"x"`: "body.body",
+		`null`: "body", `[]`: "body", `"x"`: "body",
 		`{"EMAIL":"b@example.org"}`:            "body.EMAIL",
 		`{"":1}`:                               "body.",
 		`{"status":{"state":"disabled"}}`:      "body.status",

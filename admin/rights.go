@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -243,7 +244,10 @@ func (a *API) mayProfile(ctx context.Context, before, after accounts.Account) er
 		}
 	}
 	site, err := a.Accounts.Site(ctx)
-	if err != nil || !site.LockProfiles {
+	if err != nil {
+		return err
+	}
+	if err := a.mayAddresses(ctx, site.AllowedIPs, before, after); err != nil || !site.LockProfiles {
 		return err
 	}
 	switch {
@@ -257,6 +261,26 @@ func (a *API) mayProfile(ctx context.Context, before, after accounts.Account) er
 
 func sameFactor(x, y policy.SecondFactor) bool {
 	return factorText(x.Required) == factorText(y.Required) && x.WithKey == y.WithKey
+}
+
+// mayAddresses refuses addresses that the site keeps out and the caller may not
+// come from itself: beside the site's list an account's own opens, as bypass does.
+func (a *API) mayAddresses(ctx context.Context, site []netip.Prefix, before, after accounts.Account) error {
+	c := callerOf(ctx)
+	if len(site) == 0 || c.Session == nil {
+		return nil
+	}
+	own, err := a.Accounts.ByID(ctx, c.Session.AccountID())
+	if err != nil {
+		return err
+	}
+	has := slices.Concat(site, own.AllowedIPs, before.AllowedIPs)
+	for _, p := range after.AllowedIPs {
+		if !slices.ContainsFunc(has, func(h netip.Prefix) bool { return h.Bits() <= p.Bits() && h.Contains(p.Addr()) }) {
+			return notTheirs("allowed_ips", p.String()+" is wider than the site's list and the caller's own")
+		}
+	}
+	return nil
 }
 
 // credentialsOf tells the credentials of an account from others.
