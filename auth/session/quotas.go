@@ -109,10 +109,15 @@ func (m *Manager) followQuota(ctx context.Context, owner string) error {
 func (m *Manager) wanted(ctx context.Context, owner string) (quota.Limit, error) {
 	none := quota.Limit{Amount: quota.Amount{Bytes: quota.Unlimited, Files: quota.Unlimited}}
 	if id, ok := strings.CutPrefix(owner, accountQuota); ok {
-		account, effective, err := m.accounts.LookByID(ctx, id)
+		account, err := m.accounts.ByID(ctx, id)
 		if errors.Is(err, accounts.ErrNotFound) {
 			return none, nil
 		}
+		if err != nil {
+			return none, fmt.Errorf("look for the owner of a quota: %w", err)
+		}
+		// All accounts are asked, so nothing of it is kept.
+		effective, err := m.accounts.Effective(ctx, account)
 		if err != nil {
 			return none, fmt.Errorf("look for the owner of a quota: %w", err)
 		}

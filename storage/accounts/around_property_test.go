@@ -137,6 +137,7 @@ func TestNothingStaleIsKeptAndNobodyForgotten(t *testing.T) {
 			rt.Fatal(err)
 		}
 		defer lived.Close(rt.Context())
+		lived.recent.most = rapid.IntRange(1, 5).Draw(rt, "kept")
 		w := &world{
 			T: rt, store: lived, heard: &watcher{wake: make(chan struct{}, 1)}, now: time.Now(),
 			accounts: []string{"a", "b", "c", "d"}, groups: []string{"g", "h", "i"},

@@ -95,6 +95,16 @@ func benchmarkCold(b *testing.B, st state.Store) {
 		b.ReportMetric(float64(held)/(1<<20), "MiB")
 		b.ReportMetric(0, "ns/op")
 	})
+	for _, id := range s.All() {
+		if _, _, err := s.LookByID(b.Context(), id); err != nil {
+			b.Fatal(err)
+		}
+	}
+	resolved := heapInUse() - before
+	b.Run("all-resolved", func(b *testing.B) {
+		b.ReportMetric(float64(resolved)/(1<<20), "MiB")
+		b.ReportMetric(0, "ns/op")
+	})
 	if _, err := s.UpdateSite(b.Context(), 0, func(s *Site) error { s.Inactive = 90; return nil }, Guarded); err != nil {
 		b.Fatal(err)
 	}

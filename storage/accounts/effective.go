@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/policy"
@@ -12,6 +13,8 @@ type resolved struct {
 	generation uint64
 	until      time.Time // zero: no moment changes it
 	effective  policy.Effective
+	// asked is set when it is asked for again.
+	asked atomic.Bool
 }
 
 func (r *resolved) holds(generation uint64) bool {
@@ -19,14 +22,14 @@ func (r *resolved) holds(generation uint64) bool {
 }
 
 // Effective resolves what holds for a now, or would hold for an account that is
-// not stored like that.
+// not stored like that. It keeps nothing: it is for who asks once, or for all.
 func (s *Store) Effective(_ context.Context, a Account) (policy.Effective, error) {
 	return s.index.scene(&a.Account).resolve(time.Now()).effective, nil
 }
 
 // Look returns the account of this name and what holds for it now, which is kept
-// for as long as the account, its groups, the site and those around it stay as
-// they are. With ErrNotFound it returns what holds for nobody.
+// for some thousands that were asked for of late, as long as the account, its
+// groups, the site and those around it stay as they are. With ErrNotFound it returns what holds for nobody.
 func (s *Store) Look(_ context.Context, name string) (Account, policy.Effective, error) {
 	e, err := s.find(name)
 	if err != nil {
@@ -44,13 +47,25 @@ func (s *Store) LookByID(_ context.Context, id string) (Account, policy.Effectiv
 	return e.account.clone(), s.resolve(e), nil
 }
 
+// resolve keeps what it finds.
 func (s *Store) resolve(e *entry) policy.Effective {
 	if r := e.resolved.Load(); r.holds(s.index.generation.Load()) {
+		if !r.asked.Load() { // a write each time would slow others down
+			r.asked.Store(true)
+		}
 		return r.effective
 	}
 	r := s.index.scene(&e.account.Account).resolve(time.Now())
-	e.resolved.Store(r)
+	s.recent.keep(e, r)
 	return r.effective
+}
+
+// resolveOnce is resolve for lists: it pushes nobody out who is in use.
+func (s *Store) resolveOnce(e *entry) policy.Effective {
+	if r := e.resolved.Load(); r.holds(s.index.generation.Load()) {
+		return r.effective
+	}
+	return s.index.scene(&e.account.Account).resolve(time.Now()).effective
 }
 
 // An actor is an account with its groups.

@@ -32,7 +32,7 @@ type index struct {
 type entry struct {
 	account  *Account
 	folded   string
-	resolved atomic.Pointer[resolved]
+	resolved atomic.Pointer[resolved] // written by recent alone
 }
 
 func newIndex() *index {

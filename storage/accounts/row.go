@@ -49,7 +49,7 @@ func (s *Store) Row(_ context.Context, id string) (Row, error) {
 }
 
 func (s *Store) row(e *entry, now time.Time) Row {
-	a, effective, used := e.account, s.resolve(e), s.uses.get(e.account.ID)
+	a, effective, used := e.account, s.resolveOnce(e), s.uses.get(e.account.ID)
 	row := Row{
 		Username: a.Name, DisplayName: a.DisplayName, Email: a.Email, Role: a.Role,
 		Groups: []string{}, Status: a.State(now), Protocols: []policy.Door{}, Permissions: inShort(effective),

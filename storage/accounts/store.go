@@ -17,6 +17,8 @@ import (
 type Store struct {
 	state state.Store
 	index *index
+	// recent bounds what index keeps resolved.
+	recent recent
 	// feed orders reading a record from the state and indexing it against
 	// indexing what was just written.
 	feed     sync.Mutex
@@ -29,7 +31,7 @@ type Store struct {
 
 // Open reads the index and follows the state's changes until ctx ends or Close.
 func Open(ctx context.Context, st state.Store) (*Store, error) {
-	s := &Store{state: st, index: newIndex(), uses: uses{all: make(map[string]*Activity), dirty: make(map[string]bool)}}
+	s := &Store{state: st, index: newIndex(), recent: recent{most: maxRecent}, uses: uses{all: make(map[string]*Activity), dirty: make(map[string]bool)}}
 	ctx, s.stop = context.WithCancel(ctx)
 	for _, f := range []follower{
 		{scope: scope, load: s.load, one: s.changed, all: func() { s.watchers.publish(Change{Kind: KindAll}) }},
