@@ -74,8 +74,8 @@ func (z *Authenticator) Prove(ctx context.Context, a Attempt, how How) (Proof, e
 	if err != nil {
 		return Proof{}, err
 	}
-	if z.Ends(p.Effective.Admit(p.Attempt)) {
-		p.Attempt.Credential.Proved = false
+	if p.Ends(p.Effective.Admit(p.Attempt)) {
+		p.Attempt.Credential = claim(p, a)
 		p.Proved = p.proved(a)
 		return p, nil
 	}
@@ -208,13 +208,13 @@ func kindOf(a Attempt) policy.CredentialKind {
 
 // Ends reports whether a refusal ends an attempt before work is done: a closed
 // door and a banned address do, nothing else. That a credential is not for the
-// door is known only once it was proved.
-func (z *Authenticator) Ends(d policy.Decision) bool {
-	switch d.Rule {
-	case policy.RuleDoorSite, policy.RuleDoorAccount, policy.RuleBan:
-		return !d.Allowed
+// door is known only once it was proved; it names the refusal of a banned
+// address, and costs no more for it.
+func (p Proof) Ends(d policy.Decision) bool {
+	if d.Allowed {
+		return false
 	}
-	return false
+	return p.Attempt.Banned || d.Rule == policy.RuleDoorSite || d.Rule == policy.RuleDoorAccount
 }
 
 // password judges what came as one: a main password, or the secret of an app

@@ -40,10 +40,7 @@ func (z *Authenticator) appPassword(ctx context.Context, p *Proof, a Attempt, ho
 		return err
 	}
 	p.Attempt.Credential.Proved = right && usable
-	if !a.Door.IsFile() {
-		// A login there is a person's, with the main password.
-		p.Attempt.Credential.Doors = []policy.Door{}
-	}
+	p.Attempt.Credential.Doors = typedDoors(p.Attempt.Credential.Doors, a.Door)
 	return nil
 }
 

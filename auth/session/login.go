@@ -151,11 +151,8 @@ func (m *Manager) refuse(ctx context.Context, began time.Time, a auth.Attempt, p
 // banned address, is recorded once in a while only: a flood must not fill the log.
 func (m *Manager) reference(ctx context.Context, began time.Time, a auth.Attempt, p auth.Proof, d policy.Decision) (string, error) {
 	var key refusalKey
-	if m.auth.Ends(d) {
-		key = refusalKey{address: p.Attempt.Address, door: a.Door, account: a.Account, rule: d.Rule}
-		if d.Rule == policy.RuleBan {
-			key.account, key.door = "", ""
-		}
+	if p.Ends(d) {
+		key = m.refused.keyOf(a, p, d)
 		if known, ok := m.refused.get(key); ok {
 			return known, nil
 		}
@@ -169,7 +166,7 @@ func (m *Manager) reference(ctx context.Context, began time.Time, a auth.Attempt
 	if err := m.record(ctx, p.Effective.Site(), e); err != nil {
 		return "", err
 	}
-	if m.auth.Ends(d) {
+	if p.Ends(d) {
 		m.refused.put(key, reference)
 	}
 	m.alarm(ctx, p, e)

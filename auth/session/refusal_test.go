@@ -135,6 +135,57 @@ func TestFloodFromBannedAddress(t *testing.T) {
 	})
 }
 
+// Who comes from a banned address must not learn by the references whether an id
+// is a credential's, or for which doors: each id has its own, whichever rule was
+// named. Nor must made-up ids fill the log.
+func TestReferencesOfABannedAddressTellNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("alice", nil)
+		w.changeSite(func(s *accounts.Site) { s.Ban = policy.Ban{Failures: 3, Period: "1h"} })
+		_, other, err := w.accounts.AddCredential(t.Context(), "alice", accounts.Credential{
+			Kind: policy.KindAppPassword, Name: "of a test", Doors: []policy.Door{policy.WebDAV},
+		}, accounts.Guarded)
+		w.must(err)
+		for i := range 3 {
+			w.refusedBy(sftp(fmt.Sprint("user", i)))
+		}
+		reference := func(password string) string {
+			t.Helper()
+			a := sftp("alice")
+			a.Password = password
+			_, err := w.Login(t.Context(), a)
+			refused, ok := errors.AsType[*auth.RefusedError](err)
+			if !ok {
+				t.Fatalf("got %v, want a refusal", err)
+			}
+			return refused.Reference
+		}
+		madeUp := func(i int) string { return fmt.Sprintf("gwa_%016d_%032d", i, i) }
+		first, named, unknown := reference("a guess"), reference(other), reference(madeUp(0))
+		if named == first || unknown == first || named == unknown {
+			t.Errorf("got references %q, %q and %q, want three", first, named, unknown)
+		}
+		if reference(other) != named || reference(madeUp(0)) != unknown || reference("another guess") != first {
+			t.Error("the same attempt has another reference")
+		}
+		for ref, want := range map[string]policy.Rule{first: policy.RuleBan, named: policy.RuleDoorCredential, unknown: policy.RuleBan} {
+			found, _, err := w.events.List(t.Context(), events.Query{Reference: ref})
+			if err != nil || len(found) != 1 || found[0].Rule != string(want) {
+				t.Errorf("got events %+v %v, want one of %q", found, err, want)
+			}
+		}
+		before := len(w.eventsOf(events.Refused))
+		for i := range 100 {
+			reference(madeUp(i))
+		}
+		// Two ids are counted already, and all beyond the most share one.
+		if got, want := len(w.eventsOf(events.Refused))-before, maxClaims-2+1; got != want {
+			t.Errorf("got %d events for the flood, want %d", got, want)
+		}
+	})
+}
+
 func TestRefusalsTakeTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -5,16 +5,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/netip"
-	"net/url"
-	"regexp"
 	"strings"
 
 	"gatehouse/admin"
 	"gatehouse/admin/pages"
 	"gatehouse/policy"
-	"gatehouse/storage/accounts"
 )
 
 // api is the HTTP API as the gateway serves it.
@@ -68,42 +64,6 @@ func (h *house) call(c caller, method, path, body string) (visit, error) {
 		return apiVisit{}, nil
 	case strings.Contains(text, "code") && !referred.MatchString(text):
 		return nil, errAsked
-	}
-	return nil, &refusedError{text}
-}
-
-// resetLink makes a link to set a new password with.
-func (h *house) resetLink(account string) (secret string) {
-	h.t.Helper()
-	_, secret, err := h.Accounts.MakeLink(h.t.Context(), accounts.Link{Kind: accounts.LinkReset, Account: account, By: "the test"}, accounts.Forced)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return secret
-}
-
-var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`)
-
-// withLink opens the page that a reset link is for, as a browser does without
-// script: the form is fetched, and sent with what was pasted.
-func (h *house) withLink(c caller) (visit, error) {
-	browser := h.web(onHTTPS, c.from)
-	browser.Jar, _ = cookiejar.New(nil) // never fails without options
-	page := "https://localhost" + pages.Prefix + pages.ResetPage
-	_, text, err := answerOf(browser.Get(page))
-	if err != nil {
-		return nil, err
-	}
-	form := url.Values{"secret": {c.link}}
-	for _, field := range hidden.FindAllStringSubmatch(text, -1) {
-		form.Set(field[1], field[2])
-	}
-	status, text, err := answerOf(browser.PostForm(page, form))
-	if err != nil {
-		return nil, err
-	}
-	if status == http.StatusOK && strings.Contains(text, "Set a new password") {
-		return apiVisit{}, nil
 	}
 	return nil, &refusedError{text}
 }

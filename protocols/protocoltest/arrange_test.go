@@ -15,6 +15,11 @@ func rndText() string { return rand.Text() }
 // abandon makes a guest of an account, whose only manager is disabled.
 func (h *house) abandon(g *guest) error {
 	m := h.Add("manager of " + g.name)
+	if g.by == byInvitation {
+		g.link = h.invitation(accounts.Invitation{Role: policy.RoleGuest, ManagedBy: []string{m.ID}})
+		h.Disable(m.Name)
+		return nil
+	}
 	h.Change(g.name, func(a *accounts.Account) { a.Role, a.ManagedBy = policy.RoleGuest, []string{m.ID} })
 	h.Disable(m.Name)
 	return nil
@@ -29,14 +34,30 @@ func (h *house) spoil(g *guest) error {
 		g.key = protocoltest.Certify(h.t, protocoltest.NewKey(h.t), g.name, nil) // of another authority
 	case byToken:
 		g.token = g.token[:len(g.token)-8] + "aaaaaaaa"
-	case byLink:
+	case byLink, byInvitation:
 		g.link = g.link[:len(g.link)-8] + "aaaaaaaa"
-	case byApp:
+	case byApp, byClient:
 		g.password = g.password[:len(g.password)-8] + "aaaaaaaa"
 	default:
 		g.password = "wrong " + rndText()
 	}
 	return nil
+}
+
+// use has the guest's link do what it is for, once.
+func (h *house) use(g *guest) error {
+	_, err := h.Accounts.TakeLink(h.t.Context(), g.link)
+	return err
+}
+
+// expire ends the time of an account, or of the one that an invitation will make.
+func (h *house) expire(g *guest) {
+	ended := &policy.Expiry{Instant: past}
+	if g.by == byInvitation {
+		g.link = h.invitation(accounts.Invitation{Expires: ended})
+		return
+	}
+	h.Change(g.name, func(a *accounts.Account) { a.Expires = ended })
 }
 
 // age has the password and what is shown once be of long ago.
@@ -54,7 +75,8 @@ func (h *house) age(g *guest) error {
 func (h *house) forget(g *guest) error {
 	switch g.by {
 	case byCode, byKeyAndCode:
-		g.code = fmt.Sprintf("%06d", (number(g.code)+1)%1_000_000)
+		right := g.codes
+		g.codes = func() string { return fmt.Sprintf("%06d", (number(right())+1)%1_000_000) }
 		return nil
 	}
 	h.Enrol(g.name)

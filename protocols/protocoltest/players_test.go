@@ -24,6 +24,7 @@ type player struct {
 	ground   string // where its folders are
 	enrolled bool
 	app      string
+	client   string
 	// certified is a key with a certificate.
 	certified ssh.Signer
 	ways      []way
@@ -118,13 +119,14 @@ func (p *parity) player(r *rand.Rand, seed uint64, i int, groups []string) *play
 		randomAccount(r, a, groups, here)
 	}})
 	if one.enrolled {
-		one.code = p.Enrol(name).Code()
+		one.codes = p.Enrol(name).Code
 	}
 	if one.enrolled && chance(r, 2) {
 		p.Change(name, func(a *accounts.Account) { a.SecondFactor = policy.SecondFactor{WithKey: true} })
 	}
 	b := badge{credential: randomCredential(r, here)}
 	one.app, one.token = p.Issue(name, b.issued(policy.KindAppPassword)), p.Issue(name, b.issued(policy.KindToken))
+	one.client = p.Issue(name, b.issued(policy.KindClient))
 	one.certified = protocoltest.Certify(p.t, p.ca, name, nil)
 	one.ways = one.choose()
 	return one
@@ -146,6 +148,7 @@ func randomAccount(r *rand.Rand, a *accounts.Account, groups []string, here stri
 	}
 	a.AllowedIPs = [][]netip.Prefix{nil, nil, nil, {elsewhere}, {crowd}}[r.IntN(5)]
 	a.Bypass = chance(r, 4)
+	a.Desktop = []policy.Choice{policy.Inherit, policy.Inherit, policy.Deny}[r.IntN(3)]
 	a.PlainFTP = []policy.Choice{policy.Inherit, policy.Allow, policy.Deny}[r.IntN(3)]
 	a.SecondFactor.Required = []policy.Choice{policy.Inherit, policy.Inherit, policy.Deny}[r.IntN(3)]
 	if chance(r, 6) {
@@ -177,7 +180,7 @@ func (one *player) choose() []way {
 		w := ways[one.rnd.IntN(len(ways))]
 		interactive := w.door == policy.SFTP || w.door == policy.API
 		takes := one.enrolled && interactive && w.proof != byApp && w.proof != byToken
-		if w.clearWeb() || w.proof == byLink || takes && codes > 0 || !one.enrolled && (w.proof == byCode || w.proof == byKeyAndCode) {
+		if w.clearWeb() || w.proof == byLink || w.proof == byInvitation || takes && codes > 0 || !one.enrolled && (w.proof == byCode || w.proof == byKeyAndCode) {
 			continue
 		}
 		if takes {
