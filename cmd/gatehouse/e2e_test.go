@@ -32,8 +32,8 @@ func TestScripts(t *testing.T) {
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start":    start,
-			"stop":     stop,
-			"kill":     kill,
+			"drain":    drain,
+			"crash":    crash,
 			"eventual": eventual,
 			"tree":     tree,
 			"proxy":    proxy,
@@ -219,17 +219,17 @@ func (g *gateway) end(s syscall.Signal) error {
 	return err
 }
 
-// stop drains the gateway, which must then end cleanly.
-func stop(ts *testscript.TestScript, neg bool, _ []string) {
+// drain stops the gateway, which must then end cleanly.
+func drain(ts *testscript.TestScript, neg bool, _ []string) {
 	g := ts.Value(gatewayKey{}).(*gateway)
 	if err := g.end(syscall.SIGTERM); (err != nil) != neg {
 		text, _ := os.ReadFile(ts.MkAbs("gatehouse.log"))
-		ts.Fatalf("stop: %v\n%s", err, text)
+		ts.Fatalf("drain: %v\n%s", err, text)
 	}
 }
 
-// kill ends the gateway as a power cut would.
-func kill(ts *testscript.TestScript, _ bool, _ []string) {
+// crash ends the gateway as a power cut would.
+func crash(ts *testscript.TestScript, _ bool, _ []string) {
 	_ = ts.Value(gatewayKey{}).(*gateway).end(syscall.SIGKILL)
 }
 
