@@ -85,7 +85,7 @@ func (a *app) credentialAdd(k credentialKind) *cobra.Command {
 		if err := a.call(cmd, http.MethodPost, k.path(args[0]), nil, body, &made); err != nil {
 			return err
 		}
-		return a.done(made, "%s\n(shown this once; its id is %s)", made.Secret, made.ID)
+		return a.done(made, "%s (shown this once; its id is %s)", made.Secret, made.ID)
 	}
 	return cmd
 }

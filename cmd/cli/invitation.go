@@ -57,7 +57,7 @@ func (a *app) invitationAdd() *cobra.Command {
 		if err := a.call(cmd, http.MethodPost, "/invitations", nil, body, &made); err != nil {
 			return err
 		}
-		return a.done(made, "%s\n(good once, until %s)", made.URL, when(made.GoodTill))
+		return a.done(made, "%s (good once, until %s)", made.URL, when(made.GoodTill))
 	}
 	return cmd
 }

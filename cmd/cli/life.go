@@ -55,7 +55,7 @@ func (a *app) accountResetLink() *cobra.Command {
 		if err := a.call(cmd, http.MethodPost, "/accounts/"+segment(args[0])+"/reset-link", nil, nil, &made); err != nil {
 			return err
 		}
-		return a.done(made, "%s\n(good once, until %s)", made.URL, when(made.GoodTill))
+		return a.done(made, "%s (good once, until %s)", made.URL, when(made.GoodTill))
 	}}
 }
 
