@@ -23,18 +23,18 @@ unit: ## go test ./...: fast, nothing to install
 	$(GO) test ./...
 
 race: ## all tests with the race detector, shuffled
-	$(GO) test -race -shuffle=on -timeout 15m $$($(GO) list ./... | grep -v /cmd/)
+	$(GO) run ./.ci/gotest -race -shuffle=on -timeout 15m $$($(GO) list ./... | grep -v /cmd/) ./.ci/gotest
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./... ./.ci/mutants
-	$(TOOL) staticcheck ./... ./.ci/mutants
+	$(GO) vet ./... ./.ci/mutants ./.ci/gotest
+	$(TOOL) staticcheck ./... ./.ci/mutants ./.ci/gotest
 
 fuzz: ## each fuzz target for 30 s
 	.ci/fuzz 30s
 
 e2e: ## scripts with stock clients (sftp, scp, lftp, curl, rclone, cadaver, davfs2, litmus) against the binary
-	$(GO) test -count=1 -timeout 20m ./cmd/...
+	$(GO) run ./.ci/gotest -count=1 -timeout 20m ./cmd/...
 
 bench: ## the benchmarks of all packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
