@@ -12,15 +12,27 @@ import (
 // packages of lower layers, or those that its own entry names.
 var layers = [][]string{
 	{"cmd"},
+	{"admin/admintest"},
 	{"protocols/sftp", "protocols/ftp", "protocols/webdav", "admin", "protocols/protocoltest"},
+	{"admin/self", "admin/migrate"},
+	{"admin/credential", "admin/document", "admin/group", "admin/invitation"},
+	{"admin/trail", "admin/usage", "admin/webhooks"},
+	{"admin/rights"},
+	{"admin/record"},
+	{"admin/rest", "admin/pages"},
 	{"auth/session"},
 	{"auth", "policy/guard"},
-	{"storage/accounts", "storage/quota", "storage/locks", "storage/staging", "storage/events", "storage/backup"},
+	{"storage/accounts", "storage/quota", "storage/locks", "storage/staging", "storage/events", "storage/backup", "storage/traffic"},
+	{"storage/accounts/index", "storage/accounts/activity", "storage/accounts/links"},
+	{"storage/accounts/record"},
+	{"storage/accounts/credentials", "storage/accounts/codes", "storage/accounts/names", "storage/accounts/listing"},
+	{"storage/accounts/field"},
 	{"storage/mount"},
 	{"storage/backend/local", "storage/backend/backendtest", "storage/state/memory", "storage/state/bolt", "storage/state/statetest"},
 	{"storage/backend", "storage/seal"},
-	{"storage/state", "policy", "configs"},
-	{"policy/path"},
+	{"storage/state", "configs"},
+	{"policy"},
+	{"policy/path", "storage/keyed"},
 }
 
 // Only those who wire or test may know an implementation of state or backend.
