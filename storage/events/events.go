@@ -55,10 +55,12 @@ type Event struct {
 	Reason     string         `json:"reason,omitempty"`
 	Account    string         `json:"account,omitempty"`
 	AccountID  string         `json:"account_id,omitempty"`
+	Group      string         `json:"group,omitempty"` // the name of a group that was changed
 	Actor      string         `json:"actor,omitempty"` // who changed it, where not the account
 	Credential string         `json:"credential,omitempty"`
 	Door       string         `json:"door,omitempty"`
 	Address    netip.Addr     `json:"address,omitzero"`
+	Transport  string         `json:"transport,omitempty"` // of a login or its refusal
 	Session    string         `json:"session,omitempty"`
 	Node       string         `json:"node,omitempty"`
 	Path       string         `json:"path,omitempty"`
@@ -68,6 +70,10 @@ type Event struct {
 	Before     map[string]any `json:"before,omitempty"`
 	After      map[string]any `json:"after,omitempty"`
 }
+
+// SocketActor is who changed something over the local socket; in events the uid
+// of the peer follows in brackets.
+const SocketActor = "socket"
 
 // Outcomes.
 const (

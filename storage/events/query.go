@@ -12,10 +12,12 @@ import (
 // Query selects events; zero fields select all. Newest first, unless Oldest.
 type Query struct {
 	Account, AccountID, Actor string
+	Group                     string
 	Session, Door, Address    string
 	Outcome, Rule, Reference  string
 	Path                      string // this path, as the event's or its target, and all below it
 	Kind                      Kind   // a whole kind, or a prefix that ends in "."
+	Under                     Kind   // a kind, and those below it
 	Since, Until              time.Time
 	Oldest                    bool
 	After                     uint64 // a cursor: the position of the last one seen
@@ -112,12 +114,20 @@ func (q Query) Selects(e Event) bool {
 }
 
 func (q Query) selectsWho(e Event) bool {
-	return asked(q.Account, e.Account) && asked(q.AccountID, e.AccountID) && asked(q.Actor, e.Actor) &&
+	return asked(q.Account, e.Account) && asked(q.AccountID, e.AccountID) && asked(q.Group, e.Group) && q.selectsActor(e.Actor) &&
 		asked(q.Session, e.Session) && asked(q.Door, e.Door) &&
 		(q.Address == "" || e.Address.IsValid() && q.Address == e.Address.String())
 }
 
+// selectsActor takes SocketActor for everybody at the local socket.
+func (q Query) selectsActor(actor string) bool {
+	return asked(q.Actor, actor) || q.Actor == SocketActor && strings.HasPrefix(actor, SocketActor+" (")
+}
+
 func (q Query) selectsHow(e Event) bool {
+	if q.Under != "" && !e.Kind.Under(q.Under) {
+		return false
+	}
 	if strings.HasSuffix(string(q.Kind), ".") {
 		if !strings.HasPrefix(string(e.Kind), string(q.Kind)) {
 			return false
