@@ -10,20 +10,8 @@ import (
 
 	"gatehouse/policy/path"
 	"gatehouse/storage/quota"
-	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
 )
-
-// another opens the ledger of another node.
-func another(t *testing.T, s state.Store, d *disk) *quota.Ledger {
-	t.Helper()
-	l, err := quota.New(t.Context(), s, "another", "1", d.walk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closeLedger(t, l) })
-	return l
-}
 
 // What another node, or this one, has reserved and not yet written is nothing
 // that a count finds: it stays reserved, or the limit is passed.
@@ -88,7 +76,7 @@ func TestCountingWhileReserved(t *testing.T) {
 						held = nil
 					}
 				}
-				l, err := quota.New(t.Context(), memory.New(), "1", "1", func(context.Context, path.Path) (quota.Amount, error) {
+				l := ledger(t, memory.New(), "1", "1", func(context.Context, path.Path) (quota.Amount, error) {
 					if seen {
 						write()
 					}
@@ -96,10 +84,6 @@ func TestCountingWhileReserved(t *testing.T) {
 					write()
 					return quota.Amount{Bytes: found}, nil
 				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer closeLedger(t, l)
 				set(t, l, "/q", 100, -1)
 				r, err := l.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 40})
 				if err != nil {
@@ -172,8 +156,7 @@ func TestCountingWhileOthersWrite(t *testing.T) {
 				var l *quota.Ledger
 				var total int64
 				writes := 0
-				var err error
-				l, err = quota.New(t.Context(), memory.New(), "1", "1", func(ctx context.Context, _ path.Path) (quota.Amount, error) {
+				l = ledger(t, memory.New(), "1", "1", func(ctx context.Context, _ path.Path) (quota.Amount, error) {
 					seen := total
 					if writes > 0 {
 						writes--
@@ -189,10 +172,6 @@ func TestCountingWhileOthersWrite(t *testing.T) {
 					}
 					return quota.Amount{Bytes: seen}, nil
 				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer closeLedger(t, l)
 				set(t, l, "/q", 100_000, -1)
 				writes = tt.writes
 				u, err := l.Rescan(t.Context(), p("/q"))

@@ -92,6 +92,11 @@ func (p *pool) settle(ctx context.Context, began view, found Amount, must bool) 
 			return false, err
 		}
 	}
+	return p.enter(ctx, began, found, must)
+}
+
+// enter is settle, with p.op held and nothing stuck.
+func (p *pool) enter(ctx context.Context, began view, found Amount, must bool) (bool, error) {
 	p.mu.Lock()
 	quiet := p.watch.events == began.events
 	if p.touches > 0 || !quiet && !must {
@@ -112,9 +117,11 @@ func (p *pool) settle(ctx context.Context, began view, found Amount, must bool) 
 	bytes := p.bytes.begin(p.holder, ask{giveBack: true, limit: &limit.Bytes, used: &found.Bytes})
 	files := p.files.begin(p.holder, ask{giveBack: true, limit: &limit.Files, used: &found.Files})
 	p.mu.Unlock()
-	_, err := p.do(ctx, &p.bytes, bytes)
-	_, err2 := p.do(ctx, &p.files, files)
-	return true, errors.Join(err, err2)
+	ops := map[*figure]state.Lease{&p.bytes: bytes, &p.files: files}
+	return true, p.both(func(f *figure) error {
+		_, err := p.do(ctx, f, ops[f])
+		return err
+	})
 }
 
 // settled makes a count last: the quota is enforced from now on, and what dead

@@ -11,11 +11,12 @@ import (
 
 	"gatehouse/policy/path"
 	"gatehouse/storage/quota"
+	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
 )
 
 // killed opens a ledger that will not be closed; kill ends it as a crash does.
-func killed(t testing.TB, s *audited, epoch string, d *disk) (l *quota.Ledger, kill func()) {
+func killed(t testing.TB, s state.Store, epoch string, d *disk) (l *quota.Ledger, kill func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	l, err := quota.New(ctx, s, "node", epoch, d.walk)

@@ -222,7 +222,19 @@ func (a *audited) Count(ctx context.Context, scope string, op state.CounterOp) (
 
 func open(t testing.TB, s state.Store, epoch string, d *disk) *quota.Ledger {
 	t.Helper()
-	l, err := quota.New(t.Context(), s, "node", epoch, d.walk)
+	return ledger(t, s, "node", epoch, d.walk)
+}
+
+// another opens the ledger of another node.
+func another(t testing.TB, s state.Store, d *disk) *quota.Ledger {
+	t.Helper()
+	return ledger(t, s, "another", "1", d.walk)
+}
+
+// ledger opens a ledger that counts with walk, and closes it in the end.
+func ledger(t testing.TB, s state.Store, node, epoch string, walk quota.Walker) *quota.Ledger {
+	t.Helper()
+	l, err := quota.New(t.Context(), s, node, epoch, walk)
 	if err != nil {
 		t.Fatal(err)
 	}

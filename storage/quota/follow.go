@@ -10,28 +10,37 @@ import (
 	"gatehouse/storage/state"
 )
 
-// learn takes in a record, which this node or another wrote. l.setting is held,
-// so that what was read is not older than what is known.
+// learn takes in a record, which this node or another wrote. The folder is held
+// in l.setting.
 func (l *Ledger) learn(folder path.Path, r record) *pool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.byID[r.ID]
 	if p == nil {
 		p = l.newPool(folder, r.ID)
-		if old := l.folders.at(folder); old != nil {
-			l.end(old)
-		}
-		l.byID[r.ID] = p
-		l.folders.put(folder, p)
-		l.version++
+		l.place(p)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.limit, p.counted, p.owner = Amount{Bytes: r.Bytes, Files: r.Files}, r.Counted, r.Owner
+	p.know(r)
 	return p
 }
 
-// forget takes a quota out, which then is no more. l.setting is held.
+// place puts a quota on its folder, instead of a former one. l.mu is held.
+func (l *Ledger) place(p *pool) {
+	if old := l.folders.at(p.folder); old != nil {
+		l.end(old)
+	}
+	l.byID[p.id] = p
+	l.folders.put(p.folder, p)
+	l.version++
+}
+
+func (p *pool) know(r record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit, p.counted, p.owner = Amount{Bytes: r.Bytes, Files: r.Files}, r.Counted, r.Owner
+}
+
+// forget takes a quota out, which then is no more. Its folder is held in l.setting.
 func (l *Ledger) forget(p *pool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,16 +58,9 @@ func (l *Ledger) end(p *pool) {
 	delete(l.active, p)
 }
 
-func (l *Ledger) reread() error {
-	l.setting.Lock()
-	defer l.setting.Unlock()
-	return l.readAll(l.ctx)
-}
-
-// readAll takes in every record, and forgets the quotas that have none.
+// readAll takes in every record, while nobody else works with the ledger.
 func (l *Ledger) readAll(ctx context.Context) error {
-	seen := make(map[string]bool)
-	err := each(ctx, l.store, scope, recordPrefix+"/", func(r state.Record) error {
+	return each(ctx, l.store, scope, recordPrefix+"/", func(r state.Record) error {
 		folder, ok := folderOf(r.Name)
 		if !ok {
 			return nil
@@ -67,16 +69,29 @@ func (l *Ledger) readAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		seen[got.ID] = true
 		l.learn(folder, got)
+		return nil
+	})
+}
+
+// reread takes in anew what is recorded, and what is known and may be no more.
+func (l *Ledger) reread() error {
+	due := make(map[path.Path]bool)
+	err := each(l.ctx, l.store, scope, recordPrefix+"/", func(r state.Record) error {
+		if folder, ok := folderOf(r.Name); ok {
+			due[folder] = true
+		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	for _, p := range l.within(path.Root) {
-		if !seen[p.id] {
-			l.forget(p)
+		due[p.folder] = true
+	}
+	for folder := range due {
+		if _, err := l.relearn(folder); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -147,8 +162,8 @@ func (l *Ledger) change(c state.Change) {
 	if !ok {
 		return
 	}
-	switch p := l.relearn(folder); {
-	case p == nil:
+	switch p, err := l.relearn(folder); {
+	case err != nil || p == nil: // what cannot be read now the next change tells
 	case p.ended():
 		_ = p.clear(l.ctx) // once more: it may have come back by this node's hand
 	default:
@@ -159,15 +174,18 @@ func (l *Ledger) change(c state.Change) {
 // relearn takes in what a folder's record says now, and returns the quota that
 // it says something of. Nobody here changes it between the reading and the
 // taking in.
-func (l *Ledger) relearn(folder path.Path) *pool {
-	l.setting.Lock()
-	defer l.setting.Unlock()
+func (l *Ledger) relearn(folder path.Path) (*pool, error) {
+	unlock, err := l.setting.Lock(l.ctx, folder)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	now, r, err := l.read(l.ctx, folder)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	if now != 0 {
-		return l.learn(folder, r)
+		return l.learn(folder, r), nil
 	}
 	l.mu.RLock()
 	p := l.folders.at(folder)
@@ -175,7 +193,7 @@ func (l *Ledger) relearn(folder path.Path) *pool {
 	if p != nil {
 		l.forget(p)
 	}
-	return p
+	return p, nil
 }
 
 // reclaims is how often a node that is short of room asks the others.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/policy/path"
+	"gatehouse/storage/keyed"
 	"gatehouse/storage/state"
 )
 
@@ -24,7 +25,9 @@ type Ledger struct {
 	// counts bounds how many folders are counted at a time in the background.
 	counts chan struct{}
 
-	setting sync.Mutex // held while records are changed
+	// setting is held, for a folder, while the record of its quota is written, or
+	// read to be taken in: what is taken in is then never older than what is known.
+	setting keyed.Mutex[path.Path]
 
 	mu      sync.RWMutex // guards what follows
 	folders folders

@@ -43,38 +43,35 @@ func (l *Ledger) Set(ctx context.Context, limit Limit) error {
 // set writes the record. It returns the pool of a quota that is, nil for one
 // that is removed.
 func (l *Ledger) set(ctx context.Context, limit Limit) (*pool, error) {
-	l.setting.Lock()
-	defer l.setting.Unlock()
-	for {
-		old, now, err := l.read(ctx, limit.Folder)
-		if err != nil {
-			return nil, err
-		}
-		if limit.Bytes < 0 && limit.Files < 0 {
-			if old == 0 {
-				return nil, nil
-			}
-			err = l.drop(ctx, kept{l.learn(limit.Folder, now), old})
-		} else {
-			if old == 0 {
-				now = record{ID: newID()}
-				if err := l.prepare(ctx, limit.Folder, now.ID); err != nil {
-					return nil, err
-				}
-			}
-			now.Bytes, now.Files, now.Owner = limit.Bytes, limit.Files, limit.Owner
-			err = l.write(ctx, limit.Folder, now, old)
-		}
-		if errors.Is(err, state.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		l.mu.RLock()
-		defer l.mu.RUnlock()
-		return l.folders.at(limit.Folder), nil
+	unlock, err := l.setting.Lock(ctx, limit.Folder)
+	if err != nil {
+		return nil, err
 	}
+	defer unlock()
+	for {
+		p, err := l.trySet(ctx, limit)
+		if !errors.Is(err, state.ErrConflict) {
+			return p, err
+		}
+	}
+}
+
+func (l *Ledger) trySet(ctx context.Context, limit Limit) (*pool, error) {
+	old, now, err := l.read(ctx, limit.Folder)
+	if err != nil {
+		return nil, err
+	}
+	none := limit.Bytes < 0 && limit.Files < 0
+	switch {
+	case none && old == 0:
+		return nil, nil
+	case none:
+		return nil, l.drop(ctx, kept{l.learn(limit.Folder, now), old})
+	case old == 0:
+		return l.found(ctx, limit)
+	}
+	now.Bytes, now.Files, now.Owner = limit.Bytes, limit.Files, limit.Owner
+	return l.write(ctx, limit.Folder, now, old)
 }
 
 // read returns the record of a folder's quota and its revision, 0 for none.
@@ -90,23 +87,11 @@ func (l *Ledger) read(ctx context.Context, folder path.Path) (uint64, record, er
 	return r.Revision, now, err
 }
 
-// prepare makes the counters of a new quota: without limit until it is counted.
-func (l *Ledger) prepare(ctx context.Context, folder path.Path, id string) error {
-	p := l.newPool(folder, id)
-	unlimited := int64(Unlimited)
-	for _, f := range p.figures() {
-		if _, err := p.count(ctx, state.Lease{ID: state.NewOperationID(), Name: f.name, SetLimit: &unlimited}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // write writes a record that has this revision, and takes it in.
-func (l *Ledger) write(ctx context.Context, folder path.Path, r record, revision uint64) error {
+func (l *Ledger) write(ctx context.Context, folder path.Path, r record, revision uint64) (*pool, error) {
 	value, err := encode(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	name := recordName(folder)
 	err = l.apply(ctx, state.Batch{
@@ -114,56 +99,9 @@ func (l *Ledger) write(ctx context.Context, folder path.Path, r record, revision
 		Puts:   []state.Put{{Name: name, Value: value}},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	l.learn(folder, r)
-	return nil
-}
-
-// kept is a quota, and the revision of the record that it was read from.
-type kept struct {
-	pool     *pool
-	revision uint64
-}
-
-// drop removes records, and the counters that belong to them.
-func (l *Ledger) drop(ctx context.Context, all ...kept) error {
-	var b state.Batch
-	for _, k := range all {
-		name := recordName(k.pool.folder)
-		b.Checks = append(b.Checks, state.Check{Name: name, Revision: k.revision})
-		b.Deletes = append(b.Deletes, name)
-	}
-	if err := l.apply(ctx, b); err != nil {
-		return err
-	}
-	var errs []error
-	for _, k := range all {
-		l.forget(k.pool)
-		errs = append(errs, k.pool.clear(ctx))
-	}
-	return errors.Join(errs...)
-}
-
-// clear removes the counters of a quota that is no more.
-func (p *pool) clear(ctx context.Context) error {
-	if err := lock(ctx, p.op); err != nil {
-		return err
-	}
-	defer unlock(p.op)
-	for _, f := range p.figures() {
-		if _, err := p.count(ctx, state.Drop{ID: state.NewOperationID(), Name: f.name}); err != nil {
-			return err
-		}
-	}
-	p.mu.Lock()
-	open := p.open
-	p.open = false
-	p.mu.Unlock()
-	if !open {
-		return nil
-	}
-	return p.unmark(ctx, p.openName())
+	return l.learn(folder, r), nil
 }
 
 // apply makes a batch in the scope of the records, once, also where its outcome
@@ -178,8 +116,11 @@ func (l *Ledger) apply(ctx context.Context, b state.Batch) error {
 
 // enforced notes that a quota was counted, and is enforced from now on.
 func (l *Ledger) enforced(ctx context.Context, p *pool) error {
-	l.setting.Lock()
-	defer l.setting.Unlock()
+	unlock, err := l.setting.Lock(ctx, p.folder)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	for {
 		revision, r, err := l.read(ctx, p.folder)
 		if err != nil {
@@ -189,7 +130,7 @@ func (l *Ledger) enforced(ctx context.Context, p *pool) error {
 			return nil // it was removed meanwhile
 		}
 		r.Counted = true
-		err = l.write(ctx, p.folder, r, revision)
+		_, err = l.write(ctx, p.folder, r, revision)
 		if errors.Is(err, state.ErrConflict) {
 			continue
 		}
@@ -275,36 +216,6 @@ func (l *Ledger) Rescan(ctx context.Context, folder path.Path) (Usage, error) {
 	}
 	l.activate(p)
 	return p.usage(ctx)
-}
-
-// Drop removes the quotas on and below a folder, whose owner is gone.
-func (l *Ledger) Drop(ctx context.Context, folder path.Path) error {
-	l.setting.Lock()
-	defer l.setting.Unlock()
-	for {
-		err := l.dropAll(ctx, folder)
-		if errors.Is(err, state.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("drop the quotas below %s: %w", folder, err)
-		}
-		return nil
-	}
-}
-
-func (l *Ledger) dropAll(ctx context.Context, folder path.Path) error {
-	var all []kept
-	for _, p := range l.within(folder) {
-		revision, r, err := l.read(ctx, p.folder)
-		if err != nil {
-			return err
-		}
-		if revision != 0 {
-			all = append(all, kept{l.learn(p.folder, r), revision})
-		}
-	}
-	return l.drop(ctx, all...)
 }
 
 func (l *Ledger) within(p path.Path) []*pool {

@@ -40,6 +40,7 @@ type pool struct {
 	used    time.Time // when something was last asked of it
 	active  bool      // it may hold a lease, or have something to book
 	open    bool      // its record in openScope stands
+	bare    bool      // its counters are not made yet; no other node knows of it
 
 	watch   watch
 	touches int       // changes under way that may remove or move something
@@ -64,6 +65,15 @@ func (l *Ledger) newPool(folder path.Path, id string) *pool {
 }
 
 func (p *pool) figures() [2]*figure { return [2]*figure{&p.bytes, &p.files} }
+
+// both does something for the two figures at once: the store commits together
+// what comes together. p.op is held, or nobody knows of p.
+func (p *pool) both(do func(*figure) error) error {
+	bytes := make(chan error, 1)
+	go func() { bytes <- do(&p.bytes) }()
+	files := do(&p.files)
+	return errors.Join(<-bytes, files)
+}
 
 // lock takes one of the pool's channels, unlock gives it back.
 func lock(ctx context.Context, c chan struct{}) error {
@@ -138,6 +148,9 @@ func (p *pool) touched() {
 // write. p.op is held.
 func (p *pool) lease(ctx context.Context, f *figure, least, most int64) (bool, error) {
 	if err := p.resolve(ctx, f); err != nil {
+		return false, err
+	}
+	if err := p.prepare(ctx); err != nil {
 		return false, err
 	}
 	if !p.has(f, most) {

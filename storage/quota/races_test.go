@@ -54,6 +54,14 @@ func (m *meddled) beforeRecord(n int32, f func()) {
 	})
 }
 
+// twoNodes opens the ledgers of two nodes, of which the first works with store.
+func twoNodes(t *testing.T) (store *meddled, mine, theirs *quota.Ledger) {
+	t.Helper()
+	common := memory.New()
+	store = &meddled{Store: common}
+	return store, open(t, store, "1", newDisk()), another(t, common, newDisk())
+}
+
 // wantClean fails where anything is left of quotas in the store.
 func wantClean(t *testing.T, s state.Store) {
 	t.Helper()
@@ -108,9 +116,7 @@ func TestRemovedOnTwoNodesAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				common := memory.New()
-				store := &meddled{Store: common}
-				mine, theirs := open(t, store, "1", newDisk()), another(t, common, newDisk())
+				store, mine, theirs := twoNodes(t)
 				set(t, mine, "/q", 100, -1)
 				synctest.Wait()
 				store.beforeRecord(1, func() {
@@ -122,7 +128,7 @@ func TestRemovedOnTwoNodesAtOnce(t *testing.T) {
 				if len(mine.Limits(p("/q")))+len(theirs.Limits(p("/q"))) > 0 {
 					t.Error("it is there still")
 				}
-				wantClean(t, common)
+				wantClean(t, store)
 			})
 		})
 	}
@@ -131,9 +137,7 @@ func TestRemovedOnTwoNodesAtOnce(t *testing.T) {
 // A quota below is removed by another node right before this one drops them all.
 func TestRemovedElsewhereBeforeItIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		common := memory.New()
-		store := &meddled{Store: common}
-		mine, theirs := open(t, store, "1", newDisk()), another(t, common, newDisk())
+		store, mine, theirs := twoNodes(t)
 		set(t, mine, "/q", 100, -1)
 		set(t, mine, "/q/in", 100, -1)
 		store.beforeRecord(1, func() { set(t, theirs, "/q/in", -1, -1) })
@@ -144,7 +148,7 @@ func TestRemovedElsewhereBeforeItIsHeard(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		wantClean(t, common)
+		wantClean(t, store)
 	})
 }
 
@@ -152,9 +156,7 @@ func TestRemovedElsewhereBeforeItIsHeard(t *testing.T) {
 // nothing of the quota behind.
 func TestLimitOfAQuotaRemovedElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		common := memory.New()
-		store := &meddled{Store: common}
-		mine, theirs := open(t, store, "1", newDisk()), another(t, common, newDisk())
+		store, mine, theirs := twoNodes(t)
 		set(t, theirs, "/q", 100, -1)
 		synctest.Wait()
 		store.onCount(func(op state.Lease) error {
@@ -169,7 +171,7 @@ func TestLimitOfAQuotaRemovedElsewhere(t *testing.T) {
 		if store.count.Load() != nil || len(mine.Limits(p("/q"))) > 0 {
 			t.Error("the limit was not put in force, or is there still")
 		}
-		wantClean(t, common)
+		wantClean(t, store)
 	})
 }
 
@@ -179,6 +181,7 @@ func TestLimitChangesWhileItIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		common, d := memory.New(), newDisk()
 		d.put("/q/a")
+		d.pace(func() { time.Sleep(time.Second) })
 		store := &meddled{Store: common}
 		l := open(t, store, "1", d)
 		store.beforeRecord(2, func() {
@@ -211,18 +214,17 @@ func TestAnotherQuotaIsSetWhileCounting(t *testing.T) {
 		slow.put("/q/a")
 		slow.pace(func() { time.Sleep(time.Minute) })
 		theirs := another(t, common, slow)
-		var mine *quota.Ledger
 		var counted atomic.Int32
-		mine, err := quota.New(t.Context(), common, "node", "1", func(context.Context, path.Path) (quota.Amount, error) {
-			if counted.Add(1) == 1 {
+		mine := ledger(t, common, "node", "1", func(context.Context, path.Path) (quota.Amount, error) {
+			switch counted.Add(1) {
+			case 1:
+				time.Sleep(time.Second) // too long for the record to wait
+			case 2:
 				set(t, theirs, "/q", -1, -1)
 				set(t, theirs, "/q", 100, -1)
 			}
 			return quota.Amount{Bytes: 70}, nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		set(t, mine, "/q", 50, -1)
 		synctest.Wait()
 		for _, l := range []*quota.Ledger{mine, theirs} {

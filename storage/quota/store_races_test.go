@@ -142,16 +142,12 @@ func TestNothingIsBookedOnWhatIsRemoved(t *testing.T) {
 		var l *quota.Ledger
 		store := memory.New()
 		remove := false
-		l, err := quota.New(t.Context(), store, "node", "1", func(context.Context, path.Path) (quota.Amount, error) {
+		l = ledger(t, store, "node", "1", func(context.Context, path.Path) (quota.Amount, error) {
 			if remove {
 				set(t, l, "/q", -1, -1)
 			}
 			return quota.Amount{Bytes: 10}, nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer closeLedger(t, l)
 		set(t, l, "/q", 100, -1)
 		r, err := l.Reserve(t.Context(), p("/q/a"), quota.Amount{Bytes: 10})
 		if err != nil {

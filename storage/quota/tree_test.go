@@ -163,11 +163,7 @@ func TestOtherNodesChangesAreFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, s := newDisk(), memory.New()
 		here := open(t, s, "1", d)
-		there, err := quota.New(t.Context(), s, "other", "1", d.walk)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer closeLedger(t, there)
+		there := another(t, s, d)
 		set(t, there, "/q", 100, -1)
 		synctest.Wait()
 		wantExceeded(t, d.write(t.Context(), here, p("/q/a"), 101), "/q")
@@ -194,11 +190,7 @@ func TestNodesShareTheLastRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, s := newDisk(), &audited{Store: memory.New()}
 		here := open(t, s, "1", d)
-		there, err := quota.New(t.Context(), s, "other", "1", d.walk)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer closeLedger(t, there)
+		there := another(t, s, d)
 		set(t, here, "/q", 1000, -1)
 		synctest.Wait()
 		if err := d.write(t.Context(), here, p("/q/a"), 10); err != nil {
