@@ -39,8 +39,8 @@ e2e: ## scripts with stock clients (sftp, scp, lftp, curl, rclone, cadaver, davf
 bench: ## the benchmarks of all packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-torture: ## kill -9 under load, 50 rounds
-	GATEHOUSE_TORTURE=50 $(GO) test -count=1 -timeout 60m -run 'Kill' -v ./storage/... ./cmd/...
+torture: ## kill -9 under load, 200 rounds
+	GATEHOUSE_TORTURE=200 $(GO) test -count=1 -timeout 60m -run 'Kill' -v ./storage/... ./cmd/...
 
 mutants: ## take each guard, link, lock and quota check out in turn: a test must fail
 	$(GO) run ./.ci/mutants

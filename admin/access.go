@@ -6,12 +6,13 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"gatehouse/admin/rest"
 	"gatehouse/policy"
 )
 
 func (a *API) registerAccess(api huma.API) {
-	huma.Register(api, operation("account-access", http.MethodGet, "/accounts/{name}/access", "Effective rights, and where each comes from", rightLook), a.accountAccess)
-	huma.Register(api, operation("list-rules", http.MethodGet, "/rules", "Every rule that a decision is named after: what it asks, its setting, its remedy", rightLook), a.listRules)
+	huma.Register(api, rest.Operation("account-access", http.MethodGet, "/accounts/{name}/access", "Effective rights, and where each comes from", rest.Look), a.accountAccess)
+	huma.Register(api, rest.Operation("list-rules", http.MethodGet, "/rules", "Every rule that a decision is named after: what it asks, its setting, its remedy", rest.Look), a.listRules)
 }
 
 // AccessView is what an account may do where, and why.
@@ -39,18 +40,28 @@ type SeenView struct {
 	Root     string         `json:"root"`
 	Entries  []policy.Entry `json:"entries"`
 	Shadowed []policy.Entry `json:"shadowed" doc:"lost a clash of names: they do not appear"`
+	Behind   []policy.Entry `json:"behind" doc:"the account has something of its own by their names: they do not appear"`
 }
 
-func (a *API) accountAccess(ctx context.Context, in *NameInput) (*bodyOf[AccessView], error) {
-	x, err := a.looked(ctx, in.Name)
+func (a *API) accountAccess(ctx context.Context, in *rest.NameInput) (*rest.Body[AccessView], error) {
+	x, err := a.Looked(ctx, in.Name)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	e, err := a.Accounts.Effective(ctx, x)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	return &bodyOf[AccessView]{accessView(e)}, nil
+	v := accessView(e)
+	for door, seen := range v.Views {
+		behind, err := a.Sessions.Behind(ctx, e, policy.Door(door))
+		if err != nil {
+			return nil, a.Problem(err)
+		}
+		seen.Behind = append([]policy.Entry{}, behind...)
+		v.Views[door] = seen
+	}
+	return &rest.Body[AccessView]{Body: v}, nil
 }
 
 func accessView(e policy.Effective) AccessView {
@@ -71,6 +82,6 @@ func accessView(e policy.Effective) AccessView {
 	return v
 }
 
-func (a *API) listRules(context.Context, *nothing) (*bodyOf[[]policy.RuleText], error) {
-	return &bodyOf[[]policy.RuleText]{policy.Rules()}, nil
+func (a *API) listRules(context.Context, *rest.Nothing) (*rest.Body[[]policy.RuleText], error) {
+	return &rest.Body[[]policy.RuleText]{Body: policy.Rules()}, nil
 }

@@ -6,18 +6,21 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"gatehouse/policy"
+	"gatehouse/admin/record"
+	"gatehouse/admin/rest"
+	"gatehouse/admin/rights"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 	"gatehouse/storage/events"
 )
 
 func (a *API) registerAccounts(api huma.API) {
-	huma.Register(api, operation("list-accounts", http.MethodGet, "/accounts", "List accounts; a delegate sees those that it manages", rightLook), a.listAccounts)
-	create := operation("create-account", http.MethodPost, "/accounts", "Create an account", rightManage)
+	huma.Register(api, rest.Operation("list-accounts", http.MethodGet, "/accounts", "List accounts; a delegate sees those that it manages", rest.Look), a.listAccounts)
+	create := rest.Operation("create-account", http.MethodPost, "/accounts", "Create an account", rest.Manage)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(api, create, a.createAccount)
-	huma.Register(api, operation("get-account", http.MethodGet, "/accounts/{name}", "Show an account", rightLook), a.getAccount)
-	huma.Register(api, operation("change-account", http.MethodPatch, "/accounts/{name}", "Change what the body names; null resets", rightManage), a.changeAccount)
+	huma.Register(api, rest.Operation("get-account", http.MethodGet, "/accounts/{name}", "Show an account", rest.Look), a.getAccount)
+	huma.Register(api, rest.Operation("change-account", http.MethodPatch, "/accounts/{name}", "Change what the body names; null resets", rest.Manage), a.changeAccount)
 }
 
 // AccountQuery selects and orders accounts.
@@ -25,15 +28,8 @@ type AccountQuery struct {
 	Q      string `query:"q" doc:"in username, display name or e-mail"`
 	Role   string `query:"role" enum:"admin,auditor,user,guest"`
 	Group  string `query:"group"`
-	Status string `query:"status" enum:"enabled,disabled,expired"`
+	Status string `query:"status" enum:"enabled,disabled,expired,locked" doc:"locked: after too many failures"`
 	Sort   string `query:"sort" enum:"username,-username,display_name,-display_name,email,-email,last_login,-last_login,created,-created"`
-}
-
-// query makes a query of the store, of what the caller may look at.
-func (q AccountQuery) query(r reach) accounts.Query {
-	return accounts.Query{
-		Text: q.Q, Role: policy.Role(q.Role), Group: q.Group, Status: q.Status, Sort: q.Sort, Where: r.where(),
-	}
 }
 
 type listAccountsInput struct {
@@ -42,39 +38,32 @@ type listAccountsInput struct {
 	Cursor string `query:"cursor"`
 }
 
-// Page is a piece of a list; next_cursor is absent at the end.
-type Page[T any] struct {
-	Items []T    `json:"items"`
-	Next  string `json:"next_cursor,omitempty"`
-}
-
-func (a *API) listAccounts(ctx context.Context, in *listAccountsInput) (*bodyOf[Page[AccountView]], error) {
-	r, err := a.reachOf(ctx)
+func (a *API) listAccounts(ctx context.Context, in *listAccountsInput) (*rest.Body[rest.Page[record.AccountView]], error) {
+	q, err := a.accountQuery(ctx, in.AccountQuery)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	q := in.query(r)
 	q.Limit, q.Cursor = in.Limit, in.Cursor
 	found, next, err := a.Accounts.List(ctx, q)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.QueryProblem(err)
 	}
-	page := Page[AccountView]{Items: make([]AccountView, 0, len(found)), Next: next}
-	d := a.directory(ctx)
+	page := rest.Page[record.AccountView]{Items: make([]record.AccountView, 0, len(found)), Next: next}
+	d := record.NewDirectory(ctx, a.Accounts)
 	for _, x := range found {
-		v, err := a.view(ctx, x, d)
+		v, err := a.view(ctx, d, x)
 		if err != nil {
-			return nil, a.problem(err)
+			return nil, a.Problem(err)
 		}
 		page.Items = append(page.Items, v)
 	}
-	return &bodyOf[Page[AccountView]]{page}, nil
+	return &rest.Body[rest.Page[record.AccountView]]{Body: page}, nil
 }
 
 type createAccountInput struct {
 	Body struct {
 		Username string `json:"username" minLength:"1" maxLength:"200"`
-		AccountSettings
+		record.AccountSettings
 		Password   string   `json:"password,omitempty" maxLength:"4096"`
 		MustChange bool     `json:"must_change,omitempty" doc:"the password must be changed at first login"`
 		Keys       []string `json:"keys,omitempty" doc:"authorized_keys lines"`
@@ -84,21 +73,21 @@ type createAccountInput struct {
 
 type accountOutput struct {
 	ETag string `header:"ETag"`
-	Body AccountView
+	Body record.AccountView
 }
 
 func (a *API) createAccount(ctx context.Context, in *createAccountInput) (*accountOutput, error) {
 	site, err := a.Accounts.Site(ctx)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	x := accounts.Account{}
 	x.Name = in.Body.Username
-	if err := in.Body.write(&x, site.TimeZone, a.directory(ctx)); err != nil {
-		return nil, a.problem(err)
+	if err := in.Body.Write(&x, site.TimeZone, record.NewDirectory(ctx, a.Accounts)); err != nil {
+		return nil, a.Problem(err)
 	}
 	if x.Keys, err = parseKeys(in.Body.Keys); err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	return a.makeAccount(ctx, "account.create", x, newAccount{in.Body.Password, in.Body.MustChange, in.Body.AdoptHome})
 }
@@ -111,21 +100,24 @@ type newAccount struct {
 
 // makeAccount makes an account of what the caller may give.
 func (a *API) makeAccount(ctx context.Context, kind events.Kind, x accounts.Account, n newAccount) (*accountOutput, error) {
-	x, err := a.mayCreate(ctx, x, n)
+	if n.adoptHome && !rest.CallerOf(ctx).Administers() {
+		return nil, rights.NotTheirs("adopt_home", "only administrators adopt a home")
+	}
+	x, err := a.MayCreate(ctx, x)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	if n.adoptHome && !x.Home.IsRoot() {
-		if err := a.folderThere(ctx, "home", x.Home); err != nil {
-			return nil, a.problem(err)
+		if err := a.FolderThere(ctx, "home", x.Home); err != nil {
+			return nil, a.Problem(err)
 		}
 	}
-	if err := a.intend(ctx, kind, x.Name); err != nil {
+	if err := a.Intend(ctx, kind, x.Name); err != nil {
 		return nil, err
 	}
 	made, err := a.Sessions.CreateAccount(ctx, x, n.password, n.mustChange, n.adoptHome)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	return a.answer(ctx, kind, nil, made)
 }
@@ -133,9 +125,9 @@ func (a *API) makeAccount(ctx context.Context, kind events.Kind, x accounts.Acco
 func parseKeys(lines []string) ([]accounts.Key, error) {
 	var keys []accounts.Key
 	for _, line := range lines {
-		key, err := accounts.ParseKey(line)
+		key, err := credentials.ParseKey(line)
 		if err != nil {
-			return nil, invalid("keys", err.Error())
+			return nil, rest.Invalid("keys", err.Error())
 		}
 		keys = append(keys, key)
 	}
@@ -144,27 +136,30 @@ func parseKeys(lines []string) ([]accounts.Key, error) {
 
 // answer records a change and returns the account as it is now.
 func (a *API) answer(ctx context.Context, kind events.Kind, before *accounts.Account, now accounts.Account) (*accountOutput, error) {
-	d := a.directory(ctx)
-	view, err := a.view(ctx, now, d)
+	d := record.NewDirectory(ctx, a.Accounts)
+	view, err := d.View(ctx, now)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	var old map[string]any
 	if before != nil {
-		oldView, err := a.view(ctx, *before, d)
+		oldView, err := d.View(ctx, *before)
 		if err != nil {
-			return nil, a.problem(err)
+			return nil, a.Problem(err)
 		}
-		old = asMap(oldView)
+		old = rest.Map(oldView)
 	}
-	was, is := difference(old, asMap(view))
+	was, is := rest.Difference(old, rest.Map(view))
 	withoutNotes(was)
 	withoutNotes(is)
-	if err := a.record(ctx, kind, now.Name, was, is); err != nil {
-		return nil, a.problem(err)
+	if err := a.Record(ctx, kind, now.Name, was, is); err != nil {
+		return nil, a.Problem(err)
 	}
 	view.Warnings = a.warnings(ctx, before, now)
-	return &accountOutput{ETag: etag(now.Revision), Body: view}, nil
+	if err := a.tellLockout(ctx, &view); err != nil {
+		return nil, a.Problem(err)
+	}
+	return &accountOutput{ETag: rest.ETag(now.Revision), Body: view}, nil
 }
 
 // withoutNotes keeps the text of notes, which are for administrators, out of the
@@ -175,56 +170,65 @@ func withoutNotes(record map[string]any) {
 	}
 }
 
-// NameInput names the record that a request is about.
-type NameInput struct {
-	Name string `path:"name" maxLength:"400"`
-}
-
-func (a *API) getAccount(ctx context.Context, in *NameInput) (*accountOutput, error) {
-	x, err := a.looked(ctx, in.Name)
+func (a *API) getAccount(ctx context.Context, in *rest.NameInput) (*accountOutput, error) {
+	x, err := a.Looked(ctx, in.Name)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	view, err := a.view(ctx, x, a.directory(ctx))
+	view, err := a.view(ctx, record.NewDirectory(ctx, a.Accounts), x)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	return &accountOutput{ETag: etag(x.Revision), Body: view}, nil
-}
-
-// ConfirmInput lets a change end the caller's own session.
-type ConfirmInput struct {
-	Confirm string `query:"confirm" enum:"self" doc:"self: the change may end the caller's own session"`
-}
-
-// MatchInput asks that a record is as it was read.
-type MatchInput struct {
-	IfMatch string `header:"If-Match"`
+	return &accountOutput{ETag: rest.ETag(x.Revision), Body: view}, nil
 }
 
 type changeAccountInput struct {
-	NameInput
-	MatchInput
-	ConfirmInput
-	Body Patch[AccountSettings]
+	rest.NameInput
+	rest.MatchInput
+	rest.ConfirmInput
+	Body rest.Patch[AccountChange]
+}
+
+// AccountChange is what can be changed of an account.
+type AccountChange struct {
+	record.AccountSettings
+	MustChange *bool `json:"must_change,omitempty" doc:"the password must be changed at the next login"`
 }
 
 func (a *API) changeAccount(ctx context.Context, in *changeAccountInput) (*accountOutput, error) {
 	site, err := a.Accounts.Site(ctx)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	d := a.directory(ctx)
+	d := record.NewDirectory(ctx, a.Accounts)
 	return a.update(ctx, in.Name, change{kind: "account.change", match: in.IfMatch, confirm: in.Confirm, do: func(x *accounts.Account) error {
-		settings, err := merge(settingsOf(*x, d), AccountSettings{}, in.Body)
+		settings, err := rest.Merge(AccountChange{AccountSettings: record.SettingsOf(*x, d)}, AccountChange{}, in.Body)
 		if err != nil {
 			return err
 		}
 		if settings.Home == "" {
 			settings.Home = x.Home.String()
 		}
-		return settings.write(x, site.TimeZone, d)
+		if err := settings.Write(x, site.TimeZone, d); err != nil {
+			return err
+		}
+		return settings.writeMustChange(x)
 	}})
+}
+
+func (c AccountChange) writeMustChange(x *accounts.Account) error {
+	switch {
+	case c.MustChange == nil:
+		return nil
+	case x.Password == nil:
+		return rest.Invalid("must_change", "the account has no password")
+	case *c.MustChange && x.Shared:
+		return rest.Invalid("must_change", "a shared account changes none of its own credentials")
+	}
+	changed := *x.Password
+	changed.MustChange = *c.MustChange
+	x.Password = &changed
+	return nil
 }
 
 // A change is what is to become of an account; do may be called more than once.
@@ -238,15 +242,15 @@ type change struct {
 // update changes an account that the caller manages, as far as the caller may,
 // and records what has changed.
 func (a *API) update(ctx context.Context, name string, c change) (*accountOutput, error) {
-	revision, err := revisionOf(c.match)
+	revision, err := rest.Revision(c.match)
 	if err != nil {
 		return nil, err
 	}
-	before, err := a.managed(ctx, name)
+	before, err := a.Managed(ctx, name)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	if err := a.intend(ctx, c.kind, before.Name); err != nil {
+	if err := a.Intend(ctx, c.kind, before.Name); err != nil {
 		return nil, err
 	}
 	now, err := a.Sessions.ChangeAccount(ctx, before.Name, revision, func(x *accounts.Account) error {
@@ -254,38 +258,14 @@ func (a *API) update(ctx context.Context, name string, c change) (*accountOutput
 		if err := c.do(x); err != nil {
 			return err
 		}
-		if err := a.mayChange(ctx, was, *x); err != nil {
+		if err := a.MayChange(ctx, was, *x); err != nil {
 			return err
 		}
 		before = was
-		return a.confirmed(ctx, *x, c.confirm)
-	}, callerOf(ctx).option())
+		return a.Confirmed(ctx, *x, c.confirm)
+	}, rest.CallerOf(ctx).Option())
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	return a.answer(ctx, c.kind, &before, now)
-}
-
-// confirmed asks for confirm=self where the change would end the caller's own
-// session, or what it may do.
-func (a *API) confirmed(ctx context.Context, changed accounts.Account, confirm string) error {
-	c := callerOf(ctx)
-	if c.Socket() || confirm == confirmSelf || c.Session.AccountID() != changed.ID {
-		return nil
-	}
-	effective, err := a.Accounts.Effective(ctx, changed)
-	if err != nil {
-		return err
-	}
-	if d := effective.Stay(a.present(c, changed, effective)); d.Allowed && d.Rule == policy.RuleAdmitted && changed.Role == c.Role {
-		return nil
-	}
-	return errConfirm()
-}
-
-// confirmSelf is what confirms that a change may end the caller's own session.
-const confirmSelf = "self"
-
-func errConfirm() error {
-	return huma.NewError(http.StatusConflict, "this would end your own session: repeat it with confirm=self")
 }

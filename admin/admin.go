@@ -1,6 +1,6 @@
 // Package admin is the administration's side of the gateway: the HTTP API for
-// accounts, groups, site policy, sessions, events and explain, and the local
-// socket on which the same API trusts whoever can open it.
+// accounts, site policy, sessions, quotas and locks, composed with the packages
+// below it, and the local socket on which the same API trusts whoever can open it.
 package admin
 
 import (
@@ -10,15 +10,21 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"gatehouse/admin/credential"
+	"gatehouse/admin/document"
+	"gatehouse/admin/group"
+	"gatehouse/admin/invitation"
+	"gatehouse/admin/rest"
+	"gatehouse/admin/rights"
+	"gatehouse/admin/self"
+	"gatehouse/admin/trail"
+	"gatehouse/admin/usage"
 	"gatehouse/auth/session"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
 	"gatehouse/storage/quota"
 )
-
-// Prefix is where the API stands.
-const Prefix = "/api/v1"
 
 // Config is what an API is made of.
 type Config struct {
@@ -36,69 +42,87 @@ type Config struct {
 	// Doctor reports on the running gateway.
 	Doctor Doctor
 	// Connection tells the client's address and transport of a request.
-	Connection Connection
+	Connection rest.Connection
 	// Reach tells how people reach the doors from outside.
-	Reach Reach
+	Reach rest.Reach
 }
 
 // An API answers administrators. Safe for concurrent use.
 type API struct {
-	Config
-	cookies   *cookieJar
-	followers *followers
+	*rights.Judge
+	locks       *locks.Table
+	version     string
+	backup      Backuper
+	doctor      Doctor
+	credentials *credential.Keeper
+	quotas      *usage.API
+	trail       *trail.API
+	groups      *group.API
+	links       *invitation.API
+	documents   *document.API
+	self        *self.API
 }
 
 // New makes the API.
 func New(c Config) *API {
-	return &API{Config: c, cookies: newCookieJar(), followers: newFollowers()}
+	judge := rights.New(&rest.API{
+		Accounts: c.Accounts, Sessions: c.Sessions, Events: c.Events, Log: c.Log, Hosts: c.Hosts,
+		Connection: c.Connection, Reach: c.Reach, Cookies: rest.NewJar(),
+	})
+	a := &API{
+		Judge: judge, locks: c.Locks, version: c.Version, backup: c.Backup, doctor: c.Doctor,
+		credentials: credential.New(judge.API), quotas: usage.New(judge, c.Quotas), trail: trail.New(judge),
+		groups: group.New(judge), links: invitation.New(judge),
+	}
+	a.documents = document.New(judge, a.quotas)
+	a.self = self.New(judge, a.credentials, a.links, a.quotas)
+	return a
 }
 
 // Close ends every login over the API.
-func (a *API) Close() { a.cookies.close() }
+func (a *API) Close() { a.Cookies.Close() }
+
+// Pages answers the pages of /account/.
+func (a *API) Pages() http.Handler { return a.self.Pages() }
 
 // Handler answers on the web listeners: a caller proves an account.
-func (a *API) Handler() http.Handler {
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusForbidden, "requests from other sites' pages are refused")
-	}))
-	return unkept(a.hostCheck(a.encryptedOnly(protection.Handler(jsonOnly(a.mux(a.webCaller))))))
-}
+func (a *API) Handler() http.Handler { return a.Guarded(a.mux(a.WebCaller)) }
 
 // Socket answers on the local socket: who can open it is an administrator.
-func (a *API) Socket() http.Handler { return a.mux(a.socketCaller) }
+func (a *API) Socket() http.Handler { return a.mux(a.SocketCaller) }
 
-func (a *API) mux(who identify) http.Handler {
+func (a *API) mux(who rest.Identify) http.Handler {
 	mux := http.NewServeMux()
-	api := humago.NewWithPrefix(mux, Prefix, a.humaConfig())
-	api.UseMiddleware(a.callerMiddleware(api, who))
-	a.registerSelf(api)
+	api := humago.NewWithPrefix(mux, rest.Prefix, a.humaConfig())
+	api.UseMiddleware(a.CallerMiddleware(api, who))
+	a.self.Register(api)
 	a.registerAccounts(api)
 	a.registerLife(api)
+	a.registerBans(api)
 	a.registerExport(api)
 	a.registerAccess(api)
-	a.registerInvitations(api)
+	a.links.Register(api)
 	a.registerCredentials(api)
 	a.registerGrants(api)
-	a.registerGroups(api)
+	a.groups.Register(api)
 	a.registerSite(api)
 	a.registerSessions(api)
-	a.registerEvents(api)
-	a.registerDocument(api)
+	a.trail.Register(api)
+	a.documents.Register(api)
 	a.registerExplain(api)
 	a.registerLocks(api)
-	a.registerQuotas(api)
+	a.quotas.Register(api)
 	a.registerOperation(api)
 	a.servePage(mux, api.OpenAPI())
-	return patient(withProblems(mux))
+	return rest.Answering(mux)
 }
 
 func (a *API) humaConfig() huma.Config {
-	c := huma.DefaultConfig("Gatehouse", a.Version)
+	c := huma.DefaultConfig("Gatehouse", a.version)
 	c.CreateHooks = nil // no $schema links in bodies
 	c.SchemasPath = ""
 	c.DocsPath = "" // the page would load scripts from another host
-	c.Servers = []*huma.Server{{URL: Prefix}}
+	c.Servers = []*huma.Server{{URL: rest.Prefix}}
 	c.Transformers = []huma.Transformer{withoutValues}
 	c.RejectUnknownQueryParameters = true
 	return c

@@ -4,20 +4,21 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"gatehouse/admin/record"
+	"gatehouse/admin/rest"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 )
 
 func (a *API) registerCredentials(api huma.API) {
-	huma.Register(api, operation("set-password", http.MethodPut, "/accounts/{name}/password", "Set an account's password", rightManage), a.setPassword)
-	huma.Register(api, operation("reset-totp", http.MethodDelete, "/accounts/{name}/totp", "Take an account's second factor away, ending its sessions", rightAdmin), a.resetTOTP)
-	huma.Register(api, operation("list-keys", http.MethodGet, "/accounts/{name}/keys", "List SSH keys", rightLook), a.listKeys)
-	huma.Register(api, created(operation("add-key", http.MethodPost, "/accounts/{name}/keys", "Add an SSH key", rightManage)), a.addKey)
-	huma.Register(api, operation("remove-key", http.MethodDelete, "/accounts/{name}/keys/{id}", "Remove an SSH key", rightManage), a.removeKey)
+	huma.Register(api, rest.Operation("set-password", http.MethodPut, "/accounts/{name}/password", "Set an account's password", rest.Manage), a.setPassword)
+	huma.Register(api, rest.Operation("reset-totp", http.MethodDelete, "/accounts/{name}/totp", "Take an account's second factor away, ending its sessions", rest.Admin), a.resetTOTP)
+	huma.Register(api, rest.Operation("list-keys", http.MethodGet, "/accounts/{name}/keys", "List SSH keys", rest.Look), a.listKeys)
+	huma.Register(api, rest.Created(rest.Operation("add-key", http.MethodPost, "/accounts/{name}/keys", "Add an SSH key", rest.Manage)), a.addKey)
+	huma.Register(api, rest.Operation("remove-key", http.MethodDelete, "/accounts/{name}/keys/{id}", "Remove an SSH key", rest.Manage), a.removeKey)
 	a.registerSecrets(api, policy.KindAppPassword, "app-passwords")
 	a.registerSecrets(api, policy.KindToken, "tokens")
 	a.registerSecrets(api, policy.KindClient, "clients")
@@ -26,143 +27,110 @@ func (a *API) registerCredentials(api huma.API) {
 // registerSecrets registers the operations on one kind of credential.
 func (a *API) registerSecrets(api huma.API, kind policy.CredentialKind, at string) {
 	path := "/accounts/{name}/" + at
-	huma.Register(api, operation("list-"+at, http.MethodGet, path, "List an account's "+at, rightLook),
-		func(ctx context.Context, in *NameInput) (*bodyOf[[]CredentialView], error) {
-			x, err := a.looked(ctx, in.Name)
+	huma.Register(api, rest.Operation("list-"+at, http.MethodGet, path, "List an account's "+at, rest.Look),
+		func(ctx context.Context, in *rest.NameInput) (*rest.Body[[]record.CredentialView], error) {
+			x, err := a.Looked(ctx, in.Name)
 			if err != nil {
-				return nil, a.problem(err)
+				return nil, a.Problem(err)
 			}
-			views, err := a.credentialViews(ctx, x, kind)
-			return &bodyOf[[]CredentialView]{views}, err
+			views, err := a.credentials.Views(ctx, x, kind)
+			return &rest.Body[[]record.CredentialView]{Body: views}, err
 		})
-	huma.Register(api, created(operation("add-"+at, http.MethodPost, path, "Make one for an account; its secret is shown this once", rightManage)),
-		func(ctx context.Context, in *addSecretInput) (*bodyOf[MadeCredential], error) {
-			x, err := a.managedAt(ctx, in.Name, in.MatchInput)
+	huma.Register(api, rest.Created(rest.Operation("add-"+at, http.MethodPost, path, "Make one for an account; its secret is shown this once", rest.Manage)),
+		func(ctx context.Context, in *addSecretInput) (*rest.Body[record.MadeCredential], error) {
+			x, revision, err := a.ManagedAt(ctx, in.Name, in.MatchInput)
 			if err != nil {
-				return nil, a.problem(err)
+				return nil, a.Problem(err)
 			}
-			made, err := a.makeCredential(ctx, x, kind, in.Body)
-			return &bodyOf[MadeCredential]{made}, err
+			made, err := a.credentials.Make(ctx, x, revision, kind, in.Body)
+			return &rest.Body[record.MadeCredential]{Body: made}, err
 		})
-	huma.Register(api, operation("remove-"+at, http.MethodDelete, path+"/{id}", "Revoke one at once", rightManage),
-		func(ctx context.Context, in *itemInput) (*nothing, error) {
-			x, err := a.managedAt(ctx, in.Name, in.MatchInput)
+	huma.Register(api, rest.Operation("remove-"+at, http.MethodDelete, path+"/{id}", "Revoke one at once", rest.Manage),
+		func(ctx context.Context, in *rest.ItemInput) (*rest.Nothing, error) {
+			x, revision, err := a.ManagedAt(ctx, in.Name, in.MatchInput)
 			if err != nil {
-				return nil, a.problem(err)
+				return nil, a.Problem(err)
 			}
-			return nil, a.dropCredential(ctx, x, kind, in.ID)
+			return nil, a.credentials.Drop(ctx, x, revision, kind, in.ID)
 		})
 }
 
 type addSecretInput struct {
-	NameInput
-	MatchInput
-	Body CredentialSettings
-}
-
-type itemInput struct {
-	NameInput
-	MatchInput
-	ID string `path:"id"`
-}
-
-// created says that an operation answers 201.
-func created(op huma.Operation) huma.Operation {
-	op.DefaultStatus = http.StatusCreated
-	return op
+	rest.NameInput
+	rest.MatchInput
+	Body record.CredentialSettings
 }
 
 type setPasswordInput struct {
-	NameInput
-	MatchInput
+	rest.NameInput
+	rest.MatchInput
 	Body struct {
 		Password   string `json:"password" maxLength:"4096"`
 		MustChange bool   `json:"must_change,omitempty"`
 	}
 }
 
-func (a *API) setPassword(ctx context.Context, in *setPasswordInput) (*nothing, error) {
-	x, err := a.managedAt(ctx, in.Name, in.MatchInput)
+func (a *API) setPassword(ctx context.Context, in *setPasswordInput) (*rest.Nothing, error) {
+	x, revision, err := a.ManagedAt(ctx, in.Name, in.MatchInput)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	if err := a.intend(ctx, "account.password", x.Name); err != nil {
+	if err := a.Intend(ctx, "account.password", x.Name); err != nil {
 		return nil, err
 	}
-	if _, err := a.Sessions.SetPassword(ctx, x.Name, in.Body.Password, in.Body.MustChange); err != nil {
-		return nil, a.problem(err)
+	now, err := a.Sessions.SetPassword(ctx, x.Name, revision, in.Body.Password, in.Body.MustChange)
+	if err != nil {
+		return nil, a.Problem(err)
 	}
-	return nil, a.problem(a.record(ctx, "account.password", x.Name, nil, map[string]any{"must_change": in.Body.MustChange}))
+	was, is := record.PasswordChange(x.Password, now.Password)
+	return nil, a.Problem(a.Record(ctx, "account.password", x.Name, was, is))
 }
 
 type resetTOTPInput struct {
-	NameInput
-	MatchInput
+	rest.NameInput
+	rest.MatchInput
 }
 
-func (a *API) resetTOTP(ctx context.Context, in *resetTOTPInput) (*nothing, error) {
-	x, err := a.managedAt(ctx, in.Name, in.MatchInput)
+func (a *API) resetTOTP(ctx context.Context, in *resetTOTPInput) (*rest.Nothing, error) {
+	x, revision, err := a.ManagedAt(ctx, in.Name, in.MatchInput)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	if x.TOTP == nil {
 		return nil, huma.NewError(http.StatusNotFound, "the account has no second factor")
 	}
-	if err := a.intend(ctx, "account.totp.reset", x.Name); err != nil {
+	if err := a.Intend(ctx, "account.totp.reset", x.Name); err != nil {
 		return nil, err
 	}
-	if _, err := a.Sessions.RemoveTOTP(ctx, x.Name, callerOf(ctx).option()); err != nil {
-		return nil, a.problem(err)
+	if _, err := a.Sessions.RemoveTOTP(ctx, x.Name, revision, rest.CallerOf(ctx).Option()); err != nil {
+		return nil, a.Problem(err)
 	}
-	return nil, a.problem(a.record(ctx, "account.totp.reset", x.Name, map[string]any{"added": x.TOTP.Added, "confirmed": x.TOTP.Confirmed}, nil))
+	was, is := record.FactorChange(x.TOTP, nil)
+	return nil, a.Problem(a.Record(ctx, "account.totp.reset", x.Name, was, is))
 }
 
-func (a *API) listKeys(ctx context.Context, in *NameInput) (*bodyOf[[]KeyView], error) {
+func (a *API) listKeys(ctx context.Context, in *rest.NameInput) (*rest.Body[[]record.KeyView], error) {
 	out, err := a.getAccount(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	return &bodyOf[[]KeyView]{out.Body.Keys}, nil
+	return &rest.Body[[]record.KeyView]{Body: out.Body.Keys}, nil
 }
 
 type addKeyInput struct {
-	NameInput
-	MatchInput
-	Body KeySettings
+	rest.NameInput
+	rest.MatchInput
+	Body record.KeySettings
 }
 
-// KeySettings is an SSH key to be added.
-type KeySettings struct {
-	Key        string     `json:"key" maxLength:"16384" doc:"an authorized_keys line"`
-	Name       string     `json:"name,omitempty" maxLength:"200" doc:"default: the line's comment"`
-	Expires    *time.Time `json:"expires,omitempty"`
-	AllowedIPs []string   `json:"allowed_ips,omitempty" doc:"addresses or CIDR"`
-}
-
-// key makes a record of the settings; the store gives it an id.
-func (s KeySettings) key() (accounts.Key, error) {
-	key, err := accounts.ParseKey(s.Key)
+func (a *API) addKey(ctx context.Context, in *addKeyInput) (*rest.Body[record.KeyView], error) {
+	key, err := in.Body.Parse()
 	if err != nil {
-		return key, invalid("key", err.Error())
+		return nil, a.Problem(err)
 	}
-	if s.Name != "" {
-		key.Name = s.Name
-	}
-	if _, err := parsePrefixes("allowed_ips", s.AllowedIPs); err != nil {
-		return key, err
-	}
-	key.Expires, key.AllowedIPs = s.Expires, s.AllowedIPs
-	return key, nil
-}
-
-func (a *API) addKey(ctx context.Context, in *addKeyInput) (*bodyOf[KeyView], error) {
-	key, err := in.Body.key()
+	x, err := a.ManagedOther(ctx, in.Name)
 	if err != nil {
-		return nil, a.problem(err)
-	}
-	x, err := a.managedOther(ctx, in.Name)
-	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	out, err := a.update(ctx, x.Name, change{kind: "account.key.add", match: in.IfMatch, do: func(x *accounts.Account) error {
 		x.Keys = append(x.Keys, key)
@@ -171,13 +139,13 @@ func (a *API) addKey(ctx context.Context, in *addKeyInput) (*bodyOf[KeyView], er
 	if err != nil {
 		return nil, err
 	}
-	return &bodyOf[KeyView]{out.Body.Keys[len(out.Body.Keys)-1]}, nil
+	return &rest.Body[record.KeyView]{Body: out.Body.Keys[len(out.Body.Keys)-1]}, nil
 }
 
-func (a *API) removeKey(ctx context.Context, in *itemInput) (*nothing, error) {
-	x, err := a.managedOther(ctx, in.Name)
+func (a *API) removeKey(ctx context.Context, in *rest.ItemInput) (*rest.Nothing, error) {
+	x, err := a.ManagedOther(ctx, in.Name)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	_, err = a.update(ctx, x.Name, change{kind: "account.key.remove", match: in.IfMatch, do: func(x *accounts.Account) error {
 		i, err := findKey(x.Keys, in.ID)
@@ -198,7 +166,7 @@ func findKey(keys []accounts.Key, which string) (int, error) {
 		case k.ID == which, k.Fingerprint == which:
 			return i, nil
 		case k.Name == which && found >= 0:
-			return 0, invalid("name", "is that of several keys: name one by its fingerprint")
+			return 0, rest.Invalid("name", "is that of several keys: name one by its fingerprint")
 		case k.Name == which:
 			found = i
 		}

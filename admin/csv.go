@@ -10,10 +10,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/admin/record"
+	"gatehouse/admin/rest"
 )
 
 func (a *API) registerExport(api huma.API) {
-	huma.Register(api, operation("export-accounts-csv", http.MethodGet, "/accounts.csv", "The list of accounts as CSV", rightAdmin), a.exportCSV)
+	huma.Register(api, rest.Operation("export-accounts-csv", http.MethodGet, "/accounts.csv", "The list of accounts as CSV", rest.Admin), a.exportCSV)
 }
 
 // accountColumns are those of accounts.csv.
@@ -24,19 +27,18 @@ var accountColumns = []string{
 
 // exportCSV streams the accounts that the caller may see, a page at a time.
 func (a *API) exportCSV(ctx context.Context, in *AccountQuery) (*huma.StreamResponse, error) {
-	r, err := a.reachOf(ctx)
+	q, err := a.accountQuery(ctx, *in)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	q := in.query(r)
 	q.Limit = 1000
 	if _, _, err := a.Accounts.List(ctx, q); err != nil { // what is wrong with the query is said before the answer begins
-		return nil, a.problem(err)
+		return nil, a.QueryProblem(err)
 	}
-	if err := a.intend(ctx, "account.export", ""); err != nil {
+	if err := a.Intend(ctx, "account.export", ""); err != nil {
 		return nil, err
 	}
-	if err := a.record(ctx, "account.export", "", nil, asMap(in)); err != nil {
+	if err := a.Record(ctx, "account.export", "", nil, rest.Map(in)); err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(out huma.Context) {
@@ -46,14 +48,14 @@ func (a *API) exportCSV(ctx context.Context, in *AccountQuery) (*huma.StreamResp
 		w := csv.NewWriter(out.BodyWriter())
 		w.UseCRLF = true // RFC 4180
 		_ = w.Write(accountColumns)
-		d := a.directory(ctx)
+		d := record.NewDirectory(ctx, a.Accounts)
 		for {
 			found, next, err := a.Accounts.List(ctx, q)
 			if err != nil {
 				a.breakOff(err)
 			}
 			for _, x := range found {
-				v, err := a.view(ctx, x, d)
+				v, err := d.View(ctx, x)
 				if err != nil {
 					a.breakOff(err)
 				}
@@ -73,7 +75,7 @@ func (a *API) breakOff(err error) {
 	panic(http.ErrAbortHandler)
 }
 
-func accountRow(v AccountView) []string {
+func accountRow(v record.AccountView) []string {
 	row := []string{
 		v.Username, v.DisplayName, v.Email, v.Role, v.Status.State, timeText(v.ExpiresAt), strings.Join(v.Groups, "; "),
 		"", strings.Join(v.Permissions, "; "), v.Home, "", "", timeText(&v.Created), "", "", "",

@@ -3,16 +3,16 @@ package admin_test
 import (
 	"strings"
 	"testing"
-	"time"
 
+	"gatehouse/admin/admintest"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/locks"
 )
 
 func TestExplain(t *testing.T) {
-	s := newSite(t)
-	c := s.root()
+	s := admintest.New(t)
+	c := s.Root()
 	s.Add("ann")
 	for body, want := range map[string][2]string{
 		`{"account":"ann","door":"sftp","from":"203.0.113.7"}`:                                         {"allow", "admitted"},
@@ -21,49 +21,30 @@ func TestExplain(t *testing.T) {
 		`{"account":"ann","door":"sftp","from":"203.0.113.7","operation":"write","path":"/x"}`:         {"allow", "home"},
 		`{"account":"ann","door":"webdav","tls":true,"from":"1.2.3.4","operation":"stat","path":"/x"}`: {"allow", "home"},
 	} {
-		a := c.must(200, "POST", "/explain", body)
+		a := c.Must(200, "POST", "/explain", body)
 		if a["decision"] != want[0] || a["rule"] != want[1] {
 			t.Errorf("%s\n gives %v by %v, want %v", body, a["decision"], a["rule"], want)
 		}
 	}
-	c.must(422, "POST", "/explain", `{"account":"nobody","door":"sftp"}`)
+	c.Must(422, "POST", "/explain", `{"account":"nobody","door":"sftp"}`)
 	// The reference of a refusal names its rule.
-	web := &client{site: s, tls: true}
-	p := web.must(401, "POST", "/login", `{"username":"ann","password":"wrong"}`)
+	web := &admintest.Client{Site: s, TLS: true}
+	p := web.Must(401, "POST", "/login", `{"username":"ann","password":"wrong"}`)
 	detail, _ := p["detail"].(string)
 	_, rest, _ := strings.Cut(detail, "reference ")
 	reference := strings.TrimRight(rest, ")")
-	if a := c.must(200, "POST", "/explain", `{"reference":"`+reference+`"}`); a["rule"] != "credential" {
+	if a := c.Must(200, "POST", "/explain", `{"reference":"`+reference+`"}`); a["rule"] != "credential" {
 		t.Errorf("the reference %q of %q gives %v", reference, detail, a)
 	}
-	c.must(422, "POST", "/explain", `{"reference":"nonsense"}`)
-}
-
-// enrol gives an account a second factor.
-func (s *site) enrol(name string) {
-	s.t.Helper()
-	x, err := s.Accounts.Account(s.t.Context(), name)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	made, err := s.Auth.NewTOTP(s.t.Context(), x)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if x, err = s.Accounts.Account(s.t.Context(), name); err != nil {
-		s.t.Fatal(err)
-	}
-	if _, _, err := s.Auth.ConfirmTOTP(s.t.Context(), x, totp(s.t, made.Secret, time.Now())); err != nil {
-		s.t.Fatal(err)
-	}
+	c.Must(422, "POST", "/explain", `{"reference":"nonsense"}`)
 }
 
 func TestExplainKnowsCredentialsAndSecondFactors(t *testing.T) {
-	s := newSite(t)
-	c := s.root()
+	s := admintest.New(t)
+	c := s.Root()
 	s.Add("ann")
-	s.enrol("ann")
-	id := c.must(201, "POST", "/accounts/ann/app-passwords", `{"name":"phone","doors":["webdav"],"read_only":true,"allowed_ips":["203.0.113.0/24"]}`)["id"].(string)
+	s.Enrol("ann")
+	id := c.Must(201, "POST", "/accounts/ann/app-passwords", `{"name":"phone","doors":["webdav"],"read_only":true,"allowed_ips":["203.0.113.0/24"]}`)["id"].(string)
 	const at = `"account":"ann","from":"203.0.113.7","tls":true,`
 	for body, want := range map[string][2]string{
 		`{` + at + `"door":"webdav","credential":"password"}`:                                                                         {"deny", "second-factor"},
@@ -78,7 +59,7 @@ func TestExplainKnowsCredentialsAndSecondFactors(t *testing.T) {
 		`{` + at + `"door":"api","credential":"app-password"}`:                                                                        {"deny", "door-credential"},
 		`{"account":"ann","from":"203.0.113.7","transport":"clear","door":"webdav","credential":"token"}`:                             {"deny", "door-credential"},
 	} {
-		a := c.must(200, "POST", "/explain", body)
+		a := c.Must(200, "POST", "/explain", body)
 		if a["decision"] != want[0] || a["rule"] != want[1] {
 			t.Errorf("%s\n gives %v by %v (%v), want %v", body, a["decision"], a["rule"], a["because"], want)
 		}
@@ -86,13 +67,13 @@ func TestExplainKnowsCredentialsAndSecondFactors(t *testing.T) {
 			t.Errorf("%s\n has no remedy: %v", body, a)
 		}
 	}
-	c.must(422, "POST", "/explain", `{"account":"ann","door":"sftp","credential":"key","credential_id":"none"}`)
-	c.must(422, "POST", "/explain", `{"account":"ann","door":"sftp","from":"nowhere"}`)
+	c.Must(422, "POST", "/explain", `{"account":"ann","door":"sftp","credential":"key","credential_id":"none"}`)
+	c.Must(422, "POST", "/explain", `{"account":"ann","door":"sftp","from":"nowhere"}`)
 }
 
 func TestExplainIsAsStrictAsTheTree(t *testing.T) {
-	s := newSite(t)
-	c := s.root()
+	s := admintest.New(t)
+	c := s.Root()
 	ann := s.Add("ann")
 	bob := s.Add("bob")
 	s.Mkdir("/shared")
@@ -106,7 +87,7 @@ func TestExplainIsAsStrictAsTheTree(t *testing.T) {
 		`"operation":"read","path":"/shared/f"`: {"allow", "grant"},
 		`"operation":"read","path":"/no/such"`:  {"allow", "home"},
 	} {
-		a := c.must(200, "POST", "/explain", `{"account":"ann","door":"sftp",`+body+`}`)
+		a := c.Must(200, "POST", "/explain", `{"account":"ann","door":"sftp",`+body+`}`)
 		if a["decision"] != want[0] || a["rule"] != want[1] {
 			t.Errorf("%s gives %v by %v (%v), want %v", body, a["decision"], a["rule"], a["because"], want)
 		}
@@ -114,11 +95,11 @@ func TestExplainIsAsStrictAsTheTree(t *testing.T) {
 	if _, err := s.Locks.Lock(t.Context(), locks.Request{Path: path.MustParse("/shared/f"), AccountID: bob.ID, Account: "bob", Door: "webdav"}); err != nil {
 		t.Fatal(err)
 	}
-	if a := c.must(200, "POST", "/explain", `{"account":"ann","door":"sftp","operation":"write","path":"/shared/f"}`); a["locked_by"] != "bob" {
+	if a := c.Must(200, "POST", "/explain", `{"account":"ann","door":"sftp","operation":"write","path":"/shared/f"}`); a["locked_by"] != "bob" {
 		t.Errorf("the lock is not told: %v", a)
 	}
 	s.SetSite(func(p *policy.Site) { p.Names = policy.NamesPortable })
-	if a := c.must(200, "POST", "/explain", `{"account":"ann","door":"sftp","operation":"create","path":"/con"}`); a["rule"] != "names" {
+	if a := c.Must(200, "POST", "/explain", `{"account":"ann","door":"sftp","operation":"create","path":"/con"}`); a["rule"] != "names" {
 		t.Errorf("a name that Windows cannot hold gives %v", a)
 	}
 }
@@ -126,31 +107,31 @@ func TestExplainIsAsStrictAsTheTree(t *testing.T) {
 // A reference is explained to those with rights over its account, and is nothing
 // to others.
 func TestWhoseBusinessAReferenceIs(t *testing.T) {
-	o := newOffice(t)
-	web := &client{site: o.site, tls: true}
+	o := admintest.NewOffice(t)
+	web := &admintest.Client{Site: o.Site, TLS: true}
 	reference := func(name string) string {
-		p := web.must(401, "POST", "/login", `{"username":"`+name+`","password":"wrong"}`)
+		p := web.Must(401, "POST", "/login", `{"username":"`+name+`","password":"wrong"}`)
 		_, rest, _ := strings.Cut(p["detail"].(string), "reference ")
 		return strings.TrimRight(rest, ")")
 	}
 	own, other, nobodys := reference("ann"), reference("zoe"), reference("nobody")
-	if a := o.delegate.must(200, "GET", "/explain?ref="+own, ""); a["because"] == "" || a["remedy"] == "" || a["decision"] != "deny" {
+	if a := o.Delegate.Must(200, "GET", "/explain?ref="+own, ""); a["because"] == "" || a["remedy"] == "" || a["decision"] != "deny" {
 		t.Errorf("the answer is %v", a)
 	}
-	o.delegate.must(422, "GET", "/explain?ref="+other, "")
-	o.delegate.must(422, "GET", "/explain?ref="+nobodys, "")
-	o.delegate.must(422, "POST", "/explain", `{"reference":"`+other+`"}`)
-	o.delegate.must(422, "POST", "/explain", `{"account":"zoe","door":"sftp"}`)
-	o.delegate.must(200, "POST", "/explain", `{"account":"ann","door":"sftp"}`)
+	o.Delegate.Must(422, "GET", "/explain?ref="+other, "")
+	o.Delegate.Must(422, "GET", "/explain?ref="+nobodys, "")
+	o.Delegate.Must(422, "POST", "/explain", `{"reference":"`+other+`"}`)
+	o.Delegate.Must(422, "POST", "/explain", `{"account":"zoe","door":"sftp"}`)
+	o.Delegate.Must(200, "POST", "/explain", `{"account":"ann","door":"sftp"}`)
 	for _, ref := range []string{own, other, nobodys} {
-		o.root().must(200, "GET", "/explain?ref="+ref, "")
+		o.Root().Must(200, "GET", "/explain?ref="+ref, "")
 	}
-	o.login(o.zoe).must(403, "GET", "/explain?ref="+other, "")
+	o.LoggedIn(o.Zoe).Must(403, "GET", "/explain?ref="+other, "")
 }
 
 func TestEveryRuleHasItsText(t *testing.T) {
-	s := newSite(t)
-	text := s.root().do("GET", "/rules", "").Body.String()
+	s := admintest.New(t)
+	text := s.Root().Do("GET", "/rules", "").Body.String()
 	for _, want := range []string{`"second-factor"`, `"plain-ftp"`, `"remedy"`, `"manager"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the rules lack %s: %s", want, text)

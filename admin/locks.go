@@ -4,9 +4,12 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"gatehouse/admin/rest"
+	"gatehouse/admin/rights"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
@@ -14,27 +17,29 @@ import (
 )
 
 func (a *API) registerLocks(api huma.API) {
-	huma.Register(api, operation("list-locks", http.MethodGet, "/locks", "List locks; others than administrators and auditors see those in folders that they manage", rightGroup), a.listLocks)
-	huma.Register(api, operation("break-lock", http.MethodDelete, "/locks/{token}", "Break a lock: administrators, and who manages the folder", rightGroup), a.breakLock)
+	huma.Register(api, rest.Operation("list-locks", http.MethodGet, "/locks", "List locks; others than administrators and auditors see those in folders that they manage", rest.GroupHeads), a.listLocks)
+	huma.Register(api, rest.Operation("break-lock", http.MethodDelete, "/locks/{token}", "Break a lock: administrators, and who manages the folder", rest.GroupHeads), a.breakLock)
 }
 
-func (a *API) listLocks(ctx context.Context, _ *nothing) (*bodyOf[[]locks.Lock], error) {
-	r, err := a.reachOf(ctx)
+func (a *API) listLocks(ctx context.Context, in *rest.PageInput) (*rest.ListOutput[locks.Lock], error) {
+	r, err := a.Sight(ctx)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	list, err := a.locksIn(ctx, r)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	return &bodyOf[[]locks.Lock]{list}, nil
+	key := func(l locks.Lock) string { return l.Path.String() + "\x00" + l.Token }
+	slices.SortFunc(list, func(x, y locks.Lock) int { return strings.Compare(key(x), key(y)) })
+	return rest.Piece(*in, list, key), nil
 }
 
 // locksIn returns the locks that are the caller's business: everybody's for who
 // may look at everything, else those in folders that it manages.
-func (a *API) locksIn(ctx context.Context, r reach) ([]locks.Lock, error) {
-	list, err := a.Locks.List(ctx, path.Root)
-	if err != nil || r.all {
+func (a *API) locksIn(ctx context.Context, r rights.Sight) ([]locks.Lock, error) {
+	list, err := a.locks.List(ctx, path.Root)
+	if err != nil || r.All {
 		return append([]locks.Lock{}, list...), err
 	}
 	may, err := a.breaker(ctx, r)
@@ -47,10 +52,10 @@ func (a *API) locksIn(ctx context.Context, r reach) ([]locks.Lock, error) {
 
 // breaker tells whose locks the caller may break: those in its own home, in the
 // folder of a group that it manages, in the home of an account that it manages.
-func (a *API) breaker(ctx context.Context, r reach) (func(path.Path) bool, error) {
+func (a *API) breaker(ctx context.Context, r rights.Sight) (func(path.Path) bool, error) {
 	var managed []accounts.Account
-	if c := callerOf(ctx); !c.Socket() && c.delegate() {
-		q := accounts.Query{Where: r.where(), Limit: 1000}
+	if c := rest.CallerOf(ctx); !c.Socket() && c.Delegate() {
+		q := accounts.Query{Where: r.Where(), Limit: 1000}
 		for more := true; more; more = q.Cursor != "" {
 			found, next, err := a.Accounts.List(ctx, q)
 			if err != nil {
@@ -60,11 +65,11 @@ func (a *API) breaker(ctx context.Context, r reach) (func(path.Path) bool, error
 		}
 	}
 	return func(p path.Path) bool {
-		if r.actor.MayBreakLock(p, policy.Account{}).Allowed {
+		if r.Actor.MayBreakLock(p, policy.Account{}).Allowed {
 			return true
 		}
 		return slices.ContainsFunc(managed, func(x accounts.Account) bool {
-			return x.Home.Contains(p) && r.actor.MayBreakLock(p, x.Account).Allowed
+			return x.Home.Contains(p) && r.Actor.MayBreakLock(p, x.Account).Allowed
 		})
 	}, nil
 }
@@ -73,32 +78,32 @@ type tokenInput struct {
 	Token string `path:"token"`
 }
 
-func (a *API) breakLock(ctx context.Context, in *tokenInput) (*nothing, error) {
-	r, err := a.reachOf(ctx)
+func (a *API) breakLock(ctx context.Context, in *tokenInput) (*rest.Nothing, error) {
+	r, err := a.Sight(ctx)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	list, err := a.locksIn(ctx, r)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	i := slices.IndexFunc(list, func(l locks.Lock) bool { return l.Token == in.Token })
 	if i < 0 {
-		return nil, a.problem(locks.ErrNoLock)
+		return nil, a.Problem(locks.ErrNoLock)
 	}
 	may, err := a.breaker(ctx, r)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	if !may(list[i].Path) {
 		return nil, huma.NewError(http.StatusForbidden, "only administrators, and who manages the folder, break a lock")
 	}
-	if err := a.intend(ctx, "lock.break", list[i].Account); err != nil {
+	if err := a.Intend(ctx, "lock.break", list[i].Account); err != nil {
 		return nil, err
 	}
-	l, err := a.Locks.Break(ctx, in.Token)
+	l, err := a.locks.Break(ctx, in.Token)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	return nil, a.problem(a.record(ctx, "lock.break", l.Account, map[string]any{"path": l.Path.String(), "token": l.Token}, nil))
+	return nil, a.Problem(a.Record(ctx, "lock.break", l.Account, map[string]any{"path": l.Path.String(), "token": l.Token}, nil))
 }

@@ -8,13 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gatehouse/admin/admintest"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
 
 func TestOpenAPI(t *testing.T) {
-	s := newSite(t)
-	w := s.root().do("GET", "/openapi.json", "")
+	s := admintest.New(t)
+	w := s.Root().Do("GET", "/openapi.json", "")
 	var doc bytes.Buffer
 	if err := json.Indent(&doc, w.Body.Bytes(), "", "  "); err != nil || !strings.Contains(doc.String(), `"openapi": "3.1`) {
 		t.Fatalf("no OpenAPI 3.1: %v", err)
@@ -35,8 +37,8 @@ func TestOpenAPI(t *testing.T) {
 }
 
 func TestThePageListsTheAPI(t *testing.T) {
-	s := newSite(t)
-	w := (&client{site: s, tls: true}).do("GET", "/", "")
+	s := admintest.New(t)
+	w := (&admintest.Client{Site: s, TLS: true}).Do("GET", "/", "")
 	for _, want := range []string{"/api/v1/accounts/{name}/grants", "openapi.json", "socket"} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("the page lacks %q: %d %s", want, w.Code, w.Body)

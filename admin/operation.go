@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/admin/rest"
 )
 
 // A Backuper writes a hot snapshot of the gateway, encrypted under passphrase.
@@ -23,13 +25,13 @@ type Finding struct {
 }
 
 func (a *API) registerOperation(api huma.API) {
-	huma.Register(api, operation("doctor", http.MethodGet, "/doctor", "Look for what is wrong", rightRead), a.doctor)
-	huma.Register(api, operation("backup", http.MethodPost, "/backup", "Write a backup (local socket only)", rightSocket), a.backup)
-	huma.Register(api, operation("version", http.MethodGet, "/version", "The version that runs", rightRead), a.version)
+	huma.Register(api, rest.Operation("doctor", http.MethodGet, "/doctor", "Look for what is wrong", rest.Read), a.lookForFaults)
+	huma.Register(api, rest.Operation("backup", http.MethodPost, "/backup", "Write a backup (local socket only)", rest.Socket), a.writeBackup)
+	huma.Register(api, rest.Operation("version", http.MethodGet, "/version", "The version that runs", rest.Read), a.tellVersion)
 }
 
-func (a *API) doctor(ctx context.Context, _ *nothing) (*bodyOf[[]Finding], error) {
-	return &bodyOf[[]Finding]{a.Doctor(ctx)}, nil
+func (a *API) lookForFaults(ctx context.Context, _ *rest.Nothing) (*rest.Body[[]Finding], error) {
+	return &rest.Body[[]Finding]{Body: a.doctor(ctx)}, nil
 }
 
 type backupInput struct {
@@ -38,12 +40,12 @@ type backupInput struct {
 	}
 }
 
-// backup streams: what fails midway breaks the connection, so that nobody
+// writeBackup streams: what fails midway breaks the connection, so that nobody
 // takes half a backup for a whole one. The container is authenticated besides.
-func (a *API) backup(_ context.Context, in *backupInput) (*huma.StreamResponse, error) {
+func (a *API) writeBackup(_ context.Context, in *backupInput) (*huma.StreamResponse, error) {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		ctx.SetHeader("Content-Type", "application/octet-stream")
-		if err := a.Backup(ctx.Context(), ctx.BodyWriter(), in.Body.Passphrase); err != nil {
+		if err := a.backup(ctx.Context(), ctx.BodyWriter(), in.Body.Passphrase); err != nil {
 			a.Log.Error("a backup failed", "error", err)
 			panic(http.ErrAbortHandler)
 		}
@@ -54,6 +56,6 @@ type versionView struct {
 	Version string `json:"version"`
 }
 
-func (a *API) version(context.Context, *nothing) (*bodyOf[versionView], error) {
-	return &bodyOf[versionView]{versionView{a.Version}}, nil
+func (a *API) tellVersion(context.Context, *rest.Nothing) (*rest.Body[versionView], error) {
+	return &rest.Body[versionView]{Body: versionView{a.version}}, nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/admin/rest"
 )
 
 // page is the API for people: a table without script, made of the same
@@ -31,7 +33,7 @@ Errors are problem documents (RFC 9457). Records carry an <code>ETag</code>; sen
 
 type pageRow struct {
 	Method, Path, Summary string
-	Right                 right
+	Right                 rest.Right
 }
 
 // servePage puts the page beside openapi.json.
@@ -41,17 +43,17 @@ func (a *API) servePage(mux *http.ServeMux, doc *huma.OpenAPI) {
 		item := doc.Paths[path]
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 			if op != nil {
-				rows = append(rows, pageRow{op.Method, Prefix + path, op.Summary, rightOf(op)})
+				rows = append(rows, pageRow{op.Method, rest.Prefix + path, op.Summary, rest.RightOf(op)})
 			}
 		}
 	}
 	slices.SortStableFunc(rows, func(x, y pageRow) int { return cmp.Compare(x.Path, y.Path) })
-	mux.HandleFunc("GET "+Prefix+"/{$}", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET "+rest.Prefix+"/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 		_ = page.Execute(w, struct {
 			Version    string
 			Operations []pageRow
-		}{a.Version, rows}) // what fails is the client's connection
+		}{a.version, rows}) // what fails is the client's connection
 	})
 }

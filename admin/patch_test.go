@@ -5,47 +5,19 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/admin/admintest"
 	"gatehouse/storage/state"
 )
-
-func TestMergePatches(t *testing.T) {
-	s := newSite(t)
-	c := s.root()
-	const most = "9223372036854775807"
-	c.must(201, "POST", "/accounts", `{"username":"alice","quota":{"limit_bytes":`+most+`}}`)
-	c.must(200, "PATCH", "/accounts/alice", `{"email":"a@example.org"}`)
-	if text := c.do("GET", "/accounts/alice", "").Body.String(); !strings.Contains(text, most) {
-		t.Errorf("the limit is rounded: %s", text)
-	}
-	for body, field := range map[string]string{
-		`null`: "body", `[]`: "body", `"x"`: "body",
-		`{"EMAIL":"b@example.org"}`:            "body.EMAIL",
-		`{"":1}`:                               "body.",
-		`{"status":{"state":"disabled"}}`:      "body.status",
-		`{"display_name":5}`:                   "body.display_name",
-		`{"quota":5}`:                          "body.quota",
-		`{"quota":{"limit_bytes":"x"}}`:        "body.quota.limit_bytes",
-		`{"quota":{"Limit_Bytes":1}}`:          "body.quota.Limit_Bytes",
-		`{"limits":{"nothing":{"such":null}}}`: "body.limits.nothing",
-	} {
-		w := c.do("PATCH", "/accounts/alice", body)
-		var problem struct{ Errors []struct{ Location string } }
-		_ = json.Unmarshal(w.Body.Bytes(), &problem)
-		if w.Code != 422 || len(problem.Errors) != 1 || problem.Errors[0].Location != field || strings.Contains(w.Body.String(), "Go struct") {
-			t.Errorf("%s is %d, want 422 about %s: %s", body, w.Code, field, w.Body)
-		}
-	}
-}
 
 // What null resets must be what the site began with: a lockout that is off, or
 // passwords of no length, would be the weakest setting instead.
 func TestNullResetsSitePolicyToItsDefault(t *testing.T) {
-	s := newSite(t)
-	c := s.root()
-	before := c.must(200, "GET", "/site", "")
-	c.must(200, "PATCH", "/site", `{"lockout":{"failures":3,"period":"1h"},"password":{"min_length":20},"ban":{"failures":2}}`)
-	c.must(200, "PATCH", "/site", `{"lockout":{"failures":null,"period":null},"password":null,"ban":{"failures":null}}`)
-	after := c.must(200, "GET", "/site", "")
+	s := admintest.New(t)
+	c := s.Root()
+	before := c.Must(200, "GET", "/site", "")
+	c.Must(200, "PATCH", "/site", `{"lockout":{"failures":3,"period":"1h"},"password":{"min_length":20},"ban":{"failures":2}}`)
+	c.Must(200, "PATCH", "/site", `{"lockout":{"failures":null,"period":null},"password":null,"ban":{"failures":null}}`)
+	after := c.Must(200, "GET", "/site", "")
 	for _, key := range []string{"lockout", "password", "ban"} {
 		is, _ := json.Marshal(after[key])
 		was, _ := json.Marshal(before[key])
@@ -56,48 +28,37 @@ func TestNullResetsSitePolicyToItsDefault(t *testing.T) {
 }
 
 func TestADateOfExpiryStaysInTheZoneItWasSetIn(t *testing.T) {
-	s := newSite(t)
-	c := s.root()
-	made := c.must(201, "POST", "/accounts", `{"username":"alice","expires":"2031-02-03","time_zone":"Asia/Tokyo"}`)
+	s := admintest.New(t)
+	c := s.Root()
+	made := c.Must(201, "POST", "/accounts", `{"username":"alice","expires":"2031-02-03","time_zone":"Asia/Tokyo"}`)
 	if made["expires_at"] != "2031-02-03T15:00:00Z" {
 		t.Fatalf("expires at %v", made["expires_at"])
 	}
-	moved := c.must(200, "PATCH", "/accounts/alice", `{"time_zone":"America/New_York"}`)
+	moved := c.Must(200, "PATCH", "/accounts/alice", `{"time_zone":"America/New_York"}`)
 	if moved["expires_at"] != made["expires_at"] {
 		t.Errorf("a change of the time zone moves the end to %v", moved["expires_at"])
 	}
-	anew := c.must(200, "PATCH", "/accounts/alice", `{"expires":"2031-02-04"}`)
+	anew := c.Must(200, "PATCH", "/accounts/alice", `{"expires":"2031-02-04"}`)
 	if anew["expires_at"] != "2031-02-05T05:00:00Z" {
 		t.Errorf("a new date ends at %v", anew["expires_at"])
 	}
 }
 
-func TestUseOfAFolderWithoutQuota(t *testing.T) {
-	s := newSite(t)
-	c := s.root()
-	ann := s.Add("ann")
-	s.Write(ann.Home.String()+"/f", "12345")
-	u := c.must(200, "GET", "/accounts/ann/usage", "")
-	if u["used_bytes"] != 5.0 || u["used_files"] != 1.0 || u["limit_bytes"] != nil {
-		t.Errorf("the use is %v", u)
-	}
-}
-
 func TestEventsOfChangesSayWhatWasBefore(t *testing.T) {
-	s := newSite(t)
-	c := s.root()
+	s := admintest.New(t)
+	c := s.Root()
 	s.Add("ann")
-	c.must(201, "POST", "/groups", `{"name":"crew","protocols":["sftp"]}`)
-	c.must(200, "PATCH", "/groups/crew", `{"protocols":["ftp"]}`)
-	c.must(200, "PUT", "/quotas", `{"path":"/home/ann","limit_bytes":1000}`)
-	c.must(200, "PUT", "/quotas", `{"path":"/home/ann","limit_bytes":2000}`)
-	c.must(200, "POST", "/accounts/ann/unlock", "")
+	c.Must(201, "POST", "/groups", `{"name":"crew","protocols":["sftp"]}`)
+	c.Must(200, "PATCH", "/groups/crew", `{"protocols":["ftp"]}`)
+	c.Must(200, "PUT", "/quotas", `{"path":"/home/ann","limit_bytes":1000}`)
+	c.Must(200, "PUT", "/quotas", `{"path":"/home/ann","limit_bytes":2000}`)
+	c.Must(200, "POST", "/accounts/ann/unlock", "")
 	type event struct {
 		Kind          string
 		Before, After map[string]any
 	}
 	var page struct{ Items []event }
-	if err := json.Unmarshal(c.do("GET", "/events", "").Body.Bytes(), &page); err != nil {
+	if err := json.Unmarshal(c.Do("GET", "/events", "").Body.Bytes(), &page); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range page.Items { // newest first
@@ -116,11 +77,11 @@ func TestEventsOfChangesSayWhatWasBefore(t *testing.T) {
 // A group's deletion that a kill cut short leaves its id with members: it counts
 // for nothing, is not shown, and does not stand in the way of a change.
 func TestAMembershipOfAGroupThatIsGone(t *testing.T) {
-	s := newSite(t)
-	c := s.root()
+	s := admintest.New(t)
+	c := s.Root()
 	s.Add("ann")
-	c.must(201, "POST", "/groups", `{"name":"crew"}`)
-	c.must(200, "PUT", "/groups/crew/members/ann", "")
+	c.Must(201, "POST", "/groups", `{"name":"crew"}`)
+	c.Must(200, "PUT", "/groups/crew/members/ann", "")
 	g, err := s.Accounts.Group(t.Context(), "crew")
 	if err != nil {
 		t.Fatal(err)
@@ -130,11 +91,11 @@ func TestAMembershipOfAGroupThatIsGone(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { _, err := s.Accounts.Group(t.Context(), "crew"); return err != nil })
-	if now := c.must(200, "GET", "/accounts/ann", ""); now["groups"] != nil {
+	admintest.Eventually(t, func() bool { _, err := s.Accounts.Group(t.Context(), "crew"); return err != nil })
+	if now := c.Must(200, "GET", "/accounts/ann", ""); now["groups"] != nil {
 		t.Errorf("she is in %v", now["groups"])
 	}
-	if now := c.must(200, "PATCH", "/accounts/ann", `{"display_name":"Ann"}`); now["display_name"] != "Ann" {
+	if now := c.Must(200, "PATCH", "/accounts/ann", `{"display_name":"Ann"}`); now["display_name"] != "Ann" {
 		t.Errorf("got %v", now)
 	}
 }
@@ -142,12 +103,12 @@ func TestAMembershipOfAGroupThatIsGone(t *testing.T) {
 // A home that is the whole tree would make its owner master of all; a path that
 // is relative, climbs, or leads to no folder that could be adopted is a mistake.
 func TestHomesAreAbsolutePathsOfFoldersTheirOwn(t *testing.T) {
-	s := newSite(t)
-	c := s.root()
+	s := admintest.New(t)
+	c := s.Root()
 	for _, home := range []string{"/", "relative/path", "/home/../etc"} {
-		c.must(422, "POST", "/accounts", `{"username":"ann","home":"`+home+`"}`)
+		c.Must(422, "POST", "/accounts", `{"username":"ann","home":"`+home+`"}`)
 	}
-	c.must(422, "POST", "/accounts", `{"username":"ann","home":"/ghost","adopt_home":true}`)
+	c.Must(422, "POST", "/accounts", `{"username":"ann","home":"/ghost","adopt_home":true}`)
 	s.Mkdir("/there")
-	c.must(201, "POST", "/accounts", `{"username":"ann","home":"/there","adopt_home":true}`)
+	c.Must(201, "POST", "/accounts", `{"username":"ann","home":"/there","adopt_home":true}`)
 }

@@ -8,33 +8,37 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"gatehouse/admin/rest"
+	"gatehouse/admin/rights"
 	"gatehouse/auth/session"
 	"gatehouse/storage/accounts"
 )
 
 func (a *API) registerSessions(api huma.API) {
-	huma.Register(api, operation("list-sessions", http.MethodGet, "/sessions", "List open sessions; a delegate sees those of accounts that it manages", rightLook), a.listSessions)
-	huma.Register(api, operation("end-session", http.MethodDelete, "/sessions/{id}", "End a session", rightManage), a.endSession)
-	huma.Register(api, operation("account-sessions", http.MethodGet, "/accounts/{name}/sessions", "List an account's open sessions", rightLook), a.accountSessions)
-	huma.Register(api, operation("end-account-session", http.MethodDelete, "/accounts/{name}/sessions/{id}", "End a session of an account", rightManage), a.endAccountSession)
+	huma.Register(api, rest.Operation("list-sessions", http.MethodGet, "/sessions", "List open sessions; a delegate sees those of accounts that it manages", rest.Look), a.listSessions)
+	huma.Register(api, rest.Operation("end-session", http.MethodDelete, "/sessions/{id}", "End a session", rest.Manage), a.endSession)
+	huma.Register(api, rest.Operation("account-sessions", http.MethodGet, "/accounts/{name}/sessions", "List an account's open sessions", rest.Look), a.accountSessions)
+	huma.Register(api, rest.Operation("end-account-session", http.MethodDelete, "/accounts/{name}/sessions/{id}", "End a session of an account", rest.Manage), a.endAccountSession)
 }
 
-func (a *API) listSessions(ctx context.Context, _ *nothing) (*bodyOf[[]session.Description], error) {
-	r, err := a.reachOf(ctx)
+func (a *API) listSessions(ctx context.Context, in *rest.PageInput) (*rest.ListOutput[session.Description], error) {
+	r, err := a.Sight(ctx)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
-	list := a.sorted(func(d session.Description) bool { return r.sees(d.AccountID) })
-	return &bodyOf[[]session.Description]{list}, nil
+	list := a.sorted(func(d session.Description) bool { return r.Sees(d.AccountID) })
+	return rest.Piece(*in, list, func(d session.Description) string {
+		return d.Since.UTC().Format("2006-01-02T15:04:05.000000000") + " " + d.ID // as they are sorted
+	}), nil
 }
 
-func (a *API) accountSessions(ctx context.Context, in *NameInput) (*bodyOf[[]session.Description], error) {
-	x, err := a.looked(ctx, in.Name)
+func (a *API) accountSessions(ctx context.Context, in *rest.NameInput) (*rest.Body[[]session.Description], error) {
+	x, err := a.Looked(ctx, in.Name)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	own := a.sorted(func(d session.Description) bool { return d.AccountID == x.ID })
-	return &bodyOf[[]session.Description]{own}, nil
+	return &rest.Body[[]session.Description]{Body: own}, nil
 }
 
 // sorted returns the sessions to be shown, oldest first.
@@ -55,16 +59,16 @@ func (a *API) sorted(show func(session.Description) bool) []session.Description 
 }
 
 type endSessionInput struct {
-	ConfirmInput
+	rest.ConfirmInput
 	ID string `path:"id"`
 }
 
-func (a *API) endSession(ctx context.Context, in *endSessionInput) (*nothing, error) {
+func (a *API) endSession(ctx context.Context, in *endSessionInput) (*rest.Nothing, error) {
 	for _, d := range a.Sessions.List() {
 		if d.ID != in.ID {
 			continue
 		}
-		x, err := a.managedByID(ctx, d.AccountID)
+		x, err := a.ManagedByID(ctx, d.AccountID)
 		if err != nil {
 			break // whose sessions the caller does not see, it does not hear of
 		}
@@ -74,15 +78,15 @@ func (a *API) endSession(ctx context.Context, in *endSessionInput) (*nothing, er
 }
 
 type endAccountSessionInput struct {
-	NameInput
-	ConfirmInput
+	rest.NameInput
+	rest.ConfirmInput
 	ID string `path:"id"`
 }
 
-func (a *API) endAccountSession(ctx context.Context, in *endAccountSessionInput) (*nothing, error) {
-	x, err := a.managed(ctx, in.Name)
+func (a *API) endAccountSession(ctx context.Context, in *endAccountSessionInput) (*rest.Nothing, error) {
+	x, err := a.Managed(ctx, in.Name)
 	if err != nil {
-		return nil, a.problem(err)
+		return nil, a.Problem(err)
 	}
 	own := func(d session.Description) bool { return d.ID == in.ID && d.AccountID == x.ID }
 	if !slices.ContainsFunc(a.Sessions.List(), own) {
@@ -94,16 +98,16 @@ func (a *API) endAccountSession(ctx context.Context, in *endAccountSessionInput)
 func errNoSession() error { return huma.NewError(http.StatusNotFound, "no such session") }
 
 // end ends a session of an account that the caller manages.
-func (a *API) end(ctx context.Context, x accounts.Account, id, confirm string) (*nothing, error) {
-	c := callerOf(ctx)
-	if !c.Socket() && c.Session.ID() == id && confirm != confirmSelf {
-		return nil, errConfirm()
+func (a *API) end(ctx context.Context, x accounts.Account, id, confirm string) (*rest.Nothing, error) {
+	c := rest.CallerOf(ctx)
+	if !c.Socket() && c.Session.ID() == id && confirm != rights.ConfirmSelf {
+		return nil, rights.Unconfirmed()
 	}
-	if err := a.intend(ctx, "session.end", x.Name); err != nil {
+	if err := a.Intend(ctx, "session.end", x.Name); err != nil {
 		return nil, err
 	}
-	if !a.Sessions.End(id, "ended by "+c.actor()) {
+	if !a.Sessions.End(id, "ended by "+c.Actor()) {
 		return nil, errNoSession()
 	}
-	return nil, a.problem(a.record(ctx, "session.end", x.Name, map[string]any{"session": id}, nil))
+	return nil, a.Problem(a.Record(ctx, "session.end", x.Name, map[string]any{"session": id}, nil))
 }

@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"gatehouse/admin/record"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
@@ -13,7 +15,7 @@ import (
 // before is nil for a new account. Only what the change brought about is told.
 func (a *API) warnings(ctx context.Context, before *accounts.Account, now accounts.Account) []string {
 	var list []string
-	if (before == nil || before.Home != now.Home) && !usualHome(now) {
+	if before == nil || before.Home != now.Home {
 		list = append(list, a.overlaps(ctx, now)...)
 	}
 	var had []policy.Grant
@@ -25,37 +27,44 @@ func (a *API) warnings(ctx context.Context, before *accounts.Account, now accoun
 			list = append(list, unseen(now.Account, g)...)
 		}
 	}
-	return list
+	return append(list, a.cutNow(ctx, before, now)...)
 }
 
-// usualHome reports whether the home is the one that an account has by default:
-// those overlap none but one that was set apart, which was warned of then. To
-// look through all accounts at the making of each would cost too much where
-// there are many.
-func usualHome(x accounts.Account) bool {
-	folded, err := accounts.Canonical(x.Name)
-	if err != nil {
-		return false
+// cutNow tells which grants the change has made to give less than they say: those
+// of a guest end where its managers' rights end.
+func (a *API) cutNow(ctx context.Context, before *accounts.Account, now accounts.Account) []string {
+	had := map[string]bool{}
+	if before != nil {
+		for _, text := range a.cuts(ctx, *before) {
+			had[text] = true
+		}
 	}
-	usual, err := path.MustParse("/home").Join(folded)
-	return err == nil && x.Home == usual
+	return slices.DeleteFunc(a.cuts(ctx, now), func(text string) bool { return had[text] })
+}
+
+func (a *API) cuts(ctx context.Context, x accounts.Account) []string {
+	effective, err := a.Accounts.Effective(ctx, x)
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, v := range record.CutGrants(record.ViewGrants(x.Grants), effective.Cuts()) {
+		if text := v.Warning(); text != "" {
+			list = append(list, text)
+		}
+	}
+	return list
 }
 
 // overlaps names whose homes are the account's, below it, or above it: each has
 // every right on what it shares with the other. The names are for those who may
 // look at all accounts.
 func (a *API) overlaps(ctx context.Context, x accounts.Account) []string {
-	found, _, err := a.Accounts.List(ctx, accounts.Query{Limit: 3, Where: func(y *accounts.Account) bool {
-		return y.ID != x.ID && (x.Home.Contains(y.Home) || y.Home.Contains(x.Home))
-	}})
-	if err != nil {
-		return nil
-	}
 	var list []string
-	r, err := a.reachOf(ctx)
-	for _, y := range found {
+	r, err := a.Sight(ctx)
+	for _, y := range a.Accounts.Overlapping(x.Home, x.ID, 3) {
 		whose := "another account"
-		if err == nil && r.sees(y.ID) {
+		if err == nil && r.Sees(y.ID) {
 			whose = y.Name
 		}
 		list = append(list, fmt.Sprintf("the home %s overlaps the home of %s: each may do everything in what they share", x.Home, whose))

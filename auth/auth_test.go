@@ -113,7 +113,7 @@ func TestClosedDoorAndBanCostNothing(t *testing.T) {
 	if got := w.prove(t, attempt("alice", "correct horse"), Once); got != policy.RuleDoorAccount {
 		t.Errorf("got rule %q, want %q", got, policy.RuleDoorAccount)
 	}
-	if err := w.failures.ban(t.Context(), home.String(), time.Hour); err != nil {
+	if err := w.failures.ban(t.Context(), Ban{Address: home.String()}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	a := attempt("bob", "x")

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/names"
 )
 
 // The critical options of user certificates that OpenSSH knows
@@ -98,12 +99,12 @@ func checkNames(a accounts.Account, cert *ssh.Certificate) error {
 // principalOf finds the principal that is the account's name. A certificate for
 // everybody, without any, is for nobody.
 func principalOf(a accounts.Account, cert *ssh.Certificate) (string, bool) {
-	name, err := accounts.Canonical(a.Name)
+	name, err := names.Canonical(a.Name)
 	if err != nil {
 		return "", false
 	}
 	for _, p := range cert.ValidPrincipals {
-		if canonical, err := accounts.Canonical(p); err == nil && canonical == name {
+		if canonical, err := names.Canonical(p); err == nil && canonical == name {
 			return p, true
 		}
 	}

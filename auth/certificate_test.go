@@ -17,6 +17,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 )
 
 func newSigner(t testing.TB, key crypto.Signer, err error) ssh.Signer {
@@ -167,7 +168,7 @@ func TestCertificateIsNotItsKey(t *testing.T) {
 	w := newWorld(t, nil)
 	ca := ed(t)
 	cert := certify(t, ca, func(c *ssh.Certificate) { c.ValidBefore = uint64(time.Now().Add(-time.Second).Unix()) })
-	key, err := accounts.ParseKey(line(cert.Key))
+	key, err := credentials.ParseKey(line(cert.Key))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 
 	"gatehouse/policy"
-	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 )
 
 // claim is the credential that an attempt ending before any work names, for the
@@ -36,6 +36,6 @@ func typedDoors(doors []policy.Door, at policy.Door) []policy.Door {
 // Claims returns the id of the secret that an attempt brings, whether there is
 // such a credential or not; empty for anything else.
 func (a Attempt) Claims() string {
-	id, _, _ := accounts.ParseSecret(cmp.Or(a.Token, a.Password))
+	id, _, _ := credentials.ParseSecret(cmp.Or(a.Token, a.Password))
 	return id
 }

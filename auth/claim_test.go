@@ -23,7 +23,7 @@ func TestBannedCredentialsAreNamedByTheirDoors(t *testing.T) {
 	client, denied := w.secret(t, "alice", policy.KindClient, nil), w.secret(t, "bob", policy.KindClient, nil)
 	wrong := func(text string) string { return text[:len(text)-8] + "aaaaaaaa" }
 	dav := func(name, password string) Attempt { return at(attempt(name, password), policy.WebDAV, policy.TLS) }
-	if err := w.failures.ban(t.Context(), home.String(), time.Hour); err != nil {
+	if err := w.failures.ban(t.Context(), Ban{Address: home.String()}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {

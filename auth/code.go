@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/codes"
 )
 
 // codeState is how it stands with the second factor of an account for a proof of
@@ -115,7 +116,7 @@ func (z *Authenticator) rightCode(ctx context.Context, a accounts.Account, code 
 
 // used reports whether a code could be used up.
 func used(err error) (bool, error) {
-	if errors.Is(err, accounts.ErrUsed) || errors.Is(err, accounts.ErrNotFound) {
+	if errors.Is(err, codes.ErrUsed) || errors.Is(err, accounts.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {

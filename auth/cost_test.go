@@ -50,6 +50,9 @@ func (w *world) outcomes(t testing.TB) []outcome {
 	w.add(t, "imported", "", func(a *accounts.Account) {
 		a.Password = &accounts.Password{ID: "x", Hash: "$1$abcdefgh$c/jEVlKmP0AF2SIs7vowT0"}
 	})
+	w.add(t, "antique", "", func(a *accounts.Account) {
+		a.Password = &accounts.Password{ID: "x", Hash: "Z59gKMN2ajnCs"} // DES of "correct horse"
+	})
 	w.add(t, "nothing", "", func(a *accounts.Account) {
 		a.Password = &accounts.Password{ID: "x", Hash: "$1$abcdefgh$M55TzYaaccxVGbptZWaxX/"} // of the empty password
 	})
@@ -107,6 +110,8 @@ func (w *world) outcomes(t testing.TB) []outcome {
 		{"unusable hash", attempt("broken", "correct horse"), policy.RuleCredential},
 		{"foreign hash, wrong", attempt("imported", "correct horse"), policy.RuleCredential},
 		{"foreign hash, right", attempt("imported", "Grüße, correct horse battery staple"), policy.RuleAdmitted},
+		{"DES, wrong", attempt("antique", "battery staple"), policy.RuleCredential},
+		{"DES, right", attempt("antique", "correct horse"), policy.RuleAdmitted},
 		{"foreign hash of nothing", attempt("nothing", ""), policy.RuleCredential},
 		{"dearer hash, wrong", attempt("dear", "wrong"), policy.RuleCredential},
 		{"dearer hash, disabled, wrong", attempt("gone", "wrong"), policy.RuleStatus},

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"bytes"
-	"context"
 	"slices"
 	"time"
 
@@ -67,25 +66,6 @@ func matchKey(a accounts.Account, offered ssh.PublicKey) policy.Credential {
 		return policy.Credential{Kind: policy.KindKey}
 	}
 	return keyCredential(a, a.Keys[i])
-}
-
-// OffersKey reports whether the account has this key, or a site's authority
-// certifies it. It admits nobody, and says the same for an account that may not
-// come in: what refuses is named once the key is proved.
-func (z *Authenticator) OffersKey(ctx context.Context, a Attempt) bool {
-	a = a.plain()
-	if a.Key == nil && a.Certificate == nil {
-		return false
-	}
-	account, effective, err := z.accounts.Look(ctx, a.Account)
-	if err != nil {
-		return false
-	}
-	if a.Certificate != nil {
-		_, err := certificateCredential(account, effective.Site(), a.Certificate)
-		return err == nil
-	}
-	return matchKey(account, a.Key).ID != ""
 }
 
 // plain takes a certificate that came as a key for what it is.

@@ -22,6 +22,7 @@ const (
 	lockPrefix   = "lock/"
 	banPrefix    = "ban/"
 	countPrefix  = "count/"
+	nobodyPrefix = "nobody-" // after lockPrefix: a name that no account has
 )
 
 // macSize is how much is kept of a failed secret's MAC: enough to tell a stale
@@ -40,18 +41,14 @@ type failures struct {
 type lock struct {
 	Failures []failure `json:"failures"`
 	Until    time.Time `json:"until,omitzero"` // locked until then
+	// Since and Count are when it was locked, and by how many failures.
+	Since time.Time `json:"since,omitzero"`
+	Count int       `json:"count,omitempty"`
 }
 
 type failure struct {
 	MAC []byte    `json:"mac"`
 	At  time.Time `json:"at"`
-}
-
-// A Ban is an address that is refused before any work.
-type Ban struct {
-	Address string    `json:"address"` // an address, or the /64 of IPv6
-	Since   time.Time `json:"since"`
-	Until   time.Time `json:"until"`
 }
 
 func (f *failures) mac(parts ...string) []byte { return f.sum(parts...)[:macSize] }
@@ -66,7 +63,7 @@ func (f *failures) sum(parts ...string) []byte {
 
 // nobody stands for a name that no account has: of one length, whatever was sent.
 func (f *failures) nobody(name string) string {
-	return "nobody-" + base64.RawURLEncoding.EncodeToString(f.sum("nobody", name)[:12])
+	return nobodyPrefix + base64.RawURLEncoding.EncodeToString(f.sum("nobody", name)[:12])
 }
 
 // locked returns until when an account is locked, the zero time where it is not,
@@ -90,11 +87,16 @@ func (f *failures) lock(ctx context.Context, id string) (lock, uint64, error) {
 	if err != nil {
 		return lock{}, 0, fmt.Errorf("read the failures of %s: %w", id, err)
 	}
+	l, err := decodeLock(r)
+	return l, r.Revision, err
+}
+
+func decodeLock(r state.Record) (lock, error) {
 	var l lock
 	if err := json.Unmarshal(r.Value, &l); err != nil {
-		return lock{}, 0, fmt.Errorf("decode the failures of %s: %w", id, err)
+		return lock{}, fmt.Errorf("decode the failures in %s: %w", r.Name, err)
 	}
-	return l, r.Revision, nil
+	return l, nil
 }
 
 // What came of counting a failure.
@@ -146,7 +148,7 @@ func (f *failures) tryFail(ctx context.Context, id string, mac []byte, most int,
 	c := hasCounted
 	l = lock{Failures: append(kept, failure{MAC: mac, At: now})}
 	if len(l.Failures) >= most {
-		c, l = hasLocked, lock{Until: now.Add(period)}
+		c, l = hasLocked, lock{Until: now.Add(period), Since: now, Count: len(l.Failures)}
 	}
 	value, err := json.Marshal(l)
 	if err != nil {
@@ -163,83 +165,33 @@ func (f *failures) tryFail(ctx context.Context, id string, mac []byte, most int,
 	return c, nil
 }
 
+// each gives take the records with a prefix whose names follow after, in order,
+// until it returns false.
+func (f *failures) each(ctx context.Context, prefix, after string, take func(state.Record) (bool, error)) error {
+	if after != "" {
+		after = prefix + after
+	}
+	for {
+		page, err := f.state.List(ctx, failureScope, prefix, after, 0)
+		if err != nil {
+			return fmt.Errorf("list the failures: %w", err)
+		}
+		for _, r := range page.Records {
+			if more, err := take(r); err != nil || !more {
+				return err
+			}
+			after = r.Name
+		}
+		if !page.More || len(page.Records) == 0 {
+			return nil
+		}
+	}
+}
+
 // forget ends the row of consecutive failures.
 func (f *failures) forget(ctx context.Context, id string) error {
 	_, err := f.state.Apply(ctx, state.Batch{
 		Scope: failureScope, ID: state.NewOperationID(), Deletes: []string{lockPrefix + id},
 	})
-	return err
-}
-
-// origin is what a ban is on: an IPv4 address, or the /64 of an IPv6 one.
-// ok is false for what is never banned.
-func (f *failures) origin(a netip.Addr) (name string, ok bool) {
-	a = policy.PlainAddress(a)
-	if !a.IsValid() || a.IsLoopback() || a.IsUnspecified() {
-		return "", false
-	}
-	for _, p := range f.trusted {
-		if p.Contains(a) {
-			return "", false
-		}
-	}
-	if a.Is4() {
-		return a.String(), true
-	}
-	p, err := a.Prefix(64)
-	return p.String(), err == nil
-}
-
-func (f *failures) banned(ctx context.Context, site policy.Site, a netip.Addr) (bool, error) {
-	name, ok := f.origin(a)
-	if !ok || site.Ban.Failures <= 0 {
-		return false, nil
-	}
-	_, err := f.state.Get(ctx, failureScope, banPrefix+name)
-	if errors.Is(err, state.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("read the ban of %s: %w", name, err)
-	}
-	return true, nil
-}
-
-// suspect counts a failure of an address, over all names; started is true where
-// it is banned by it. The same secret for the same name counts once in a period.
-func (f *failures) suspect(ctx context.Context, site policy.Site, a netip.Addr, account, secret string) (started bool, err error) {
-	name, ok := f.origin(a)
-	period, periodErr := time.ParseDuration(site.Ban.Period)
-	if !ok || periodErr != nil || period <= 0 || site.Ban.Failures <= 0 {
-		return false, nil
-	}
-	most := min(site.Ban.Failures, state.MaxMembers)
-	member := base64.RawURLEncoding.EncodeToString(append(f.mac("name", account), f.mac("guess", account, secret)...))
-	v, err := f.state.Count(ctx, failureScope, state.Distinct{
-		ID: state.NewOperationID(), Name: countPrefix + name, Add: member, TTL: period, Max: most,
-	})
-	if err != nil {
-		return false, fmt.Errorf("count the failures of %s: %w", name, err)
-	}
-	if v.Count < int64(most) {
-		return false, nil
-	}
-	return true, f.ban(ctx, name, period)
-}
-
-func (f *failures) ban(ctx context.Context, name string, period time.Duration) error {
-	now := time.Now().UTC()
-	value, err := json.Marshal(Ban{Address: name, Since: now, Until: now.Add(period)})
-	if err != nil {
-		return err
-	}
-	_, err = f.state.Apply(ctx, state.Batch{
-		Scope: failureScope, ID: state.NewOperationID(),
-		Puts: []state.Put{{Name: banPrefix + name, Value: value, TTL: period}},
-	})
-	if err != nil {
-		return fmt.Errorf("ban %s: %w", name, err)
-	}
-	_, err = f.state.Count(ctx, failureScope, state.Drop{ID: state.NewOperationID(), Name: countPrefix + name})
 	return err
 }

@@ -3,7 +3,6 @@ package auth
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -115,6 +114,53 @@ func TestUnlock(t *testing.T) {
 	}
 }
 
+// An administrator sees who is locked, since when and by how much, and of who is
+// not yet how near it is.
+func TestListLockouts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.site(t, locking(2))
+		began := time.Now()
+		locked := map[string]bool{}
+		for i := range 3 {
+			a := w.add(t, fmt.Sprint("user", i), "correct horse", nil)
+			w.prove(t, attempt(a.Name, "one"), Once)
+			w.prove(t, attempt(a.Name, "two"), Once)
+			w.prove(t, attempt("nobody"+a.Name, "one"), Once)
+			w.prove(t, attempt("nobody"+a.Name, "two"), Once)
+			locked[a.ID] = true
+		}
+		near := w.add(t, "near", "correct horse", nil)
+		w.prove(t, attempt("near", "one"), Once)
+
+		first, next, err := w.Lockouts(t.Context(), "", 2)
+		if err != nil || len(first) != 2 || next != first[1].AccountID {
+			t.Fatalf("got %v, then %q, %v, want two of three", first, next, err)
+		}
+		rest, next, err := w.Lockouts(t.Context(), next, 2)
+		if err != nil || len(rest) != 1 || next != "" {
+			t.Fatalf("got %v, then %q, %v, want the last one", rest, next, err)
+		}
+		for _, l := range append(first, rest...) {
+			if !locked[l.AccountID] || l.Failures != 2 || !l.Since.Equal(began) || !l.Until.Equal(began.Add(15*time.Minute)) {
+				t.Errorf("got %+v, want one of %v, by 2 failures, for 15 minutes", l, locked)
+			}
+			delete(locked, l.AccountID)
+		}
+		if l, err := w.Lockout(t.Context(), near.ID); err != nil || l.Failures != 1 || !l.Until.IsZero() || !l.Since.Equal(began) {
+			t.Errorf("got %+v %v, want one failure and no lockout", l, err)
+		}
+		time.Sleep(15 * time.Minute)
+		if list, _, err := w.Lockouts(t.Context(), "", 0); err != nil || len(list) != 0 {
+			t.Errorf("after the period: got %v %v, want none", list, err)
+		}
+		if l, err := w.Lockout(t.Context(), near.ID); err != nil || l.Failures != 0 {
+			t.Errorf("after the period: got %+v %v, want nothing", l, err)
+		}
+		_ = w.accounts.Close(t.Context())
+	})
+}
+
 func TestLockoutOffCountsNothing(t *testing.T) {
 	w := newWorld(t, nil)
 	w.site(t, locking(0))
@@ -163,88 +209,6 @@ func TestFailedSecretsAreNotStored(t *testing.T) {
 		if strings.Contains(text, "my other password") || strings.Contains(text, "correct horse") {
 			t.Errorf("a secret is in %s", text)
 		}
-	}
-}
-
-func banning(failures int) func(*accounts.Site) {
-	return func(s *accounts.Site) {
-		s.Ban = policy.Ban{Failures: failures, Period: "10m"}
-		s.Lockout.Failures = 0
-	}
-}
-
-func TestBanAfterManyNames(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
-		w.site(t, banning(3))
-		w.add(t, "alice", "correct horse", nil)
-		for i := range 3 {
-			p, err := w.Prove(t.Context(), attempt(fmt.Sprint("user", i), "guess"), Once)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if p.BanStarted != (i == 2) {
-				t.Errorf("name %d: ban started %v", i, p.BanStarted)
-			}
-		}
-		if got := w.prove(t, attempt("alice", "correct horse"), Once); got != policy.RuleBan {
-			t.Errorf("got rule %q, want %q", got, policy.RuleBan)
-		}
-		elsewhere := attempt("alice", "correct horse")
-		elsewhere.Address = netip.MustParseAddr("198.51.100.8")
-		if got := w.prove(t, elsewhere, Once); got != policy.RuleAdmitted {
-			t.Errorf("from another address: got rule %q, want %q", got, policy.RuleAdmitted)
-		}
-		if list, err := w.Bans(t.Context()); err != nil || len(list) != 1 || list[0].Address != home.String() {
-			t.Errorf("got %v %v, want the one ban", list, err)
-		}
-		time.Sleep(10 * time.Minute)
-		if got := w.prove(t, attempt("alice", "correct horse"), Once); got != policy.RuleAdmitted {
-			t.Errorf("after the period: got rule %q, want %q", got, policy.RuleAdmitted)
-		}
-		_ = w.accounts.Close(t.Context())
-	})
-}
-
-func TestBanOfOneNameAndUnban(t *testing.T) {
-	w := newWorld(t, nil)
-	w.site(t, banning(3))
-	w.add(t, "alice", "correct horse", nil)
-	for range 9 {
-		w.prove(t, attempt("alice", "stale"), Once)
-	}
-	if got := w.prove(t, attempt("alice", "correct horse"), Once); got != policy.RuleAdmitted {
-		t.Fatalf("a stale secret bans: rule %q", got)
-	}
-	for i := range 2 {
-		w.prove(t, attempt("alice", fmt.Sprint("guess ", i)), Once)
-	}
-	if banned, err := w.Banned(t.Context(), home); err != nil || !banned {
-		t.Fatalf("got %v %v, want banned", banned, err)
-	}
-	if err := w.Unban(t.Context(), home); err != nil {
-		t.Fatal(err)
-	}
-	w.prove(t, attempt("alice", "guess 7"), Once)
-	if got := w.prove(t, attempt("alice", "correct horse"), Once); got != policy.RuleAdmitted {
-		t.Errorf("got rule %q, want %q: the count did not begin anew", got, policy.RuleAdmitted)
-	}
-}
-
-func TestWhatABanIsOn(t *testing.T) {
-	f := failures{trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
-	for address, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1",
-		"2001:db8:1:2:3::4": "2001:db8:1:2::/64",
-		"127.0.0.1":         "", "127.8.8.8": "", "::1": "", "::ffff:127.0.0.1": "", "10.1.2.3": "", "0.0.0.0": "",
-	} {
-		got, ok := f.origin(netip.MustParseAddr(address))
-		if got != want || ok != (want != "") {
-			t.Errorf("%s: got %q %v, want %q", address, got, ok, want)
-		}
-	}
-	if _, ok := f.origin(netip.Addr{}); ok {
-		t.Error("no address is banned")
 	}
 }
 

@@ -76,10 +76,21 @@ func TestFloorGoesByTheQuickestHash(t *testing.T) {
 }
 
 func TestUpgradeKeepsPasswordID(t *testing.T) {
-	w := newWorld(t, nil)
 	old := hasher{params: Params{Memory: 32, Time: 2, Threads: 1}, compute: argon2id}
+	for scheme, hash := range map[string]string{"argon2id": old.hash([]byte("correct horse")), "des-crypt": "Z59gKMN2ajnCs"} {
+		t.Run(scheme, func(t *testing.T) {
+			if got := HashName(hash); got != scheme {
+				t.Errorf("it is called %s", got)
+			}
+			upgradeKeepsPasswordID(t, hash)
+		})
+	}
+}
+
+func upgradeKeepsPasswordID(t *testing.T, hash string) {
+	w := newWorld(t, nil)
 	a := w.add(t, "import", "", func(a *accounts.Account) {
-		a.Password = &accounts.Password{ID: "kept", Hash: old.hash([]byte("correct horse"))}
+		a.Password = &accounts.Password{ID: "kept", Hash: hash}
 	})
 	if got := w.prove(t, attempt("import", "wrong"), Once); got != policy.RuleCredential {
 		t.Errorf("got rule %q, want %q", got, policy.RuleCredential)

@@ -7,20 +7,21 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/links"
 )
 
 // meetLink finds what holds for whoever comes with a reset link or an
 // invitation: the rules of the link's account or, where that is still to be
 // made, of what it will be. A link that is not good is nobody's.
 func (z *Authenticator) meetLink(ctx context.Context, a Attempt) (p Proof, err error) {
-	p.Link, err = z.accounts.LookLink(ctx, a.Link)
+	p.Link, err = z.accounts.Links().Look(ctx, a.Link)
 	switch {
-	case errors.Is(err, accounts.ErrLink):
+	case errors.Is(err, links.ErrGone):
 		p.Effective, err = z.accounts.Effective(ctx, stranger())
 		return p, err
 	case err != nil:
 		return p, fmt.Errorf("look at a link: %w", err)
-	case p.Link.Kind == accounts.LinkReset:
+	case p.Link.Kind == links.Reset:
 		p.Account, p.Effective, err = z.accounts.LookByID(ctx, p.Link.Account)
 		return p, err
 	}

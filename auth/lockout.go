@@ -2,23 +2,70 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"net/netip"
+	"strings"
 	"time"
 
-	"gatehouse/policy"
 	"gatehouse/storage/state"
 )
 
+// A Lockout is an account whose passwords and codes are refused for a while or,
+// with a zero Until, the failures that count towards it.
+type Lockout struct {
+	AccountID string
+	Failures  int // different ones in a row
+	Since     time.Time
+	Until     time.Time
+}
+
 // Locked returns until when an account is locked, the zero time where it is not.
 func (z *Authenticator) Locked(ctx context.Context, id string) (time.Time, error) {
+	l, err := z.Lockout(ctx, id)
+	return l.Until, err
+}
+
+// Lockout returns what stands against an account's passwords and codes now.
+func (z *Authenticator) Lockout(ctx context.Context, id string) (Lockout, error) {
+	none := Lockout{AccountID: id}
 	site, err := z.accounts.Site(ctx)
-	if err != nil {
-		return time.Time{}, err
+	if err != nil || site.Lockout.Failures <= 0 {
+		return none, err
 	}
-	until, _, err := z.failures.locked(ctx, site.Site, id)
-	return until, err
+	l, _, err := z.failures.lock(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	period, _ := time.ParseDuration(site.Lockout.Period)
+	return l.present(id, time.Now(), period), nil
+}
+
+// Lockouts returns up to limit of the accounts that are locked now, ordered by
+// id, after the one named; next is as with Bans. A limit of 0 is 500.
+func (z *Authenticator) Lockouts(ctx context.Context, after string, limit int) (list []Lockout, next string, err error) {
+	site, err := z.accounts.Site(ctx)
+	if err != nil || site.Lockout.Failures <= 0 {
+		return nil, "", err
+	}
+	if limit <= 0 {
+		limit = pageSize
+	}
+	err = z.failures.each(ctx, lockPrefix, after, func(r state.Record) (bool, error) {
+		id := strings.TrimPrefix(r.Name, lockPrefix)
+		if strings.HasPrefix(id, nobodyPrefix) {
+			return true, nil
+		}
+		kept, err := decodeLock(r)
+		l := kept.present(id, time.Now(), 0)
+		if err != nil || l.Until.IsZero() {
+			return err == nil, err
+		}
+		if len(list) == limit {
+			next = list[limit-1].AccountID
+			return false, nil
+		}
+		list = append(list, l)
+		return true, nil
+	})
+	return list, next, err
 }
 
 // Unlock ends an account's lockout, and forgets its failures.
@@ -26,47 +73,20 @@ func (z *Authenticator) Unlock(ctx context.Context, id string) error {
 	return z.failures.forget(ctx, id)
 }
 
-// Banned reports whether an address is refused before any work.
-func (z *Authenticator) Banned(ctx context.Context, a netip.Addr) (bool, error) {
-	site, err := z.accounts.Site(ctx)
-	if err != nil {
-		return false, err
+// present is what of a record counts now, where failures count for a period.
+func (l lock) present(id string, now time.Time, period time.Duration) Lockout {
+	if now.Before(l.Until) {
+		return Lockout{AccountID: id, Failures: l.Count, Since: l.Since, Until: l.Until}
 	}
-	return z.failures.banned(ctx, site.Site, a)
-}
-
-// Bans returns the addresses that are banned now.
-func (z *Authenticator) Bans(ctx context.Context) ([]Ban, error) {
-	var list []Ban
-	for after, more := "", true; more; {
-		page, err := z.failures.state.List(ctx, failureScope, banPrefix, after, 500)
-		if err != nil {
-			return nil, fmt.Errorf("list the bans: %w", err)
+	p := Lockout{AccountID: id}
+	for _, x := range l.Failures {
+		if now.Sub(x.At) >= period {
+			continue
 		}
-		for _, r := range page.Records {
-			var b Ban
-			if err := json.Unmarshal(r.Value, &b); err != nil {
-				return nil, fmt.Errorf("decode %s: %w", r.Name, err)
-			}
-			list = append(list, b)
-			after = r.Name
+		if p.Failures == 0 {
+			p.Since = x.At
 		}
-		more = page.More && len(page.Records) > 0
+		p.Failures++
 	}
-	return list, nil
-}
-
-// Unban lets an address try again.
-func (z *Authenticator) Unban(ctx context.Context, a netip.Addr) error {
-	name, ok := z.failures.origin(policy.PlainAddress(a))
-	if !ok {
-		return nil
-	}
-	_, err := z.failures.state.Apply(ctx, state.Batch{
-		Scope: failureScope, ID: state.NewOperationID(), Deletes: []string{banPrefix + name},
-	})
-	if err != nil {
-		return fmt.Errorf("lift the ban of %s: %w", name, err)
-	}
-	return nil
+	return p
 }

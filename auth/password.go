@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 )
 
 // common are passwords that everybody tries first, one a line, folded.
@@ -56,7 +57,7 @@ func refusedPassword(a accounts.Account, rule policy.PasswordRule, password stri
 	case strings.ContainsAny(password, "\x00\r\n"):
 		return "holds a line end or NUL, which not every client can send"
 	}
-	if _, _, ok := accounts.ParseSecret(password); ok {
+	if _, _, ok := credentials.ParseSecret(password); ok {
 		return "has the form of an app password, for which it would be taken"
 	}
 	for _, own := range []string{a.Name, a.Email} {

@@ -11,6 +11,9 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
+	"gatehouse/storage/accounts/links"
+	"gatehouse/storage/accounts/names"
 )
 
 // How says what a door asks of a proof.
@@ -33,7 +36,7 @@ type Proof struct {
 	// Proved is what a session of it is based on.
 	Proved *Proved
 	// Link is the link that was good.
-	Link accounts.Link
+	Link links.Link
 	// Why says what was wrong with the credential, for administrators, where more
 	// is known than that it was not proved.
 	Why string
@@ -181,7 +184,7 @@ func (z *Authenticator) subject(p Proof, a Attempt) string {
 
 // claimed is the name that the client sent, in the form in which names are compared.
 func claimed(a Attempt) string {
-	if name, err := accounts.Canonical(a.Account); err == nil {
+	if name, err := names.Canonical(a.Account); err == nil {
 		return name
 	}
 	return a.Account
@@ -200,7 +203,7 @@ func kindOf(a Attempt) policy.CredentialKind {
 	case a.Link != "":
 		return policy.KindLink
 	}
-	if _, _, ok := accounts.ParseSecret(a.Password); ok {
+	if _, _, ok := credentials.ParseSecret(a.Password); ok {
 		return policy.KindAppPassword
 	}
 	return policy.KindPassword
@@ -220,7 +223,7 @@ func (p Proof) Ends(d policy.Decision) bool {
 // password judges what came as one: a main password, or the secret of an app
 // password or a client, which has a form of its own.
 func (z *Authenticator) password(ctx context.Context, p *Proof, a Attempt, how How) error {
-	id, secret, ok := accounts.ParseSecret(a.Password)
+	id, secret, ok := credentials.ParseSecret(a.Password)
 	if ok {
 		return z.appPassword(ctx, p, a, how, id, secret)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 )
 
 // Whoever changes what the account is proved with must not be cut in the moment
@@ -75,7 +76,7 @@ func TestProofOfWhoChangesIt(t *testing.T) {
 	if !good(both) {
 		t.Error("the proof is no good before the factor is taken away")
 	}
-	if _, err := w.accounts.RemoveTOTP(t.Context(), "alice", accounts.Guarded); err != nil {
+	if _, err := w.accounts.RemoveTOTP(t.Context(), "alice", 0, accounts.Guarded); err != nil {
 		t.Fatal(err)
 	}
 	if good(before) || !good(both) || !good(both.Settled(now())) {
@@ -92,7 +93,7 @@ func confirm(w *world, t *testing.T, id string) (accounts.Account, []string, err
 func TestProofIsOfOneAccount(t *testing.T) {
 	w := newWorld(t, nil)
 	key := func(seed ssh.Signer) []accounts.Key {
-		k, err := accounts.ParseKey(line(seed.PublicKey()))
+		k, err := credentials.ParseKey(line(seed.PublicKey()))
 		if err != nil {
 			t.Fatal(err)
 		}

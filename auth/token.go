@@ -6,10 +6,11 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 )
 
 // noCredential is compared where there is none, so that it costs the same.
-var noCredential = accounts.Credential{Hash: accounts.HashSecret("")}
+var noCredential = accounts.Credential{Hash: credentials.HashSecret("")}
 
 // appPassword judges the secret of an app password or a client that came in the
 // place of a password. Its account must be the one that was named. It costs what
@@ -47,7 +48,7 @@ func (z *Authenticator) appPassword(ctx context.Context, p *Proof, a Attempt, ho
 // token judges a bearer's secret: an API token, or a client's. It is found by
 // its id, and compared alike where there is none.
 func (z *Authenticator) token(p *Proof, a Attempt) {
-	id, secret, _ := accounts.ParseSecret(a.Token)
+	id, secret, _ := credentials.ParseSecret(a.Token)
 	x, found := p.Account.Credential(id)
 	if !found {
 		x = noCredential
@@ -64,7 +65,7 @@ func (z *Authenticator) token(p *Proof, a Attempt) {
 
 // owner finds whose a token is: the zero account where it is nobody's.
 func (z *Authenticator) owner(ctx context.Context, token string) accounts.Account {
-	id, _, _ := accounts.ParseSecret(token)
+	id, _, _ := credentials.ParseSecret(token)
 	account, _, err := z.accounts.CredentialByID(ctx, id)
 	if err != nil {
 		return accounts.Account{}

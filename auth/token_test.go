@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/links"
 )
 
 // secret gives an account a credential, and returns what proves it.
@@ -26,7 +27,7 @@ func (w *world) credential(t testing.TB, name string, kind policy.CredentialKind
 	if change != nil {
 		change(&c)
 	}
-	made, text, err := w.accounts.AddCredential(t.Context(), name, c, accounts.Guarded)
+	made, text, err := w.accounts.AddCredential(t.Context(), name, 0, c, accounts.Guarded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestTokens(t *testing.T) {
 	read := w.secret(t, "alice", policy.KindToken, func(c *accounts.Credential) { c.Scope.ReadOnly, c.Expires = true, &soon })
 	far := w.secret(t, "alice", policy.KindToken, func(c *accounts.Credential) { c.AllowedIPs = []string{"203.0.113.0/24"} })
 	gone, revoked := w.credential(t, "alice", policy.KindToken, nil)
-	if _, err := w.accounts.RemoveCredential(t.Context(), "alice", gone.ID, accounts.Guarded); err != nil {
+	if _, err := w.accounts.RemoveCredential(t.Context(), "alice", 0, gone.ID, accounts.Guarded); err != nil {
 		t.Fatal(err)
 	}
 	last := map[bool]string{true: "b", false: "a"}[strings.HasSuffix(read, "a")]
@@ -142,7 +143,7 @@ func TestAppPasswordsAreRememberedUntilTheyChange(t *testing.T) {
 	if got := w.prove(t, a, Repeated); got != policy.RuleCredentialAddress {
 		t.Errorf("got rule %q, want %q", got, policy.RuleCredentialAddress)
 	}
-	if _, err := w.accounts.RemoveCredential(t.Context(), "alice", c.ID, accounts.Guarded); err != nil {
+	if _, err := w.accounts.RemoveCredential(t.Context(), "alice", 0, c.ID, accounts.Guarded); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.prove(t, a, Repeated); got != policy.RuleCredential {
@@ -159,16 +160,16 @@ func TestLinks(t *testing.T) {
 	})
 	off := w.add(t, "off", "", func(a *accounts.Account) { a.Status.Disabled = true })
 	reset := func(id string) string {
-		_, secret, err := w.accounts.MakeLink(t.Context(), accounts.Link{Kind: accounts.LinkReset, Account: id, By: "socket"}, accounts.Forced)
+		_, secret, err := w.accounts.Links().Make(t.Context(), links.Link{Kind: links.Reset, Account: id, By: "socket"}, links.Unbounded)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return secret
 	}
-	_, invitation, err := w.accounts.MakeLink(t.Context(), accounts.Link{
-		Kind: accounts.LinkInvitation, By: "socket",
-		Invitation: &accounts.Invitation{Email: "bob@example.org", Role: policy.RoleUser},
-	}, accounts.Forced)
+	_, invitation, err := w.accounts.Links().Make(t.Context(), links.Link{
+		Kind: links.Invite, By: "socket",
+		Invitation: &links.Invitation{Email: "bob@example.org", Role: policy.RoleUser},
+	}, links.Unbounded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func TestLinks(t *testing.T) {
 			t.Errorf("%s: got rule %q, want %q", name, got, c.want)
 		}
 	}
-	link, err := w.accounts.LookLink(t.Context(), secret)
+	link, err := w.accounts.Links().Look(t.Context(), secret)
 	if err != nil {
 		t.Fatal(err)
 	}

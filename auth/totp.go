@@ -66,7 +66,7 @@ func matchStep(secret []byte, code string, at time.Time) (int64, bool) {
 // opened any more.
 func (z *Authenticator) NewTOTP(ctx context.Context, a accounts.Account) (Enrolment, error) {
 	if a.HasCode() && !z.opensFactor(a) {
-		if _, err := z.accounts.RemoveTOTP(ctx, a.Name, accounts.Guarded); err != nil {
+		if _, err := z.accounts.RemoveTOTP(ctx, a.Name, 0, accounts.Guarded); err != nil {
 			return Enrolment{}, fmt.Errorf("drop a second factor that cannot be opened: %w", err)
 		}
 	}

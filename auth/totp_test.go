@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 	"gatehouse/storage/seal"
 	"gatehouse/storage/state"
 )
@@ -142,7 +143,7 @@ func TestFactorsAreSealed(t *testing.T) {
 	w := newWorld(t, func(c *Config) { st = c.State })
 	secret, codes := w.enrolCodes(t, w.add(t, "alice", "correct horse", nil))
 	app := w.secret(t, "alice", policy.KindAppPassword, nil)
-	_, proof, _ := accounts.ParseSecret(app)
+	_, proof, _ := credentials.ParseSecret(app)
 	for item, err := range st.Dump(t.Context()) {
 		if err != nil {
 			t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 )
 
 // A security key that nobody touched must prove nothing (PROTOCOL.u2f): malware on
@@ -29,7 +29,7 @@ func TestKeysThatNobodyTouchedProveNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := accounts.ParseKey(line(offered))
+	k, err := credentials.ParseKey(line(offered))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"sort"
 	"strings"
 
@@ -26,8 +27,6 @@ type Loaded struct {
 	Config
 	// Origin is by key: default, file, environment or flag.
 	Origin map[string]string
-	// Warnings are about what was not understood and does no harm.
-	Warnings []string
 }
 
 // Problems is every problem of a configuration, each with the key it belongs to.
@@ -58,7 +57,7 @@ func Load(from Sources) (*Loaded, error) {
 			return nil, err
 		}
 	}
-	l.Warnings = s.environment(from.Environ)
+	s.environment(from.Environ)
 	for key, text := range from.Flags {
 		s.set("flag", key, text)
 	}
@@ -146,10 +145,19 @@ func (s *setter) isSection(key string) bool {
 	return false
 }
 
-// notKeys are variables of the environment that others read.
-var notKeys = map[string]bool{"CONFIG": true, "ADMIN_PASSWORD": true, "ADMIN_PASSWORD_FILE": true, "TOKEN": true, "SERVER": true}
+// notKeys are variables of the environment that the command line and the tests read.
+var notKeys = map[string]bool{
+	"CONFIG": true, "ADMIN_PASSWORD": true, "ADMIN_PASSWORD_FILE": true, "TOKEN": true, "SERVER": true, "PIN": true, "CA": true,
+	"SEED": true, "TORTURE": true,
+}
 
-func (s *setter) environment(environ []string) (warnings []string) {
+// platform matches what container platforms set beside a service that is called
+// gatehouse: they mean nothing to it.
+var platform = regexp.MustCompile(`^(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+// environment sets what the environment names; what begins as a key does and is
+// none is a problem.
+func (s *setter) environment(environ []string) {
 	names := map[string]string{}
 	for key := range s.fields {
 		names[strings.ToUpper(strings.ReplaceAll(key, ".", "_"))] = key
@@ -157,7 +165,7 @@ func (s *setter) environment(environ []string) (warnings []string) {
 	for _, pair := range environ {
 		name, text, _ := strings.Cut(pair, "=")
 		short, ours := strings.CutPrefix(name, Prefix)
-		if !ours || notKeys[short] {
+		if !ours || notKeys[short] || platform.MatchString(short) {
 			continue
 		}
 		if key, ok := names[short]; ok {
@@ -168,10 +176,8 @@ func (s *setter) environment(environ []string) (warnings []string) {
 			s.secretFile(key, text)
 			continue
 		}
-		warnings = append(warnings, name+" in the environment is not a key of the configuration")
+		s.problems = append(s.problems, Problem{name, "is in the environment, and not a key of the configuration"})
 	}
-	sort.Strings(warnings)
-	return warnings
 }
 
 func (s *setter) secretFile(key, name string) {

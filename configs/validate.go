@@ -3,13 +3,13 @@ package configs
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"gatehouse/policy"
 	"gatehouse/policy/path"
 )
 
@@ -88,7 +88,7 @@ func (v *validator) ftp(f FTP) {
 	v.oneOf("ftp.tls", f.TLS, "off", "optional", "required")
 	for _, rule := range f.PublicAddress {
 		if rule.From != "" {
-			if _, err := ParsePrefix(rule.From); err != nil {
+			if _, err := policy.ParsePrefix(rule.From); err != nil {
 				v.add("ftp.public_address", "%q is no address and no CIDR", rule.From)
 			}
 		}
@@ -116,7 +116,7 @@ func (v *validator) tls(t TLS) {
 // that one without trusted proxies would be closed to all.
 func (v *validator) proxies(c *Config) {
 	for _, p := range c.TrustedProxies {
-		if _, err := ParsePrefix(p); err != nil {
+		if _, err := policy.ParsePrefix(p); err != nil {
 			v.add("trusted_proxies", "%q is no address and no CIDR", p)
 		}
 	}
@@ -172,17 +172,4 @@ func PortRange(text string) (first, last int, err error) {
 		return 0, 0, fmt.Errorf("is %q; it takes FIRST-LAST, such as 50000-50099", text)
 	}
 	return first, last, nil
-}
-
-// ParsePrefix reads an address or a CIDR; an IPv4-mapped address is IPv4.
-func ParsePrefix(text string) (netip.Prefix, error) {
-	if p, err := netip.ParsePrefix(text); err == nil {
-		return p.Masked(), nil
-	}
-	a, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Prefix{}, err
-	}
-	a = a.Unmap()
-	return netip.PrefixFrom(a, a.BitLen()), nil
 }

@@ -40,13 +40,11 @@ func plainPrefix(p netip.Prefix) netip.Prefix {
 	return p.Masked()
 }
 
-// ParsePrefixes reads addresses and CIDR networks. An address is the network
-// of itself alone; IPv4-mapped IPv6 is IPv4; bits beyond a network's mask are
-// dropped.
+// ParsePrefixes is ParsePrefix for each of a list.
 func ParsePrefixes(list []string) ([]netip.Prefix, error) {
 	prefixes := make([]netip.Prefix, 0, len(list))
 	for _, s := range list {
-		p, err := parsePrefix(strings.TrimSpace(s))
+		p, err := ParsePrefix(s)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +53,10 @@ func ParsePrefixes(list []string) ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
-func parsePrefix(s string) (netip.Prefix, error) {
+// ParsePrefix reads an address or a CIDR network. An address is the network of
+// itself alone; IPv4-mapped IPv6 is IPv4; bits beyond a network's mask are dropped.
+func ParsePrefix(s string) (netip.Prefix, error) {
+	s = strings.TrimSpace(s)
 	if !strings.Contains(s, "/") {
 		a, err := netip.ParseAddr(s)
 		if err != nil || a.Zone() != "" {

@@ -55,15 +55,18 @@ func (op Operation) denied() Decision {
 // only because it is a folder on the way to a granted path.
 func (e Effective) Decide(op Operation, t Target) Decision {
 	r := e.get()
-	grants, needs := r.grants, op.needs()
+	grants, needs, shut := r.grants, op.needs(), r.shut(t.Path)
 	for i := range grants {
-		if g := &grants[i]; g.gives&needs != 0 && g.covers(t) {
+		if g := &grants[i]; g.gives&needs != 0 && g.covers(t) && (!shut || g.opens()) {
 			return Decision{Allowed: true, Rule: g.Rule, Because: g.because}
 		}
 	}
+	if shut {
+		return deniedKept
+	}
 	if op == OpStat && t.Folder {
 		for i := range grants {
-			if g := &grants[i]; g.gives != 0 && t.Path.Contains(g.Path) {
+			if g := &grants[i]; g.gives != 0 && t.Path.Contains(g.Path) && !r.shut(g.Path) {
 				return Decision{Allowed: true, Rule: RuleShell, Because: g.shell}
 			}
 		}
@@ -75,23 +78,28 @@ func (e Effective) Decide(op Operation, t Target) Decision {
 // could be below it.
 func (e Effective) DecideTree(op Operation, p path.Path) Decision {
 	r := e.get()
-	grants, needs := r.grants, op.needs()
+	grants, needs, shut := r.grants, op.needs(), r.shut(p)
 	for i := range grants {
-		if g := &grants[i]; g.gives&needs != 0 && g.coversTree(p) {
+		if g := &grants[i]; g.gives&needs != 0 && g.coversTree(p) && (!shut || g.opens()) {
 			return Decision{Allowed: true, Rule: g.Rule, Because: g.because}
 		}
+	}
+	if shut {
+		return deniedKept
 	}
 	return r.denied(question{op, Target{Path: p, Folder: true}, true})
 }
 
 // Permissions returns the rights that e gives on t.
 func (e Effective) Permissions(t Target) Permissions {
-	return e.sum(func(g *heldGrant) bool { return g.covers(t) })
+	shut := e.get().shut(t.Path)
+	return e.sum(func(g *heldGrant) bool { return g.covers(t) && (!shut || g.opens()) })
 }
 
 // TreePermissions returns the rights that e gives on p and on all below it.
 func (e Effective) TreePermissions(p path.Path) Permissions {
-	return e.sum(func(g *heldGrant) bool { return g.coversTree(p) })
+	shut := e.get().shut(p)
+	return e.sum(func(g *heldGrant) bool { return g.coversTree(p) && (!shut || g.opens()) })
 }
 
 // reachable returns the rights that e gives on p or on anything below it.
@@ -115,9 +123,10 @@ func (e Effective) sum(which func(*heldGrant) bool) Permissions {
 // one, sorted: what an empty shell shows.
 func (e Effective) Leads(p path.Path) []string {
 	var names []string
-	for _, g := range e.get().grants {
+	r := e.get()
+	for _, g := range r.grants {
 		rel, ok := p.Rel(g.Path)
-		if !ok || rel.IsRoot() || g.gives == 0 {
+		if !ok || g.gives == 0 || r.shut(g.Path) {
 			continue
 		}
 		for name := range rel.Names() {

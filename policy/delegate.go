@@ -73,7 +73,7 @@ func at(v Verdict, field string) Verdict {
 }
 
 // Fit narrows an account that a delegate makes: where it would inherit protocols,
-// limits or a quota that are wider than the delegate's own, it gets these.
+// limits, a quota or choices that are wider than the delegate's own, it gets these.
 func (a Actor) Fit(after Effective) Account {
 	own := after.Account()
 	if a.admin() {
@@ -98,7 +98,17 @@ func (a Actor) Fit(after Effective) Account {
 	if own.Quota.Files == nil && wider(quota.Files, bound.Files) {
 		own.Quota.Files = bound.Files
 	}
+	own.ShareLinks = narrower(own.ShareLinks, a.account().ShareLinks)
+	own.Desktop = narrower(own.Desktop, a.account().Desktop)
 	return own
+}
+
+// narrower is a choice, denied where it is open and the delegate is denied.
+func narrower(c, delegate Choice) Choice {
+	if orInherit(c) == Inherit && delegate == Deny {
+		return Deny
+	}
+	return c
 }
 
 // A change is an account as it was, or with nothing set where it is new, and as

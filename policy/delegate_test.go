@@ -221,7 +221,8 @@ func TestWhomADelegateMakes(t *testing.T) {
 		"a user":                     {func(*policy.Account) {}, ""},
 		"without a home yet":         {func(a *policy.Account) { a.Home = path.Root }, ""},
 		"a guest":                    {func(a *policy.Account) { a.Role = policy.RoleGuest }, ""},
-		"of its group":               {func(a *policy.Account) { a.ManagedBy = []string{"id-help"} }, ""},
+		"of a group it manages":      {func(a *policy.Account) { a.ManagedBy = []string{"id-desk"} }, ""},
+		"of a group it is only in":   {func(a *policy.Account) { a.ManagedBy = []string{"id-help"} }, "managed_by"},
 		"an admin":                   {func(a *policy.Account) { a.Role = policy.RoleAdmin }, "role"},
 		"an auditor":                 {func(a *policy.Account) { a.Role = policy.RoleAuditor }, "role"},
 		"a delegate":                 {func(a *policy.Account) { a.Manage.Users = true }, "manage"},
@@ -303,6 +304,98 @@ func TestADelegateDeniedLinksGivesNone(t *testing.T) {
 	}
 }
 
+// Links, devices and room that an account has are raised as far as the delegate
+// has them itself, whatever they were before.
+func TestHowFarADelegateRaises(t *testing.T) {
+	const inherit, allow, deny = policy.Inherit, policy.Allow, policy.Deny
+	choice := func(field string, c policy.Choice) func(*policy.Account) {
+		return func(a *policy.Account) {
+			if field == "share_links" {
+				a.ShareLinks = c
+			} else {
+				a.Desktop = c
+			}
+		}
+	}
+	for _, field := range []string{"share_links", "desktop_access"} {
+		for _, tt := range []struct {
+			own, was, is policy.Choice
+			may          bool
+		}{
+			{inherit, deny, allow, true}, {inherit, deny, inherit, true}, {inherit, inherit, allow, true}, {allow, deny, allow, true},
+			{deny, deny, deny, true}, {deny, deny, inherit, false}, {deny, deny, allow, false}, {deny, inherit, allow, false},
+			{deny, "", inherit, true}, {deny, allow, allow, true}, {deny, allow, inherit, false}, {deny, allow, deny, true},
+		} {
+			who := dora(choice(field, tt.own))
+			got := who.MayChange(resolved(managed(choice(field, tt.was))), resolved(managed(choice(field, tt.is))))
+			if got.Allowed != tt.may || !tt.may && (got.Field != field || got.Rule != policy.RuleGives) {
+				t.Errorf("%s of %q from %q to %q: %+v", field, tt.own, tt.was, tt.is, got)
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		own, was, is *int64
+		may          bool
+	}{
+		"within its own":         {new(int64(100)), new(int64(10)), new(int64(100)), true},
+		"beyond its own":         {new(int64(100)), new(int64(10)), new(int64(101)), false},
+		"to no bound":            {new(int64(100)), new(int64(10)), new(int64(-1)), false},
+		"by inheriting none":     {new(int64(100)), new(int64(10)), nil, false},
+		"less of what was more":  {new(int64(100)), new(int64(300)), new(int64(200)), true},
+		"more of what was more":  {new(int64(100)), new(int64(300)), new(int64(400)), false},
+		"without a bound itself": {nil, new(int64(10)), new(int64(-1)), true},
+		"nothing to itself":      {new(int64(0)), new(int64(0)), new(int64(1)), false},
+	} {
+		for field, of := range map[string]func(*policy.Account) **int64{
+			"quota.bytes": func(a *policy.Account) **int64 { return &a.Quota.Bytes },
+			"quota.files": func(a *policy.Account) **int64 { return &a.Quota.Files },
+		} {
+			set := func(v *int64) func(*policy.Account) { return func(a *policy.Account) { *of(a) = v } }
+			got := dora(set(tt.own)).MayChange(resolved(managed(set(tt.was))), resolved(managed(set(tt.is))))
+			if got.Allowed != tt.may || !tt.may && got.Field != field {
+				t.Errorf("%s %s: %+v", field, name, got)
+			}
+		}
+	}
+}
+
+// To lift a denial of share links gives the right to share all that the account
+// has: the delegate must have it there itself.
+func TestADelegateLiftsNoMoreThanItShares(t *testing.T) {
+	share := policy.Read | policy.Share
+	was := managed(func(a *policy.Account) {
+		a.ShareLinks = policy.Deny
+		a.Grants = []policy.Grant{grant("/desk/x", share), grant("/vault", policy.Full)}
+	})
+	is := was
+	is.ShareLinks = policy.Inherit
+	with := func(grants ...policy.Grant) policy.Actor { return dora(func(a *policy.Account) { a.Grants = grants }) }
+	if got := with(grant("/desk", share)).MayChange(resolved(was), resolved(is)); got.Allowed || got.Field != "share_links" {
+		t.Errorf("the vault is not the delegate's: %+v", got)
+	}
+	if got := with(grant("/desk", share), grant("/vault", policy.Read)).MayChange(resolved(was), resolved(is)); got.Allowed {
+		t.Errorf("the vault is not the delegate's to share: %+v", got)
+	}
+	if got := with(grant("/desk", share), grant("/vault", share)).MayChange(resolved(was), resolved(is)); !got.Allowed {
+		t.Errorf("it shares both: %+v", got)
+	}
+}
+
+// Fit denies what its delegate is denied, where nothing was said.
+func TestFitDeniesWhatTheDelegateIsDenied(t *testing.T) {
+	denied := dora(func(a *policy.Account) { a.ShareLinks, a.Desktop = policy.Deny, policy.Deny })
+	if got := denied.Fit(resolved(managed())); got.ShareLinks != policy.Deny || got.Desktop != policy.Deny {
+		t.Errorf("got %q and %q", got.ShareLinks, got.Desktop)
+	}
+	asked := managed(func(a *policy.Account) { a.ShareLinks = policy.Allow })
+	if got := denied.Fit(resolved(asked)); got.ShareLinks != policy.Allow {
+		t.Errorf("what was asked for is to be refused, not changed: %q", got.ShareLinks)
+	}
+	if got := dora().Fit(resolved(managed())); got.ShareLinks == policy.Deny || got.Desktop == policy.Deny {
+		t.Errorf("got %q and %q", got.ShareLinks, got.Desktop)
+	}
+}
+
 // Whatever a delegate is allowed to make has, beside its home, nothing on any
 // path that the delegate has not.
 func TestADelegateNeverWidens(t *testing.T) {
@@ -346,6 +439,8 @@ func TestADelegatesChangesNeverWiden(t *testing.T) {
 		if n := rapid.IntRange(0, len(is.Grants)).Draw(t, "dropped"); n < len(is.Grants) {
 			is.Grants = slices.Delete(is.Grants, n, n+1)
 		}
+		choices := rapid.SampledFrom([]policy.Choice{policy.Inherit, policy.Allow, policy.Deny})
+		was.ShareLinks, is.ShareLinks = choices.Draw(t, "links before"), choices.Draw(t, "links after")
 		groups := drawGroups(t)
 		who := policy.Actor{Effective: policy.Resolve(policy.DefaultSite(), groups[:len(groups)/2], own)}
 		before, after := policy.Resolve(policy.DefaultSite(), groups[:len(groups)/3], was), policy.Resolve(policy.DefaultSite(), groups, is)
@@ -353,6 +448,9 @@ func TestADelegatesChangesNeverWiden(t *testing.T) {
 			return
 		}
 		target := drawTarget(t)
+		if was.Home.Contains(target.Path) {
+			return // its owner may always be given it
+		}
 		if wider := after.Permissions(target) &^ (before.Permissions(target) | who.Effective.Permissions(target)); wider != 0 {
 			t.Fatalf("the account has %s more on %+v", wider, target)
 		}

@@ -31,6 +31,7 @@ type resolved struct {
 	unshared string
 	managers []manager   // of a guest
 	turns    []time.Time // when somebody around expires
+	closed   []path.Path // for administrators alone
 	// whole is what holds without the credential's scope; nil where none narrows it.
 	whole *resolved
 	scope Scope

@@ -185,8 +185,24 @@ func (a Actor) givesChoices(c change) Verdict {
 		{"share_links", c.was.ShareLinks, c.is.ShareLinks, own.ShareLinks},
 		{"desktop_access", c.was.Desktop, c.is.Desktop, own.Desktop},
 	} {
-		if f.own == Deny && f.is != Deny && (c.before == nil || f.was == Deny) {
+		if f.own == Deny && f.is != Deny && (c.before == nil || orInherit(f.was) != orInherit(f.is)) {
 			return mayNot(RuleGives, f.field, "the caller is denied it itself")
+		}
+	}
+	return a.givesLinks(c)
+}
+
+// givesLinks lifts a denial of share links as far as the actor may itself share
+// what the account then may: the account's own home, and what else both have.
+func (a Actor) givesLinks(c change) Verdict {
+	if c.was.ShareLinks != Deny || c.is.ShareLinks == Deny {
+		return itsOwn()
+	}
+	for _, h := range c.after.get().grants {
+		g := h.Grant
+		g.Permissions &= Share
+		if h.Rule == RuleGrant && g.Permissions != 0 && !a.Effective.has(g) {
+			return mayNot(RuleGives, "share_links", "the caller may not share %s itself", g.Path)
 		}
 	}
 	return itsOwn()

@@ -139,7 +139,7 @@ func (a Actor) MaySetPassword(target Account) Verdict { return a.MayEdit(target)
 
 // manages decides whether the actor is the target's delegate: it has the right
 // for the target's role, and the target, which has no such right itself, names
-// it or a group of its own in managed_by.
+// it or a group that it manages in managed_by.
 func (a Actor) manages(target Account) Verdict {
 	if v := a.mayManage(target.Role); !v.Allowed {
 		return v
@@ -148,9 +148,9 @@ func (a Actor) manages(target Account) Verdict {
 		return mayNot(RuleDelegate, "", "%s has rights to manage others: only administrators touch it", target.Name)
 	}
 	if slices.ContainsFunc(target.ManagedBy, a.actsFor) {
-		return may(RuleManagedBy, "managed_by of "+target.Name+" names the caller, or a group that it acts for")
+		return may(RuleManagedBy, "managed_by of "+target.Name+" names the caller, or a group that it manages")
 	}
-	return mayNot(RuleManagedBy, "", "managed_by of %s names neither the caller nor a group that it acts for", target.Name)
+	return mayNot(RuleManagedBy, "", "managed_by of %s names neither the caller nor a group that it manages", target.Name)
 }
 
 // mayManage decides whether the actor has the right for accounts of a role.
@@ -175,10 +175,10 @@ func (a Actor) mayManage(role Role) Verdict {
 }
 
 // actsFor reports whether an id in managed_by is the actor's own, or that of a
-// group that it manages or, with its right, is in. Personal groups have nobody
-// who acts for them.
+// group that it manages: to be in a group gives no right over anybody. Personal
+// groups have nobody who acts for them.
 func (a Actor) actsFor(id string) bool {
-	return id != "" && (id == a.account().ID || a.heads(id) || a.in(id))
+	return id != "" && (id == a.account().ID || a.heads(id))
 }
 
 func (a Actor) heads(group string) bool {

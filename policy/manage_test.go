@@ -66,7 +66,7 @@ func TestWhoMayTouchWhom(t *testing.T) {
 		"nobody":                         {policy.Actor{}, managed(by("")), false, policy.RuleDelegate, ""},
 		"a delegate":                     {dora(), managed(), true, policy.RuleManagedBy, ""},
 		"a delegate, of a guest":         {dora(), managed(role(policy.RoleGuest)), true, policy.RuleManagedBy, ""},
-		"by a group it is in":            {dora(), managed(by("id-help")), true, policy.RuleManagedBy, ""},
+		"by a group it is only in":       {dora(), managed(by("id-help")), false, policy.RuleManagedBy, ""},
 		"by a group it manages":          {dora(), managed(by("id-desk")), true, policy.RuleManagedBy, ""},
 		"by a group of others":           {dora(), managed(by("id-shop", "id-carol")), false, policy.RuleManagedBy, ""},
 		"managed by nobody":              {dora(), managed(by()), false, policy.RuleManagedBy, ""},
@@ -142,7 +142,7 @@ func TestAScopedCredentialManagesNobody(t *testing.T) {
 				"edit": a.MayEdit(target), "delete": a.MayDelete(target), "password": a.MaySetPassword(target),
 				"create": a.MayCreate(after), "change": a.MayChange(after, after), "clone": a.MayClone(target, after),
 				"administer": a.MayAdminister(), "member": a.MayAddMember(group("desk"), target),
-				"member out": a.MayRemoveMember(group("desk"), target), "group": a.MayCreateGroup(group("new")),
+				"member out": a.MayRemoveMember(group("desk"), after), "group": a.MayCreateGroup(group("new")),
 				"change group": a.MayChangeGroup(group("desk"), group("desk")), "delete group": a.MayDeleteGroup(group("desk")),
 				"lock": a.MayBreakLock(p("/home/dora/x"), policy.Account{}),
 			} {

@@ -27,7 +27,7 @@ const (
 // or, onto an existing name, write at the target; and at the source each of
 // read and share that the target would give: moving never widens.
 func (e Effective) DecideRename(m Move) Decision {
-	if d := e.decide(OpDelete, m.From, m.Folder); !d.Allowed {
+	if d := e.DecideSource(OpRename, m); !d.Allowed {
 		return d
 	}
 	d := e.decideTarget(m)
@@ -43,15 +43,22 @@ func (e Effective) DecideRename(m Move) Decision {
 // DecideCopy reports whether e permits a copy: read at the source, of a folder
 // list too, and create or write at the target.
 func (e Effective) DecideCopy(m Move) Decision {
-	if d := e.decide(OpRead, m.From, m.Folder); !d.Allowed {
+	if d := e.DecideSource(OpCopy, m); !d.Allowed {
 		return d
 	}
-	if m.Folder {
-		if d := e.DecideTree(OpList, m.From); !d.Allowed {
-			return d
-		}
-	}
 	return e.decideTarget(m)
+}
+
+// DecideSource is the part of DecideRename, or of DecideCopy, that is about the
+// source alone.
+func (e Effective) DecideSource(op Operation, m Move) Decision {
+	if op != OpCopy {
+		return e.decide(OpDelete, m.From, m.Folder)
+	}
+	if d := e.decide(OpRead, m.From, m.Folder); !d.Allowed || !m.Folder {
+		return d
+	}
+	return e.DecideTree(OpList, m.From)
 }
 
 // DecideLink reports whether e permits a hard link of a file: read and write at

@@ -47,13 +47,17 @@ func (a Actor) MayDeleteGroup(g Group) Verdict {
 // MayAddMember decides on putting an account into a group: administrators may,
 // the group's managers and its owner. Nobody who manages a group adds itself,
 // nor an account whose password it could set, to get what the group has and it
-// has not: grants, or defaults that are wider than its own.
+// has not: grants, or defaults that are wider than its own. Into its own personal
+// group somebody puts only whom it knows.
 func (a Actor) MayAddMember(g Group, target Account) Verdict {
 	v := a.leadsMembers(g)
 	if !v.Allowed || a.admin() {
 		return v
 	}
 	if a.mine(g).Allowed {
+		if !a.knows(target) {
+			return mayNot(RulePersonalGroup, "", "the caller neither manages %s nor is in a user group with it", target.Name)
+		}
 		return a.sharesOwn(v)
 	}
 	itself := target.ID == a.account().ID
@@ -73,16 +77,36 @@ func (a Actor) MayAddMember(g Group, target Account) Verdict {
 	return v
 }
 
-// MayRemoveMember decides on taking an account out of a group. Nobody who manages
-// a group leaves it to be rid of the limits that come with it.
-func (a Actor) MayRemoveMember(g Group, target Account) Verdict {
+// knows reports whether the actor may put an account into a personal group of its
+// own without anybody else's word: it manages the account, or an administrator
+// has put both into one group.
+func (a Actor) knows(target Account) bool {
+	if target.ID == a.account().ID || a.manages(target).Allowed {
+		return true
+	}
+	return slices.ContainsFunc(a.Effective.Groups(), func(g Group) bool { return !g.Personal() && slices.Contains(target.Groups, g.ID) })
+}
+
+// MayRemoveMember decides on taking a member out of a group. Out of a personal
+// group, into which it is put without being asked, everybody takes itself. Nobody
+// who manages a group leaves it, or takes an account that it manages out of it, to
+// be rid of the limits that come with it.
+func (a Actor) MayRemoveMember(g Group, member Effective) Verdict {
+	if v := a.barred(); v.Allowed && g.Personal() && member.Account().ID == a.account().ID {
+		return may(RulePersonalGroup, "everybody leaves a personal group when it likes")
+	}
 	v := a.leadsMembers(g)
-	if !v.Allowed || a.admin() || target.ID != a.account().ID {
+	if !v.Allowed || a.admin() {
 		return v
 	}
-	rest := slices.DeleteFunc(a.Effective.Groups(), func(own Group) bool { return own.ID == g.ID })
-	if got := a.keepsOwn(rest); !got.Allowed {
-		return mayNot(RuleOwnGroup, "", "the caller would be rid of what the group %s limits", g.Name)
+	target := member.Account()
+	if target.ID != a.account().ID && !a.manages(target).Allowed {
+		return v
+	}
+	rest := slices.DeleteFunc(member.Groups(), func(own Group) bool { return own.ID == g.ID })
+	after := Resolve(member.Site(), rest, target)
+	if !a.bounds(change{before: &member, after: after}).Allowed {
+		return mayNot(RuleOwnGroup, "", "%s would be rid of what the group %s limits", target.Name, g.Name)
 	}
 	return v
 }
@@ -98,7 +122,12 @@ func (a Actor) leadsMembers(g Group) Verdict {
 // keepsOwn refuses groups with which the actor would have wider protocols, limits
 // or quota than it has.
 func (a Actor) keepsOwn(groups []Group) Verdict {
-	c := change{after: Resolve(a.Effective.Site(), groups, *a.account())}
+	return a.bounds(change{after: Resolve(a.Effective.Site(), groups, *a.account())})
+}
+
+// bounds refuses wider protocols, limits or quota than the actor has and the
+// account had.
+func (a Actor) bounds(c change) Verdict {
 	for _, ask := range []func(change) Verdict{a.givesDoors, a.givesLimits, a.givesQuota} {
 		if v := ask(c); !v.Allowed {
 			return v

@@ -112,6 +112,9 @@ func TestMembersOfGroups(t *testing.T) {
 	eve, max := named("eve"), managed()
 	head := pia()
 	head.Heads = []policy.Group{staff}
+	circle := dora(func(a *policy.Account) { a.Manage.PersonalGroups = true })
+	helper := named("helper")
+	helper.Groups = []string{"id-help"}
 	ofMax := pia()
 	ofMax.Heads = []policy.Group{personal("max", grant("/home/max", policy.Full))}
 	tests := map[string]struct {
@@ -131,7 +134,9 @@ func TestMembersOfGroups(t *testing.T) {
 		"a delegate, one it manages":       {dora(), desk, max, false, policy.RuleOwnGroup, true},
 		"a delegate, one it does not":      {dora(), desk, eve, true, policy.RuleGroupManager, true},
 		"a delegate, of a group it is in":  {dora(), group("help", grant("/help", policy.Full)), max, false, policy.RuleGroupManager, false},
-		"the owner":                        {pia(), personal("pia", grant("/secret", policy.Full)), eve, true, policy.RulePersonalGroup, true},
+		"a stranger of the owner":          {pia(), personal("pia", grant("/secret", policy.Full)), eve, false, policy.RulePersonalGroup, true},
+		"the owner":                        {circle, personal("dora", grant("/secret", policy.Full)), helper, true, policy.RulePersonalGroup, true},
+		"the owner, one it manages":        {circle, personal("dora"), max, true, policy.RulePersonalGroup, true},
 		"the owner, itself":                {pia(), personal("pia"), pia().Effective.Account(), true, policy.RulePersonalGroup, true},
 		"the owner without the right":      {pia(func(a *policy.Account) { a.Manage.PersonalGroups = false }), personal("pia"), eve, false, policy.RulePersonalGroup, true},
 		"of a group of somebody":           {pia(), personal("max"), eve, false, policy.RulePersonalGroup, false},
@@ -143,7 +148,7 @@ func TestMembersOfGroups(t *testing.T) {
 		if got := tt.who.MayAddMember(tt.g, tt.target); got.Allowed != tt.add || got.Rule != tt.rule {
 			t.Errorf("%s adds: %+v, want %v by %s", name, got, tt.add, tt.rule)
 		}
-		if got := tt.who.MayRemoveMember(tt.g, tt.target); got.Allowed != tt.remove {
+		if got := tt.who.MayRemoveMember(tt.g, resolved(tt.target)); got.Allowed != tt.remove {
 			t.Errorf("%s removes: %+v, want %v", name, got, tt.remove)
 		}
 	}
@@ -210,14 +215,46 @@ func TestGroupsDoNotWidenTheirManager(t *testing.T) {
 		}
 	}
 	head := who(strict, dora, strict)
-	if got := head.MayRemoveMember(strict, dora); got.Allowed || got.Rule != policy.RuleOwnGroup {
+	if got := head.MayRemoveMember(strict, resolved(dora, strict)); got.Allowed || got.Rule != policy.RuleOwnGroup {
 		t.Errorf("it leaves what limits it: %+v", got)
 	}
-	if got := head.MayRemoveMember(strict, named("eve")); !got.Allowed {
+	if got := head.MayRemoveMember(strict, resolved(named("eve"), strict)); !got.Allowed {
 		t.Errorf("somebody leaves: %+v", got)
 	}
 	free := group("free")
-	if got := who(free, dora, strict, free).MayRemoveMember(free, dora); !got.Allowed {
+	if got := who(free, dora, strict, free).MayRemoveMember(free, resolved(dora, strict, free)); !got.Allowed {
 		t.Errorf("it leaves what limits nothing: %+v", got)
+	}
+}
+
+// Nobody is asked before it is put into a personal group: its owner puts in whom
+// it knows, and whoever is in it leaves.
+func TestPersonalGroupsAreOfAcquaintances(t *testing.T) {
+	floor := policy.Group{ID: "floor", Name: "floor"}
+	own := policy.Group{ID: "own", Name: "friends", Owner: "pat"}
+	pat := policy.Account{ID: "pat", Name: "pat", Role: policy.RoleUser, Groups: []string{"floor"}, Manage: policy.Manage{PersonalGroups: true, Guests: true}}
+	actor := policy.Actor{Effective: policy.Resolve(policy.DefaultSite(), []policy.Group{floor, {ID: "others", Name: "others", Owner: "zoe"}}, pat)}
+	for name, c := range map[string]struct {
+		target policy.Account
+		may    bool
+	}{
+		"itself":                        {pat, true},
+		"in the same group":             {policy.Account{ID: "a", Name: "a", Role: policy.RoleUser, Groups: []string{"floor"}}, true},
+		"its guest":                     {policy.Account{ID: "g", Name: "g", Role: policy.RoleGuest, ManagedBy: []string{"pat"}}, true},
+		"a stranger":                    {policy.Account{ID: "s", Name: "s", Role: policy.RoleUser}, false},
+		"in the same personal group":    {policy.Account{ID: "p", Name: "p", Role: policy.RoleUser, Groups: []string{"others"}}, false},
+		"in this very group by another": {policy.Account{ID: "o", Name: "o", Role: policy.RoleUser, Groups: []string{"own"}}, false},
+	} {
+		if got := actor.MayAddMember(own, c.target); got.Allowed != c.may {
+			t.Errorf("%s: got %v by %s", name, got.Allowed, got.Because)
+		}
+	}
+	member := policy.Account{ID: "m", Name: "m", Role: policy.RoleUser, Groups: []string{"own"}}
+	leaver := policy.Actor{Effective: policy.Resolve(policy.DefaultSite(), []policy.Group{own}, member)}
+	if got := leaver.MayRemoveMember(own, leaver.Effective); !got.Allowed {
+		t.Errorf("it cannot leave: %s", got.Because)
+	}
+	if got := leaver.MayRemoveMember(own, actor.Effective); got.Allowed {
+		t.Error("a member takes others out")
 	}
 }

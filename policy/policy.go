@@ -96,8 +96,8 @@ type Sessions struct{ Account, Address, All int }
 // An Operation is what somebody wants to do to a path.
 type Operation string
 
-// The operations that Decide judges. Rename, copy and link are made of them by
-// the guard (see Rename and DecideTree).
+// The operations that Decide judges. What happens between two paths is made of
+// them: see DecideRename, DecideCopy and DecideLink.
 const (
 	OpStat   Operation = "stat" // any grant on the path, or a folder on the way to one
 	OpList   Operation = "list" // the folder's entries
@@ -106,6 +106,12 @@ const (
 	OpWrite  Operation = "write"  // change, truncate, replace, times, modes, properties
 	OpDelete Operation = "delete"
 	OpShare  Operation = "share"
+)
+
+// OpRename and OpCopy are between two paths: Decide refuses them.
+const (
+	OpRename Operation = "rename"
+	OpCopy   Operation = "copy"
 )
 
 // A Target is a tree path and whether it is, or is to be, a folder: grants

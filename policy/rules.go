@@ -47,6 +47,7 @@ const (
 	RuleNoGrant Rule = "no-grant"
 	RuleCut     Rule = "cut"
 	RuleWidens  Rule = "widens"
+	RuleKept    Rule = "kept"
 
 	RuleShareLinks    Rule = "share-links"
 	RuleReadOnly      Rule = "read-only"
@@ -55,8 +56,15 @@ const (
 	RuleNames         Rule = "names"
 	RuleUploads       Rule = "uploads"
 	RuleLargestUpload Rule = "largest-upload"
+	RuleBytesPerDay   Rule = "bytes-per-day"
+	RuleBytesPerMonth Rule = "bytes-per-month"
 	RuleReserved      Rule = "reserved"
 	RuleAudit         Rule = "audit"
+
+	// RuleQuota and RuleLock are no question of rights: what a folder may hold, and
+	// what somebody else keeps as it is.
+	RuleQuota Rule = "quota"
+	RuleLock  Rule = "lock"
 )
 
 // The rules of what somebody may do for other accounts and for groups.
@@ -129,6 +137,7 @@ var ruleTexts = []RuleText{
 	{RuleNoGrant, "No grant gives the right on this path.", "grants of account and groups", "add a grant on the path or on a folder above it"},
 	{RuleCut, "A grant of a guest or of a personal group gives no more than the managers or the owner have.", "grants of the managers or the owner, and their status and expiry", "give the right to a manager or the owner, or grant it elsewhere"},
 	{RuleWidens, "Moving gives no right on a file that the account did not have.", "grants of account and groups", "grant the missing right at the source"},
+	{RuleKept, "The homes of deleted accounts, in .kept at the top of a mount, are for administrators alone.", "account role", "move it out of .kept as an administrator"},
 	{RuleShareLinks, "May the account make share links? Guests may not.", "account role, share_links", "set share_links to allow or inherit"},
 	{RuleReadOnly, "Is the credential read-only?", "the credential's scope", "use a credential that may write"},
 	{RuleFolder, "Is the credential for this folder?", "the credential's folder", "use a credential for this folder"},
@@ -136,17 +145,21 @@ var ruleTexts = []RuleText{
 	{RuleNames, "Is the new name one that every system can hold?", "site names", "use another name, or set names to any"},
 	{RuleUploads, "May an upload be appended to or resumed?", "uploads of account or site", "set uploads to in-place, or send the file as a whole"},
 	{RuleLargestUpload, "Is the upload within the largest allowed?", "limits.largest_upload of account, groups or site", "raise the limit"},
+	{RuleBytesPerDay, "May the account move more bytes today? Uploads and downloads count together, in the site's time zone.", "limits.bytes_per_day of account, groups or site; site time_zone", "raise the limit, or wait until midnight there"},
+	{RuleBytesPerMonth, "May the account move more bytes this month?", "limits.bytes_per_month of account, groups or site; site time_zone", "raise the limit, or wait until the month has ended"},
 	{RuleReserved, "Is the name the gateway's own?", "none", "use another name"},
 	{RuleAudit, "Can what is done be written to the event log?", "site audit.on_failure", "make room on the log's disk, or set audit.on_failure to continue"},
+	{RuleQuota, "Is there room under every quota above the path?", "quota of account and groups, quotas of folders", "remove files, or raise the quota"},
+	{RuleLock, "Does nobody else hold a lock on what is changed?", "the locks in force", "wait until the lock ends, or break it"},
 
 	{RuleAdministrator, "Administrators may change everything.", "the caller's role", "ask an administrator"},
 	{RuleAuditor, "Auditors read everything but secrets and exports, and change nothing.", "the caller's role", "ask an administrator"},
 	{RuleGuest, "Guests make no accounts, groups or links, and change none.", "the caller's role", "ask the guest's manager"},
 	{RuleDelegate, "Has the caller the right to manage accounts of this role? It never reaches administrators, auditors, and those who manage others themselves.", "the caller's manage_users, manage_guests", "ask an administrator"},
-	{RuleManagedBy, "Is the account managed by the caller, or by a group that the caller manages or is in?", "account managed_by", "have an administrator add the caller to managed_by"},
+	{RuleManagedBy, "Is the account managed by the caller, or by a group that the caller manages?", "account managed_by", "have an administrator add the caller to managed_by"},
 	{RuleAdminField, "Delegates never set role, manage rights, managed_by, home, roots, plain_ftp, bypass, or the age of passwords, and exempt nobody from a second factor.", "the caller's role", "leave the field as it is, or ask an administrator"},
 	{RuleGives, "Delegates give only what they may give themselves: grants, groups, protocols, limits, quota, addresses.", "what the caller has itself", "give less, or have an administrator give more"},
 	{RuleGroupManager, "The managers of a group add and remove its members; they change nothing else of it.", "group managers", "ask a manager of the group, or an administrator"},
-	{RulePersonalGroup, "A personal group is changed by its owner, needs manage_personal_groups, and has neither defaults nor a folder.", "group owner, the owner's manage_personal_groups", "make the group a user group, or ask its owner"},
-	{RuleOwnGroup, "Nobody who manages a group gives it to itself, or to an account that it manages, beyond what it has, nor leaves it to be rid of its limits.", "the group's grants, what the caller has itself", "ask an administrator"},
+	{RulePersonalGroup, "A personal group is changed by its owner, needs manage_personal_groups, and has neither defaults nor a folder. Its owner adds accounts that it manages or is in a user group with; members leave when they like.", "group owner, the owner's manage_personal_groups", "make the group a user group, or ask its owner"},
+	{RuleOwnGroup, "Nobody who manages a group gives it to itself, or to an account that it manages, beyond what it has, nor leaves it, or takes such an account out of it, to be rid of its limits.", "the group's grants, what the caller has itself", "ask an administrator"},
 }

@@ -39,6 +39,15 @@ func (e Effective) Scopes() []Scope {
 	return list
 }
 
+// Whole returns e without the scopes that narrow it.
+func (e Effective) Whole() Effective {
+	r := e.get()
+	for r.whole != nil {
+		r = r.whole
+	}
+	return Effective{r}
+}
+
 // narrow is what the scope leaves of a grant.
 func (s Scope) narrow(h *heldGrant) (heldGrant, bool) {
 	n := *h

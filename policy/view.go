@@ -9,7 +9,8 @@ import (
 )
 
 // A View is what an account sees through one door: a root, and granted folders
-// that appear by name inside it, in front of what the root holds by that name.
+// that appear by name inside it. It knows nothing of what the root holds: the
+// guard leaves out an entry where that is something of the same name.
 type View struct {
 	Root    path.Path
 	Entries []Entry // sorted by name, one per name: on a clash the account's own wins
@@ -34,10 +35,7 @@ func (e Effective) View(door Door) View {
 	if door == Web || door == API {
 		return View{}
 	}
-	r := e.get()
-	for r.whole != nil {
-		r = r.whole
-	}
+	r := e.Whole().get()
 	v := View{Root: r.root(door)}
 	for _, entry := range r.candidates(v.Root) {
 		v.add(entry)

@@ -85,7 +85,7 @@ func (f *finder) visit(n ast.Node) bool {
 			f.add(n, "if mutant(#) { return nil }; ", "", "without asking "+called(n.Results[0]))
 		}
 	case *ast.BinaryExpr:
-		if slices.Contains(f.decisions, f.in) {
+		if f.decides(f.in) {
 			f.operands(n)
 		}
 	case *ast.KeyValueExpr:
@@ -109,7 +109,7 @@ func (f *finder) branch(n *ast.IfStmt) {
 		f.never(n.Cond, "without "+name)
 	case assign != nil && len(assign.Rhs) == 1 && refuses(n.Body) && slices.Contains(f.checks, called(assign.Rhs[0])):
 		f.never(n.Cond, "without the refusal of "+called(assign.Rhs[0]))
-	case slices.Contains(f.decisions, f.in) && !ofError(n.Cond):
+	case f.decides(f.in) && !ofError(n.Cond):
 		f.never(n.Cond, "never "+f.text(n.Cond))
 	}
 }

@@ -1,4 +1,4 @@
-// Mutants takes each check of guard, links, locks and quota out, one at a time,
+// Mutants takes each check of policy, guard, links, locks and quota out, one at a time,
 // and runs the tests of its package: one of them must fail. What survives is
 // printed, and fails the run. Arguments limit it to packages.
 //

@@ -1,18 +1,32 @@
 package main
 
+import "slices"
+
 // A target is a package and what in it is a check.
 type target struct {
 	dir string
 	// checks are functions whose refusal is returned, flags are those that the
 	// kernel checks, and fields hold in literals what the store checks.
 	checks, flags, fields []string
-	// decisions are functions of which every condition is a check.
+	// decisions are functions of which every condition is a check; every means all
+	// of the package but texts, which write a text or an order.
 	decisions []string
+	every     bool
+	texts     []string
 	// suites are further packages whose tests may kill a mutant.
 	suites []string
 }
 
+// decides reports whether every condition of a function is a check.
+func (t target) decides(function string) bool {
+	return slices.Contains(t.decisions, function) || t.every && !slices.Contains(t.texts, function)
+}
+
 var targets = []target{
+	{
+		dir: "policy", every: true,
+		texts: []string{"cell", "compareBool"},
+	},
 	{
 		dir: "policy/guard",
 		checks: []string{

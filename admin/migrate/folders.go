@@ -6,14 +6,15 @@ import (
 	"slices"
 	"strings"
 
-	"gatehouse/admin"
+	"gatehouse/admin/document"
+	"gatehouse/admin/record"
 	"gatehouse/policy"
 )
 
 // home finds the user's folder. Whoever has every right there gets it as its
 // home. A home gives full rights, so that others keep a home of their own, and
 // see the old folder as their root, with the rights they had.
-func (c *converter) home(x *admin.DocumentAccount, u user) {
+func (c *converter) home(x *document.DocumentAccount, u user) {
 	if u.Filesystem.Provider != 0 {
 		c.remark("account", u.Username, "its files are not on a local disk, and are not taken over")
 	}
@@ -30,17 +31,17 @@ func (c *converter) home(x *admin.DocumentAccount, u user) {
 		x.AdoptHome = false
 		x.Grants = append(x.Grants, grantOf(tree, "", permissionsOf(u.Permissions["/"])))
 	}
-	if q := quotaOf(u.QuotaSize, u.QuotaFiles); q != nil && x.Root == nil {
-		x.Quota = q
-	} else if q != nil {
-		c.remark("account", u.Username, "its quota belongs on the folder: gatehouse quota set %s", tree)
+	if x.Root == nil {
+		x.Quota = quotaOf(u.QuotaSize, u.QuotaFiles)
+	} else {
+		c.bounds.add(*x.Root, u.Username, u.QuotaSize, u.QuotaFiles)
 	}
 	c.subfolders(x, u, tree)
 }
 
 // subfolders grants what a user may do more below its folder; there are no rules
 // that take away.
-func (c *converter) subfolders(x *admin.DocumentAccount, u user, tree string) {
+func (c *converter) subfolders(x *document.DocumentAccount, u user, tree string) {
 	top := permissionsOf(u.Permissions["/"])
 	for _, p := range slices.Sorted(maps.Keys(u.Permissions)) {
 		perms := permissionsOf(u.Permissions[p])
@@ -56,7 +57,7 @@ func (c *converter) subfolders(x *admin.DocumentAccount, u user, tree string) {
 }
 
 // virtual is a folder that appears in a user's own, or in those of a group.
-func (c *converter) virtual(kind, name string, f folder, permissions map[string][]string) (admin.GrantSettings, bool) {
+func (c *converter) virtual(kind, name string, f folder, permissions map[string][]string) (record.GrantSettings, bool) {
 	base := c.folders[f.Name]
 	if f.MappedPath == "" {
 		f.MappedPath, f.Filesystem = base.MappedPath, base.Filesystem
@@ -66,16 +67,14 @@ func (c *converter) virtual(kind, name string, f folder, permissions map[string]
 	switch {
 	case f.Filesystem.Provider != 0:
 		c.remark(kind, name, "the virtual folder %s is not on a local disk, and is left out", f.VirtualPath)
-		return admin.GrantSettings{}, false
+		return record.GrantSettings{}, false
 	case !ok || strings.Contains(f.MappedPath, "%"):
 		c.remark(kind, name, "the virtual folder %s leads to %s, which is in no folder of the tree that was given (--map)", f.VirtualPath, f.MappedPath)
-		return admin.GrantSettings{}, false
+		return record.GrantSettings{}, false
 	case path.Dir(path.Clean(f.VirtualPath)) != "/":
 		c.remark(kind, name, "the virtual folder %s appears as /%s: granted folders stand at the top", f.VirtualPath, at)
 	}
-	if f.QuotaSize > 0 || f.QuotaFiles > 0 {
-		c.remark(kind, name, "the quota on %s belongs on the folder: gatehouse quota set %s", f.VirtualPath, tree)
-	}
+	c.bound(kind, name, f, tree)
 	list, ok := permissions[path.Clean(f.VirtualPath)]
 	if !ok {
 		list = permissions["/"]
@@ -119,8 +118,8 @@ func permissionsOf(names []string) policy.Permissions {
 	return p
 }
 
-func grantOf(tree, at string, p policy.Permissions) admin.GrantSettings {
-	g := admin.GrantSettings{Path: tree, At: at}
+func grantOf(tree, at string, p policy.Permissions) record.GrantSettings {
+	g := record.GrantSettings{Path: tree, At: at}
 	if _, err := policy.Preset(p.String()); err == nil {
 		g.Preset = p.String()
 		return g

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"gatehouse/admin"
+	"gatehouse/admin/document"
 )
 
 // day is what /etc/shadow counts in.
@@ -32,7 +32,7 @@ func Shadow(r io.Reader, o Options) (*Import, error) {
 			i.remark("account", f[0], "has no password and is left out")
 			return nil
 		}
-		x := admin.DocumentAccount{Username: f[0], AdoptHome: o.AdoptHomes}
+		x := document.DocumentAccount{Username: f[0], AdoptHome: o.AdoptHomes}
 		if hash != f[1] {
 			x.Disabled, x.DisabledWhy = true, "locked in the shadow file"
 		}
@@ -44,8 +44,8 @@ func Shadow(r io.Reader, o Options) (*Import, error) {
 }
 
 // aged sets password, its age, and the expiry of an account, all in days.
-func (i *Import) aged(x *admin.DocumentAccount, hash, changed, longest, expires string) {
-	p := admin.DocumentPassword{Hash: hash}
+func (i *Import) aged(x *document.DocumentAccount, hash, changed, longest, expires string) {
+	p := document.DocumentPassword{Hash: hash}
 	if n, err := strconv.Atoi(changed); err == nil {
 		p.MustChange = n == 0
 		if n > 0 {
@@ -70,8 +70,8 @@ func Htpasswd(r io.Reader, o Options) (*Import, error) {
 		if !ok || name == "" {
 			return fmt.Errorf("line %d is not one of an htpasswd file", n)
 		}
-		x := admin.DocumentAccount{Username: name, AdoptHome: o.AdoptHomes}
-		i.password(&x, admin.DocumentPassword{Hash: strings.TrimSpace(hash)})
+		x := document.DocumentAccount{Username: name, AdoptHome: o.AdoptHomes}
+		i.password(&x, document.DocumentPassword{Hash: strings.TrimSpace(hash)})
 		i.add(x)
 		return nil
 	})

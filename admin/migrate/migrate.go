@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatehouse/admin"
+	"gatehouse/admin/document"
 	"gatehouse/auth"
 )
 
@@ -59,12 +59,12 @@ type Remark struct {
 
 // An Import is what a file holds, as a document, and what is to be said about it.
 type Import struct {
-	Document admin.Document
+	Document document.Document
 	Remarks  []Remark
 }
 
 func newImport() *Import {
-	return &Import{Document: admin.Document{Version: admin.DocumentVersion}}
+	return &Import{Document: document.Document{Version: document.DocumentVersion}}
 }
 
 func (i *Import) remark(kind, name, format string, args ...any) {
@@ -72,17 +72,17 @@ func (i *Import) remark(kind, name, format string, args ...any) {
 }
 
 // password sets an account's hash, where it is one that can be verified here.
-func (i *Import) password(x *admin.DocumentAccount, p admin.DocumentPassword) {
+func (i *Import) password(x *document.DocumentAccount, p document.DocumentPassword) {
 	if err := auth.KnownHash(p.Hash); err != nil {
 		i.remark("account", x.Username, "its password is kept in a format that cannot be verified here: it needs a new one (account reset-link)")
 		return
 	}
-	x.Secrets = &admin.DocumentSecrets{Password: &p}
+	x.Secrets = &document.DocumentSecrets{Password: &p}
 }
 
 // add takes an account in, unless the name is there already.
-func (i *Import) add(x admin.DocumentAccount) {
-	same := func(y admin.DocumentAccount) bool { return y.Username == x.Username }
+func (i *Import) add(x document.DocumentAccount) {
+	same := func(y document.DocumentAccount) bool { return y.Username == x.Username }
 	if slices.ContainsFunc(i.Document.Accounts, same) {
 		i.remark("account", x.Username, "the name stands in the file twice: the first one counts")
 		return

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatehouse/admin"
+	"gatehouse/admin/document"
 	"gatehouse/policy"
 )
 
@@ -16,9 +16,9 @@ func remarked(i *Import, name, what string) bool {
 	return slices.ContainsFunc(i.Remarks, func(r Remark) bool { return r.Name == name && strings.Contains(r.What, what) })
 }
 
-func account(t *testing.T, i *Import, name string) admin.DocumentAccount {
+func account(t *testing.T, i *Import, name string) document.DocumentAccount {
 	t.Helper()
-	at := slices.IndexFunc(i.Document.Accounts, func(x admin.DocumentAccount) bool { return x.Username == name })
+	at := slices.IndexFunc(i.Document.Accounts, func(x document.DocumentAccount) bool { return x.Username == name })
 	if at < 0 {
 		t.Fatalf("%s was not imported: %+v", name, i.Remarks)
 	}
@@ -33,6 +33,7 @@ anna:`+crypted+`:19000:0:90:7::19100:
 late:`+crypted+`:0:0:99999:7:::
 locked:!`+crypted+`:19000:0:99999:7:::
 des:rqXexS6ZhobKA:19000:0:99999:7:::
+bsdi:_J9..rasmBYk8r9AiWNc:19000:0:99999:7:::
 anna:`+crypted+`:1:0:99999:7:::
 short:`+crypted+`
 `), Options{AdoptHomes: true})
@@ -52,11 +53,14 @@ short:`+crypted+`
 	if locked := account(t, i, "locked"); !locked.Disabled || locked.Secrets.Password.Hash != crypted {
 		t.Errorf("%+v", locked)
 	}
-	if des := account(t, i, "des"); des.Secrets != nil || !remarked(i, "des", "cannot be verified") {
+	if des := account(t, i, "des"); des.Secrets == nil || des.Secrets.Password.Hash != "rqXexS6ZhobKA" {
 		t.Errorf("%+v", des)
 	}
+	if bsdi := account(t, i, "bsdi"); bsdi.Secrets != nil || !remarked(i, "bsdi", "cannot be verified") {
+		t.Errorf("%+v", bsdi)
+	}
 	account(t, i, "short")
-	if !remarked(i, "root", "left out") || !remarked(i, "nobody", "left out") || !remarked(i, "anna", "twice") || len(i.Document.Accounts) != 5 {
+	if !remarked(i, "root", "left out") || !remarked(i, "nobody", "left out") || !remarked(i, "anna", "twice") || len(i.Document.Accounts) != 6 {
 		t.Errorf("%+v", i.Remarks)
 	}
 	if _, err := Shadow(strings.NewReader("no colon here\n"), Options{}); err == nil {
@@ -75,7 +79,7 @@ const someDump = `{
  "folders":[{"name":"shared","mapped_path":"/srv/data/shared"},{"name":"cloud","mapped_path":"","filesystem":{"provider":1}}],
  "groups":[{"name":"staff","user_settings":{"home_dir":"/srv/data/%username%","max_sessions":2,"upload_bandwidth":4,"quota_size":100,
    "filters":{"denied_protocols":["FTP"]}},"virtual_folders":[{"name":"shared","virtual_path":"/shared"}]}],
- "admins":[{"username":"a"},{"username":"b"}],
+ "api_keys":[{"id":"a"},{"id":"b"}],
  "users":[
   {"username":"full","status":1,"email":"f@example.org","expiration_date":1893456000000,"home_dir":"/srv/data/full","uid":1000,"gid":1001,
    "permissions":{"/":["*"],"/secret":["list"]},"quota_size":1000,"quota_files":5,"max_sessions":3,"download_bandwidth":2,
@@ -110,7 +114,7 @@ func TestSFTPGo(t *testing.T) {
 	if len(full.Grants) != 1 || full.Grants[0].Path != "/old/shared" || full.Grants[0].At != "shared" || full.Grants[0].Preset != "full" {
 		t.Errorf("%+v", full.Grants)
 	}
-	for _, what := range []string{"fewer rights in /secret", "denied addresses", "file patterns", "second factor", "appears as /shared", "quota on /deep/shared", "/cloud is not on a local disk"} {
+	for _, what := range []string{"fewer rights in /secret", "denied addresses", "file patterns", "second factor", "appears as /shared", "/cloud is not on a local disk"} {
 		if !remarked(i, "full", what) {
 			t.Errorf("nothing is said about %s: %+v", what, i.Remarks)
 		}
@@ -122,7 +126,7 @@ func TestSFTPGo(t *testing.T) {
 	if len(reader.Grants) != 2 || reader.Grants[0].Preset != "read-only" || strings.Join(reader.Grants[1].Permissions, " ") != "list read create" {
 		t.Errorf("a reader gets %+v", reader.Grants)
 	}
-	if !remarked(i, "reader", "files but not for folders") || !remarked(i, "reader", "quota set /old/reader") {
+	if !remarked(i, "reader", "files but not for folders") || quotaOn(i, "/old/reader") != "10 bytes" {
 		t.Errorf("%+v", i.Remarks)
 	}
 	if keys := account(t, i, "keys"); keys.Secrets != nil || keys.Home != "" || !remarked(i, "keys", "password, which is left out") || !remarked(i, "keys", "--map") {
@@ -134,11 +138,15 @@ func TestSFTPGo(t *testing.T) {
 	if s3 := account(t, i, "s3"); s3.Home != "" || !remarked(i, "s3", "not on a local disk") {
 		t.Errorf("%+v", s3)
 	}
+	// The group has no limit there, and would be bounded by its member's.
+	if quotaOn(i, "/old/shared") != "" || !remarked(i, "/old/shared", "the group staff had none there") {
+		t.Errorf("%+v %+v", i.Document.Quotas, i.Remarks)
+	}
 	staff := i.Document.Groups[0]
 	if staff.Limits.Sessions != 2 || staff.Limits.UploadRate != 4096 || *staff.Quota.LimitBytes != 100 || len(staff.Grants) != 1 || staff.Grants[0].At != "shared" {
 		t.Errorf("%+v", staff)
 	}
-	if !remarked(i, "staff", "set them on the accounts") || !remarked(i, "", "2 records of the kind admins") {
+	if !remarked(i, "staff", "set them on the accounts") || !remarked(i, "", "2 records of the kind api_keys") {
 		t.Errorf("%+v", i.Remarks)
 	}
 }

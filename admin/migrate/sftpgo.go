@@ -9,7 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"gatehouse/admin"
+	"gatehouse/admin/document"
+	"gatehouse/admin/record"
 	"gatehouse/policy"
 )
 
@@ -18,6 +19,7 @@ type dump struct {
 	Users   []user
 	Folders []folder
 	Groups  []group
+	Admins  []administrator
 	Others  map[string]int // records of other kinds
 }
 
@@ -64,7 +66,7 @@ type filters struct {
 	PasswordChange     bool                       `json:"require_password_change"`
 	PasswordExpiration int                        `json:"password_expiration"`
 	TwoFactorProtocols []string                   `json:"two_factor_protocols"`
-	TOTP               struct{ Enabled bool }     `json:"totp_config"`
+	TOTP               totp                       `json:"totp_config"`
 	FilePatterns       []json.RawMessage          `json:"file_patterns"`
 	BandwidthLimits    []json.RawMessage          `json:"bandwidth_limits"`
 	AccessTime         []json.RawMessage          `json:"access_time"`
@@ -109,7 +111,7 @@ func SFTPGo(r io.Reader, o Options) (*Import, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &converter{Import: newImport(), options: o, folders: map[string]folder{}, groups: map[string]group{}}
+	c := &converter{Import: newImport(), options: o, folders: map[string]folder{}, groups: map[string]group{}, bounds: bounds{}}
 	for _, f := range d.Folders {
 		c.folders[f.Name] = f
 	}
@@ -120,6 +122,10 @@ func SFTPGo(r io.Reader, o Options) (*Import, error) {
 	for _, u := range d.Users {
 		c.user(u)
 	}
+	for _, a := range d.Admins {
+		c.administrator(a)
+	}
+	c.folderQuotas()
 	for _, kind := range slices.Sorted(maps.Keys(d.Others)) {
 		c.remark("site", "", "%d records of the kind %s are left out", d.Others[kind], kind)
 	}
@@ -132,7 +138,7 @@ func readDump(r io.Reader) (dump, error) {
 		return dump{}, fmt.Errorf("this is no dump of SFTPGo: %w", err)
 	}
 	d := dump{Others: map[string]int{}}
-	known := map[string]any{"users": &d.Users, "folders": &d.Folders, "groups": &d.Groups}
+	known := map[string]any{"users": &d.Users, "folders": &d.Folders, "groups": &d.Groups, "admins": &d.Admins}
 	for key, raw := range all {
 		into, ok := known[key]
 		if !ok {
@@ -158,10 +164,11 @@ type converter struct {
 	options Options
 	folders map[string]folder
 	groups  map[string]group
+	bounds  bounds
 }
 
 func (c *converter) user(u user) {
-	x := admin.DocumentAccount{Username: u.Username, AdoptHome: c.options.AdoptHomes}
+	x := document.DocumentAccount{Username: u.Username, AdoptHome: c.options.AdoptHomes}
 	x.Email, x.Notes = u.Email, strings.TrimSpace(u.Description+"\n"+u.AdditionalInfo)
 	if u.Status != nil && *u.Status == 0 {
 		x.Disabled, x.DisabledWhy = true, "inactive in SFTPGo"
@@ -207,7 +214,7 @@ func (u user) under(g settings, name string) settings {
 }
 
 // credentials sets the password and keys that the user may log in with.
-func (c *converter) credentials(x *admin.DocumentAccount, u user) {
+func (c *converter) credentials(x *document.DocumentAccount, u user) {
 	var password, key bool // denied
 	for _, method := range u.Filters.DeniedLoginMethods {
 		switch method {
@@ -223,7 +230,7 @@ func (c *converter) credentials(x *admin.DocumentAccount, u user) {
 	case password && u.Password != "":
 		c.remark("account", u.Username, "it may not log in with its password, which is left out")
 	case u.Password != "":
-		p := admin.DocumentPassword{Hash: u.Password, MustChange: u.Filters.PasswordChange}
+		p := document.DocumentPassword{Hash: u.Password, MustChange: u.Filters.PasswordChange}
 		if u.PasswordChange > 0 {
 			p.Changed = time.UnixMilli(u.PasswordChange).UTC()
 		}
@@ -232,16 +239,13 @@ func (c *converter) credentials(x *admin.DocumentAccount, u user) {
 	if u.Filters.PasswordExpiration > 0 && x.Secrets != nil {
 		x.PasswordMaxAge = &u.Filters.PasswordExpiration
 	}
+	c.factor(x, u.Filters.TOTP)
 	if key && len(u.PublicKeys) > 0 {
 		c.remark("account", u.Username, "it may not log in with a key: its keys are left out")
 		return
 	}
 	for _, k := range u.PublicKeys {
-		x.Keys = append(x.Keys, admin.DocumentKey{PublicKey: strings.TrimSpace(k)})
-	}
-	if u.Filters.TOTP.Enabled {
-		x.SecondFactor = "required"
-		c.remark("account", u.Username, "its second factor cannot be read here: it must enrol again before a password opens a door")
+		x.Keys = append(x.Keys, document.DocumentKey{PublicKey: strings.TrimSpace(k)})
 	}
 }
 
@@ -250,7 +254,7 @@ var doorsOf = map[string][]policy.Door{
 	"SSH": {policy.SFTP}, "FTP": {policy.FTP}, "DAV": {policy.WebDAV}, "HTTP": {policy.Web, policy.API},
 }
 
-func (c *converter) network(x *admin.DocumentAccount, f filters) {
+func (c *converter) network(x *document.DocumentAccount, f filters) {
 	x.AllowedIPs = f.AllowedIP
 	if len(f.DeniedProtocols) == 0 {
 		return
@@ -277,22 +281,22 @@ func limitsOf(s settings) *policy.Limits {
 	return &l
 }
 
-func quotaOf(bytes, files int64) *admin.QuotaSettings {
-	var q admin.QuotaSettings
+func quotaOf(bytes, files int64) *record.QuotaSettings {
+	var q record.QuotaSettings
 	if bytes > 0 {
 		q.LimitBytes = &bytes
 	}
 	if files > 0 {
 		q.LimitFiles = &files
 	}
-	if q == (admin.QuotaSettings{}) {
+	if q == (record.QuotaSettings{}) {
 		return nil
 	}
 	return &q
 }
 
 func (c *converter) group(g group) {
-	out := admin.DocumentGroup{Name: g.Name}
+	out := document.DocumentGroup{Name: g.Name}
 	out.Limits, out.Quota = limitsOf(g.Settings), quotaOf(g.Settings.QuotaSize, g.Settings.QuotaFiles)
 	for _, f := range g.VirtualFolders {
 		if grant, ok := c.virtual("group", g.Name, f, g.Settings.Permissions); ok {

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/links"
 )
 
 // TestInABrowserWithoutScripts goes the ways that people go, in a real browser: a
@@ -95,8 +96,8 @@ func TestInABrowserWithoutScripts(t *testing.T) {
 	})
 	t.Run("an invitation", func(t *testing.T) {
 		b.t = t
-		invitation := accounts.Invitation{Email: "bob@example.org", Role: policy.RoleUser}
-		secret := s.link(accounts.Link{Kind: accounts.LinkInvitation, By: "socket", Invitation: &invitation})
+		invitation := links.Invitation{Email: "bob@example.org", Role: policy.RoleUser}
+		secret := s.link(links.Link{Kind: links.Invite, By: "socket", Invitation: &invitation})
 		address := s.page("/invitation") + "#" + secret
 		b.open(address)
 		b.on("Accept your invitation")
@@ -124,7 +125,7 @@ func TestInABrowserWithoutScripts(t *testing.T) {
 	t.Run("a reset link", func(t *testing.T) {
 		b.t = t
 		carl := s.Add("carl", func(a *accounts.Account) { a.Protocols = []policy.Door{policy.SFTP} })
-		secret := s.link(accounts.Link{Kind: accounts.LinkReset, By: "socket", Account: carl.ID})
+		secret := s.link(links.Link{Kind: links.Reset, By: "socket", Account: carl.ID})
 		b.open(s.page("/reset") + "#" + secret)
 		b.on("Reset your password")
 		b.fill("The whole link", "no link at all")

@@ -15,9 +15,11 @@ import (
 	"time"
 
 	"gatehouse/admin"
+	"gatehouse/admin/rest"
 	"gatehouse/policy"
 	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/links"
 )
 
 // site is a whole site with its account pages, over TLS.
@@ -40,7 +42,7 @@ func newSite(t *testing.T) *site {
 			}
 			return from, policy.Clear
 		},
-		Reach: admin.Reach{
+		Reach: rest.Reach{
 			Listening: func() map[string]int { return map[string]int{"sftp": 2022, "ftp": 2121, "https": 8443} },
 			HostKeys: func() []string {
 				return []string{"SHA256:uNiVztksCsDhcc0u9e8BgrJXVGDvp2sYVJ2pHyKdOQ4 (ssh-ed25519)"}
@@ -67,9 +69,9 @@ func (s *site) mustChange(name string) protocoltest.Person {
 }
 
 // link makes a link and returns its secret.
-func (s *site) link(l accounts.Link) string {
+func (s *site) link(l links.Link) string {
 	s.t.Helper()
-	_, secret, err := s.Accounts.MakeLink(s.t.Context(), l, accounts.Forced)
+	_, secret, err := s.Accounts.Links().Make(s.t.Context(), l, links.Unbounded)
 	must(s.t, err)
 	return secret
 }
@@ -97,7 +99,7 @@ func (s *site) ask(r *http.Request) int {
 	}
 	w := httptest.NewRecorder()
 	handler := s.api.Pages()
-	if strings.HasPrefix(r.URL.Path, admin.Prefix) {
+	if strings.HasPrefix(r.URL.Path, rest.Prefix) {
 		handler = s.api.Handler()
 	}
 	handler.ServeHTTP(w, r)

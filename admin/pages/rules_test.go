@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/links"
 )
 
 // visitor is a browser that shows the tester everything.
@@ -114,10 +115,10 @@ const loginCookie = "__Host-gatehouse-account"
 func TestAMailScannerUsesNoLinkUp(t *testing.T) {
 	s := newSite(t)
 	ann := s.Add("ann")
-	invitation := accounts.Invitation{Email: "bob@example.org", Role: policy.RoleUser}
-	for page, l := range map[string]accounts.Link{
-		"/invitation": {Kind: accounts.LinkInvitation, By: "socket", Invitation: &invitation},
-		"/reset":      {Kind: accounts.LinkReset, By: "socket", Account: ann.ID},
+	invitation := links.Invitation{Email: "bob@example.org", Role: policy.RoleUser}
+	for page, l := range map[string]links.Link{
+		"/invitation": {Kind: links.Invite, By: "socket", Invitation: &invitation},
+		"/reset":      {Kind: links.Reset, By: "socket", Account: ann.ID},
 	} {
 		secret := s.link(l)
 		scanner := s.visitor(t)
@@ -249,7 +250,7 @@ func TestWhoComesIn(t *testing.T) {
 			if c.heading == "Your account" {
 				return
 			}
-			secret := s.link(accounts.Link{Kind: accounts.LinkReset, By: "socket", Account: p.ID})
+			secret := s.link(links.Link{Kind: links.Reset, By: "socket", Account: p.ID})
 			v.get("/reset")
 			status, text := v.post("/reset/accept", "secret", secret, "password", "a wholly new passphrase", "again", "a wholly new passphrase")
 			if want := name == "no password"; (status == 200) != want {

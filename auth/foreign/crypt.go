@@ -107,23 +107,24 @@ func (c shaCrypt) compute(password []byte) []byte {
 	p := stretch(c.repeated(password, len(password)), len(password)) // steps 13 to 16
 	s := stretch(c.repeated(c.salt, 16+int(sum[0])), len(c.salt))    // steps 17 to 20
 	for i := range c.rounds {                                        // step 21
-		sum = c.round(i, sum, p, s)
+		sum = round(c.sum(), i, sum, p, s)
 	}
 	return sum
 }
 
-func (c shaCrypt) round(i int, sum, p, s []byte) []byte {
-	h := c.sum()
-	first, last := sum, p
+// round is the i-th of the rounds that make a hash slow, the same in all of these
+// schemes.
+func round(h hash.Hash, i int, sum, password, salt []byte) []byte {
+	first, last := sum, password
 	if i%2 != 0 {
-		first, last = p, sum
+		first, last = password, sum
 	}
 	h.Write(first)
 	if i%3 != 0 {
-		h.Write(s)
+		h.Write(salt)
 	}
 	if i%7 != 0 {
-		h.Write(p)
+		h.Write(password)
 	}
 	h.Write(last)
 	return h.Sum(nil)
@@ -198,26 +199,9 @@ func (c md5Crypt) compute(password []byte) []byte {
 	}
 	sum := a.Sum(nil)
 	for i := range 1000 {
-		sum = md5Rounds(i, sum, password, salt)
+		sum = round(md5.New(), i, sum, password, salt)
 	}
 	return sum
-}
-
-func md5Rounds(i int, sum, password, salt []byte) []byte {
-	h := md5.New()
-	first, last := sum, password
-	if i%2 != 0 {
-		first, last = password, sum
-	}
-	h.Write(first)
-	if i%3 != 0 {
-		h.Write(salt)
-	}
-	if i%7 != 0 {
-		h.Write(password)
-	}
-	h.Write(last)
-	return h.Sum(nil)
 }
 
 // stretch repeats b up to n bytes.

@@ -26,6 +26,7 @@ type format struct {
 }
 
 // formats are told apart by what hashes begin with; the first that fits is it.
+// What begins with none of these may be desCrypt.
 var formats = []format{
 	{"$2a$", checkBcrypt, verifyBcrypt, costBcrypt},
 	{"$2b$", checkBcrypt, verifyBcrypt, costBcrypt},
@@ -46,6 +47,9 @@ func formatOf(hash string) (format, error) {
 		if strings.HasPrefix(hash, f.prefix) {
 			return f, nil
 		}
+	}
+	if checkDES(hash) == nil {
+		return desCrypt, nil
 	}
 	return format{}, ErrUnknown
 }
@@ -77,7 +81,8 @@ func Known(hash string) error {
 
 // Cost is about how long a hash takes to verify, on a machine on which argon2id
 // with 19 MiB and 2 passes takes Reference. It reads the hash without salt and
-// digest, such as 6$rounds=10000 or 2b$12; ErrUnknown for what is not verified.
+// digest, such as 6$rounds=10000 or 2b$12; ErrUnknown for what is not verified,
+// and for what has no setting: a plain digest or DES cost next to nothing.
 func Cost(scheme string) (time.Duration, error) {
 	f, err := formatOf("$" + scheme + "$")
 	if err != nil {

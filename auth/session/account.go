@@ -9,18 +9,13 @@ import (
 )
 
 // CreateAccount makes an account with its home and the quota on it. A password
-// is optional. Where the home is there already it is accounts.ErrHome, unless it
-// is to be adopted. Where it is cut short, the same call again goes on.
+// is optional; to have it changed asks for one. Where the home is there already it
+// is accounts.ErrHome, unless it is to be adopted. Where it is cut short, the same
+// call again goes on.
 func (m *Manager) CreateAccount(ctx context.Context, a accounts.Account, password string, mustChange, adoptHome bool) (accounts.Account, error) {
-	a, err := m.accounts.Prepare(ctx, a)
+	a, err := m.prepareAccount(ctx, a, password, mustChange)
 	if err != nil {
 		return accounts.Account{}, err
-	}
-	if password != "" {
-		if a.Password, err = m.auth.NewPassword(ctx, a, password); err != nil {
-			return accounts.Account{}, err
-		}
-		a.Password.MustChange = mustChange
 	}
 	effective, err := m.accounts.Effective(ctx, a)
 	if err != nil {
@@ -43,6 +38,27 @@ func (m *Manager) CreateAccount(ctx context.Context, a accounts.Account, passwor
 	}
 	m.keepQuota(accountOwner(made.ID))
 	return made, nil
+}
+
+// prepareAccount judges what an account will be before a password is hashed for it.
+func (m *Manager) prepareAccount(ctx context.Context, a accounts.Account, password string, mustChange bool) (accounts.Account, error) {
+	switch {
+	case password != "":
+		a.Password = &accounts.Password{MustChange: mustChange}
+	case mustChange:
+		return a, &accounts.InvalidError{Field: "must_change", Why: "the account has no password"}
+	}
+	a, err := m.accounts.Prepare(ctx, a)
+	if err != nil || password == "" {
+		return a, err
+	}
+	made, err := m.auth.NewPassword(ctx, a, password)
+	if err != nil {
+		return a, err
+	}
+	made.MustChange = mustChange
+	a.Password = made
+	return a, nil
 }
 
 // ChangeAccount is accounts.Update, with what a change asks for around it: a new
@@ -68,8 +84,6 @@ func (m *Manager) ChangeAccount(ctx context.Context, name string, revision uint6
 	if err != nil {
 		return accounts.Account{}, err
 	}
-	m.homes.quotas.Lock()
-	defer m.homes.quotas.Unlock()
 	return now, m.followQuota(ctx, accountOwner(now.ID))
 }
 
@@ -87,8 +101,9 @@ func (m *Manager) newHome(ctx context.Context, a accounts.Account) error {
 }
 
 // SetPassword gives an account a new password. Sessions that the old one proved
-// are cut.
-func (m *Manager) SetPassword(ctx context.Context, name, password string, mustChange bool) (accounts.Account, error) {
+// are cut, and a reset link that was made before is worth nothing any more. It
+// lifts no lockout. revision is that of accounts.Store.Update.
+func (m *Manager) SetPassword(ctx context.Context, name string, revision uint64, password string, mustChange bool) (accounts.Account, error) {
 	a, err := m.accounts.Account(ctx, name)
 	if err != nil {
 		return accounts.Account{}, err
@@ -98,13 +113,13 @@ func (m *Manager) SetPassword(ctx context.Context, name, password string, mustCh
 		return accounts.Account{}, err
 	}
 	made.MustChange = mustChange
-	return m.setPassword(ctx, a, made)
+	return m.setPassword(ctx, a, revision, made)
 }
 
 // changeSame changes an account that was read before, and not another that has
 // its name by now; accounts.ErrNotFound.
-func (m *Manager) changeSame(ctx context.Context, a accounts.Account, change func(*accounts.Account)) (accounts.Account, error) {
-	return m.accounts.Update(ctx, a.Name, 0, func(now *accounts.Account) error {
+func (m *Manager) changeSame(ctx context.Context, a accounts.Account, revision uint64, change func(*accounts.Account)) (accounts.Account, error) {
+	return m.accounts.Update(ctx, a.Name, revision, func(now *accounts.Account) error {
 		if now.ID != a.ID {
 			return accounts.ErrNotFound
 		}
@@ -113,22 +128,20 @@ func (m *Manager) changeSame(ctx context.Context, a accounts.Account, change fun
 	}, accounts.Guarded)
 }
 
-func (m *Manager) setPassword(ctx context.Context, a accounts.Account, made *accounts.Password) (accounts.Account, error) {
-	changed, err := m.changeSame(ctx, a, func(now *accounts.Account) { now.Password = made })
+func (m *Manager) setPassword(ctx context.Context, a accounts.Account, revision uint64, made *accounts.Password) (accounts.Account, error) {
+	changed, err := m.changeSame(ctx, a, revision, func(now *accounts.Account) { now.Password = made })
 	if err != nil {
 		return accounts.Account{}, err
 	}
 	m.judgeAccount(changed.ID)
-	return changed, m.auth.Unlock(ctx, changed.ID)
+	return changed, nil
 }
 
 // DeleteAccount deletes an account at once and for good. files says what becomes
 // of its home: keep or delete. What of that cannot be done now is done later,
 // also after a restart; the account is gone all the same.
 func (m *Manager) DeleteAccount(ctx context.Context, name string, revision uint64, files string, o accounts.Option) error {
-	m.homes.quotas.Lock()
-	left, err := m.accounts.Remove(ctx, name, revision, accounts.Files(files), o)
-	m.homes.quotas.Unlock()
+	left, err := m.remove(ctx, name, revision, accounts.Files(files), o)
 	if err != nil {
 		return err
 	}
@@ -140,4 +153,19 @@ func (m *Manager) DeleteAccount(ctx context.Context, name string, revision uint6
 		m.log.Warn("the home of a deleted account is still there", "account", left.Name, "error", err)
 	}
 	return nil
+}
+
+// remove deletes an account while nobody looks at it to set its quota, which
+// would then come after its home is gone.
+func (m *Manager) remove(ctx context.Context, name string, revision uint64, files accounts.Files, o accounts.Option) (accounts.Leaving, error) {
+	a, err := m.accounts.Account(ctx, name)
+	if err != nil {
+		return accounts.Leaving{}, err
+	}
+	unlock, err := m.homes.owners.Lock(ctx, accountOwner(a.ID))
+	if err != nil {
+		return accounts.Leaving{}, err
+	}
+	defer unlock()
+	return m.accounts.Remove(ctx, name, revision, files, o)
 }

@@ -8,11 +8,42 @@ import (
 	"gatehouse/policy/path"
 )
 
-// Explained is what would become of an operation.
-type Explained = guard.Explained
+// Explained is what would become of an operation, Spot one end of it, and Move
+// the question about a rename or copy.
+type (
+	Explained = guard.Explained
+	Spot      = guard.Spot
+	Move      = guard.Move
+)
 
 // Explain judges an operation of an account at a door as its session would, and
 // does nothing. The path is as the account sees it.
 func (m *Manager) Explain(ctx context.Context, e policy.Effective, door policy.Door, op policy.Operation, seen path.Path) (Explained, error) {
-	return m.tree.Explain(ctx, guard.Config{Effective: e, Door: door}, op, seen)
+	found, err := m.tree.Explain(ctx, guard.Config{Effective: e, Door: door}, op, seen)
+	if err != nil {
+		return found, err
+	}
+	use, err := m.TrafficUse(ctx, e)
+	if err != nil {
+		return found, err
+	}
+	found.ExplainUse(op, use)
+	return found, nil
+}
+
+// ExplainMove is Explain for a rename or copy.
+func (m *Manager) ExplainMove(ctx context.Context, e policy.Effective, door policy.Door, q Move) (Explained, error) {
+	return m.tree.ExplainMove(ctx, guard.Config{Effective: e, Door: door}, q)
+}
+
+// Seen returns a tree path as the account sees it through a door; ok is false
+// where it is not in what it sees.
+func (m *Manager) Seen(ctx context.Context, e policy.Effective, door policy.Door, tree path.Path) (seen path.Path, ok bool, err error) {
+	return m.tree.Seen(ctx, guard.Config{Effective: e, Door: door}, tree)
+}
+
+// Behind returns the shared folders that a session of an account at a door does
+// not show: the account has something of its own by their names.
+func (m *Manager) Behind(ctx context.Context, e policy.Effective, door policy.Door) ([]policy.Entry, error) {
+	return m.tree.Behind(ctx, guard.Config{Effective: e, Door: door})
 }

@@ -85,8 +85,9 @@ func (m *Manager) NewRecoveryCodes(ctx context.Context, s *Session) ([]string, e
 }
 
 // RemoveOwnTOTP takes the second factor of a fresh session's account away. The
-// session goes on; others that were proved with it are cut.
-func (m *Manager) RemoveOwnTOTP(ctx context.Context, s *Session) error {
+// session goes on; others that were proved with it are cut. revision is that of
+// accounts.Store.Update.
+func (m *Manager) RemoveOwnTOTP(ctx context.Context, s *Session, revision uint64) error {
 	a, err := m.own(ctx, s, "totp", OnlyNothing)
 	if err != nil {
 		return err
@@ -95,14 +96,14 @@ func (m *Manager) RemoveOwnTOTP(ctx context.Context, s *Session) error {
 		return accounts.ErrNotFound
 	}
 	return m.rebind(s, (*auth.Proved).WithoutFactor, func() (accounts.Account, error) {
-		return m.changeSame(ctx, a, func(now *accounts.Account) { now.TOTP = nil })
+		return m.changeSame(ctx, a, revision, func(now *accounts.Account) { now.TOTP = nil })
 	})
 }
 
 // RemoveTOTP takes an account's second factor away. Sessions that were proved
-// with it are cut.
-func (m *Manager) RemoveTOTP(ctx context.Context, name string, o accounts.Option) (accounts.Account, error) {
-	a, err := m.accounts.RemoveTOTP(ctx, name, o)
+// with it are cut. revision is that of accounts.Store.Update.
+func (m *Manager) RemoveTOTP(ctx context.Context, name string, revision uint64, o accounts.Option) (accounts.Account, error) {
+	a, err := m.accounts.RemoveTOTP(ctx, name, revision, o)
 	if err != nil {
 		return accounts.Account{}, err
 	}
@@ -143,13 +144,13 @@ func (m *Manager) ChangeOwnPassword(ctx context.Context, s *Session, password st
 	}
 	next := func(v *auth.Proved) *auth.Proved { return v.WithPassword(made.ID) }
 	err = m.rebind(s, next, func() (accounts.Account, error) {
-		return m.changeSame(ctx, a, func(now *accounts.Account) { now.Password = made })
+		return m.changeSame(ctx, a, 0, func(now *accounts.Account) { now.Password = made })
 	})
 	if err != nil {
 		return err
 	}
 	m.endOthers(s, "the account's password was changed")
-	return m.auth.Unlock(ctx, a.ID)
+	return nil
 }
 
 // otherPassword is NewPassword for who must give another than the present one.

@@ -166,7 +166,7 @@ func TestEnrolmentCutsWhatAPasswordAloneOpened(t *testing.T) {
 	if got := w.refusedBy(withCode); got != policy.RuleSecondFactor {
 		t.Errorf("an old recovery code: got rule %q", got)
 	}
-	_, err = w.RemoveTOTP(t.Context(), "alice", accounts.Guarded)
+	_, err = w.RemoveTOTP(t.Context(), "alice", 0, accounts.Guarded)
 	w.must(err)
 	for _, cut := range []*Session{self, other} {
 		if got := waitCut(t, cut); got != policy.RuleCredential {
@@ -186,7 +186,7 @@ func TestRemoveOwnTOTP(t *testing.T) {
 	other := sftp("alice")
 	other.Code = codes[0]
 	files := w.login(other)
-	w.must(w.RemoveOwnTOTP(t.Context(), s))
+	w.must(w.RemoveOwnTOTP(t.Context(), s, 0))
 	waitCut(t, files)
 	w.judge(s)
 	if s.Context().Err() != nil {
@@ -344,7 +344,7 @@ func TestChangeOwnPassword(t *testing.T) {
 	if got := w.refusedBy(sftp("alice")); got != policy.RuleCredential {
 		t.Errorf("the old password: got rule %q", got)
 	}
-	_, err := w.SetPassword(t.Context(), "alice", "correct horse", true)
+	_, err := w.SetPassword(t.Context(), "alice", 0, "correct horse", true)
 	w.must(err)
 	if got := waitCut(t, s); got != policy.RuleCredential {
 		t.Errorf("an administrator's change: got rule %q, want %q", got, policy.RuleCredential)
@@ -397,21 +397,4 @@ func TestFailedChangeChangesNothing(t *testing.T) {
 		t.Error("the session goes by a password that was not set")
 	}
 	w.login(sftp("alice")).Close()
-}
-
-// Whoever sets a new password is let in with it, also where somebody's guesses at
-// the old one have locked the account.
-func TestOwnPasswordUnlocks(t *testing.T) {
-	w := newWorld(t)
-	w.add("alice", nil)
-	w.changeSite(func(s *accounts.Site) { s.Lockout.Failures, s.Ban.Failures = 1, 0 })
-	s := w.login(api("alice"))
-	wrong := sftp("alice")
-	wrong.Password = "guess"
-	w.refusedBy(wrong)
-	w.must(w.ChangeOwnPassword(t.Context(), s, "battery staple"))
-	wrong.Password = "battery staple"
-	if got := w.refusedBy(wrong); got != "" {
-		t.Errorf("got rule %q", got)
-	}
 }

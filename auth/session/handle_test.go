@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatehouse/policy"
@@ -42,8 +43,8 @@ func TestRemovedGrantCutsItsHandles(t *testing.T) {
 	w.must(err)
 	select {
 	case <-shared.Context().Done():
-	case <-time.After(time.Second):
-		t.Fatal("the handle is open a second after its grant is gone")
+	case <-time.After(soonEnough):
+		t.Fatal("the handle stays open after its grant is gone")
 	}
 	if _, err := shared.ReadAt(buffer, 0); err == nil {
 		t.Error("the cut handle still reads")
@@ -69,7 +70,7 @@ func TestEndOfSessionCutsHandles(t *testing.T) {
 	waitCut(t, s)
 	select {
 	case <-f.Context().Done():
-	case <-time.After(time.Second):
+	case <-time.After(soonEnough):
 		t.Fatal("the handle is open after its session")
 	}
 	if _, err := f.WriteAt([]byte("late"), 0); err == nil {
@@ -88,7 +89,7 @@ func TestOperationsAreSigned(t *testing.T) {
 	w.must(s.FS().Mkdir(t.Context(), path.MustParse("/new"), 0))
 	s.Close()
 	var found []events.Event
-	for end := time.Now().Add(5 * time.Second); len(found) == 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(soonEnough); len(found) == 0; time.Sleep(time.Millisecond) {
 		for _, e := range w.eventsOf(events.Mkdir) {
 			if e.Session == s.ID() {
 				found = append(found, e)
@@ -107,21 +108,21 @@ func TestOperationsAreSigned(t *testing.T) {
 
 // Ending a session must not wait for a store that does not answer.
 func TestCutDoesNotWaitForTheStore(t *testing.T) {
-	w := newWorld(t)
-	w.add("alice", nil)
-	s := w.login(sftp("alice"))
-	stuck := w.store.block()
-	done := make(chan bool)
-	go func() { done <- w.End(s.ID(), "told to") }()
-	select {
-	case <-done:
-	case <-time.After(time.Second):
-		t.Error("End waits for the store")
-	}
-	if s.Context().Err() == nil {
-		t.Error("the session is open")
-	}
-	close(stuck)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("alice", nil)
+		s := w.login(sftp("alice"))
+		stuck := w.store.block()
+		began := time.Now()
+		w.End(s.ID(), "told to")
+		if waited := time.Since(began); waited > 0 {
+			t.Errorf("End waits for the store: %v", waited)
+		}
+		if s.Context().Err() == nil {
+			t.Error("the session is open")
+		}
+		close(stuck)
+	})
 }
 
 func TestDrainOfRequests(t *testing.T) {
@@ -139,7 +140,7 @@ func TestDrainOfRequests(t *testing.T) {
 	for _, s := range []*Session{browser, idle} {
 		select {
 		case <-s.Context().Done():
-		case <-time.After(time.Second):
+		case <-time.After(soonEnough):
 			t.Errorf("a session at %s that has nothing to finish is open", s.door)
 		}
 	}

@@ -12,10 +12,11 @@ import (
 	"gatehouse/policy/guard"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/keyed"
 )
 
 // kept is where the homes of deleted accounts go that are kept.
-const kept = ".kept"
+const kept = policy.Kept
 
 // actor names the gateway in events of its own work.
 const actor = "gatehouse"
@@ -24,8 +25,13 @@ const actor = "gatehouse"
 // that follow accounts and groups.
 type homes struct {
 	work sync.Mutex
-	// quotas makes one step of looking at an owner and setting its quota.
-	quotas sync.Mutex
+	// owners makes one step of looking at an owner and setting its quota. Who
+	// holds an owner may wait for one of folders, never the other way round.
+	owners keyed.Mutex[string]
+	// folders makes one step of looking whose quota is on a folder and setting it.
+	folders keyed.Mutex[path.Path]
+
+	mu     sync.Mutex           // guards what follows
 	stands map[string]path.Path // by owner
 }
 
@@ -155,6 +161,9 @@ func (m *Manager) finish(ctx context.Context, l accounts.Leaving) error {
 		if err := m.clear(ctx, l); err != nil {
 			return fmt.Errorf("see to the home of %s, which is deleted: %w", l.Name, err)
 		}
+	}
+	if err := m.dropTraffic(ctx, l.ID); err != nil {
+		return err
 	}
 	return m.accounts.Left(ctx, l.ID)
 }

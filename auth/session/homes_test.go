@@ -118,6 +118,31 @@ func TestRefusedCreateLeavesNothing(t *testing.T) {
 	}
 }
 
+// What a password has with it can be set with the password at once, and not
+// without one: to accept it and throw it away would let an administrator believe
+// that somebody must change what there is not.
+func TestNewPasswordBringsItsRules(t *testing.T) {
+	w := newWorld(t)
+	days := 30
+	aged := func(name string) accounts.Account { a := named(name); a.PasswordAge = &days; return a }
+	made, err := w.CreateAccount(t.Context(), aged("alice"), "correct horse", true, false)
+	if err != nil || *made.PasswordAge != days || !made.Password.MustChange {
+		t.Errorf("got %+v %v", made, err)
+	}
+	for field, a := range map[string]accounts.Account{"must_change": named("bob"), "password_max_age_days": aged("carol")} {
+		_, err := w.CreateAccount(t.Context(), a, "", field == "must_change", false)
+		if invalid, ok := errors.AsType[*accounts.InvalidError](err); !ok || invalid.Field != field {
+			t.Errorf("%s without a password: got %v", field, err)
+		}
+	}
+	shared := named("bot")
+	shared.Shared = true
+	_, err = w.CreateAccount(t.Context(), shared, "correct horse", true, false)
+	if invalid, ok := errors.AsType[*accounts.InvalidError](err); !ok || invalid.Field != "must_change" {
+		t.Errorf("of a shared account: got %v", err)
+	}
+}
+
 // Wherever making an account is cut short, the same call again goes on: nothing
 // that is left over is in its way.
 func TestCreateCutShortCanBeRepeated(t *testing.T) {
@@ -207,7 +232,7 @@ func TestDeleteCutShortIsFinished(t *testing.T) {
 				return
 			}
 			w = restart(t, w.memory, w.dir, "2")
-			for end := time.Now().Add(5 * time.Second); w.there("/home/alice"); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(soonEnough); w.there("/home/alice"); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatal("the home is still there")
 				}

@@ -10,26 +10,27 @@ import (
 	"gatehouse/auth"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/links"
 )
 
 // ByLink judges an attempt that comes with a reset link or an invitation: the
 // link is good, and status, expiry and addresses let its account in. It uses
 // nothing up, and refuses as Login does.
-func (m *Manager) ByLink(ctx context.Context, a auth.Attempt) (accounts.Link, error) {
+func (m *Manager) ByLink(ctx context.Context, a auth.Attempt) (links.Link, error) {
 	began := time.Now()
 	proof, err := m.auth.Prove(ctx, a, auth.Once)
 	if err != nil {
-		return accounts.Link{}, fmt.Errorf("prove a link: %w", err)
+		return links.Link{}, fmt.Errorf("prove a link: %w", err)
 	}
 	// Nobody comes in, so nobody is counted.
 	d := judged(proof)(policy.Sessions{Account: -1, Address: -1, All: -1})
 	if d.Allowed {
 		if d, err = m.stillMay(ctx, proof); err != nil {
-			return accounts.Link{}, err
+			return links.Link{}, err
 		}
 	}
 	if !d.Allowed {
-		return accounts.Link{}, m.refuse(ctx, began, a, proof, d)
+		return links.Link{}, m.refuse(ctx, began, a, proof, d)
 	}
 	return proof.Link, nil
 }
@@ -40,7 +41,7 @@ func (m *Manager) ByLink(ctx context.Context, a auth.Attempt) (accounts.Link, er
 func (m *Manager) stillMay(ctx context.Context, p auth.Proof) (policy.Decision, error) {
 	maker, effective, err := m.accounts.LookByID(ctx, p.Link.By)
 	switch {
-	case p.Link.Kind != accounts.LinkReset, errors.Is(err, accounts.ErrNotFound):
+	case p.Link.Kind != links.Reset, errors.Is(err, accounts.ErrNotFound):
 		// The local socket makes links, too; those of an account end with it.
 		return policy.Decision{Allowed: true, Rule: policy.RuleLink}, nil
 	case err != nil:
@@ -67,14 +68,14 @@ func (m *Manager) stillMay(ctx context.Context, p auth.Proof) (policy.Decision, 
 
 // ResetByLink sets the password of a reset link's account, and uses the link up:
 // not before the password is known to be one that can stand. The account's
-// sessions that the old one proved are cut.
+// sessions that the old one proved are cut. It lifts no lockout.
 func (m *Manager) ResetByLink(ctx context.Context, a auth.Attempt, password string) (accounts.Account, error) {
 	link, err := m.ByLink(ctx, a)
 	if err != nil {
 		return accounts.Account{}, err
 	}
-	if link.Kind != accounts.LinkReset {
-		return accounts.Account{}, accounts.ErrLink
+	if link.Kind != links.Reset {
+		return accounts.Account{}, links.ErrGone
 	}
 	account, err := m.accounts.ByID(ctx, link.Account)
 	if err != nil {
@@ -84,15 +85,39 @@ func (m *Manager) ResetByLink(ctx context.Context, a auth.Attempt, password stri
 	if err != nil {
 		return accounts.Account{}, err
 	}
-	if link, err = m.accounts.TakeLink(ctx, a.Link); err != nil {
+	if link, err = m.accounts.Links().Take(ctx, a.Link); err != nil {
 		return accounts.Account{}, err
 	}
-	changed, err := m.setPassword(ctx, account, made)
+	changed, err := m.setByLink(ctx, account, made)
 	if err != nil {
-		if back := m.accounts.ReturnLink(context.WithoutCancel(ctx), link); back != nil {
+		if back := m.accounts.Links().Return(context.WithoutCancel(ctx), link); back != nil {
 			m.log.Warn("a link that was not used could not be put back", "account", account.Name, "error", back)
 		}
 		return accounts.Account{}, err
 	}
 	return changed, nil
+}
+
+// setByLink sets the password of an account that still has the one that it had
+// when its link was taken: of two new ones at once the link's gives way.
+func (m *Manager) setByLink(ctx context.Context, a accounts.Account, made *accounts.Password) (accounts.Account, error) {
+	changed, err := m.accounts.Update(ctx, a.Name, 0, func(now *accounts.Account) error {
+		if now.ID != a.ID || passwordID(*now) != passwordID(a) {
+			return links.ErrGone
+		}
+		now.Password = made
+		return nil
+	}, accounts.Guarded)
+	if err != nil {
+		return accounts.Account{}, err
+	}
+	m.judgeAccount(changed.ID)
+	return changed, nil
+}
+
+func passwordID(a accounts.Account) string {
+	if a.Password == nil {
+		return ""
+	}
+	return a.Password.ID
 }

@@ -11,11 +11,12 @@ import (
 	"gatehouse/auth"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/links"
 )
 
 func (w *world) reset(a accounts.Account) auth.Attempt {
 	w.t.Helper()
-	_, secret, err := w.accounts.MakeLink(w.t.Context(), accounts.Link{Kind: accounts.LinkReset, Account: a.ID, By: "socket"}, accounts.Forced)
+	_, secret, err := w.accounts.Links().Make(w.t.Context(), links.Link{Kind: links.Reset, Account: a.ID, By: "socket"}, links.Unbounded)
 	w.must(err)
 	return auth.Attempt{Link: secret, Door: policy.AccountPages, Transport: policy.TLS, Address: client}
 }
@@ -80,6 +81,93 @@ func TestResetLinkOfDisabledAccount(t *testing.T) {
 	}
 }
 
+// Whoever holds an old link must not come back with it: a new password, by
+// whichever way, ends it, and so does disabling.
+func TestNewPasswordEndsResetLinks(t *testing.T) {
+	for name, change := range map[string]func(w *world, now accounts.Account) error{
+		"set by an administrator": func(w *world, now accounts.Account) error {
+			return second(w.SetPassword(w.t.Context(), now.Name, 0, "battery staple", false))
+		},
+		"changed by its owner": func(w *world, now accounts.Account) error {
+			return w.ChangeOwnPassword(w.t.Context(), w.login(api(now.Name)), "battery staple")
+		},
+		"written with the account, as apply does": func(w *world, now accounts.Account) error {
+			made, err := w.auth.NewPassword(w.t.Context(), now, "battery staple")
+			w.must(err)
+			return second(w.ChangeAccount(w.t.Context(), now.Name, 0, func(a *accounts.Account) error {
+				a.Password = made
+				return nil
+			}, accounts.Guarded))
+		},
+		"disabled and enabled again": func(w *world, now accounts.Account) error {
+			_, err := w.accounts.Disable(w.t.Context(), now.Name, "admin", "", accounts.Guarded)
+			w.must(err)
+			return second(w.accounts.Update(w.t.Context(), now.Name, 0, func(a *accounts.Account) error {
+				a.Status = policy.Status{At: time.Now().Add(time.Second)}
+				return nil
+			}, accounts.Guarded))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			alice := w.add("alice", nil)
+			a := w.reset(alice)
+			w.must(change(w, alice))
+			refused, ok := errors.AsType[*auth.RefusedError](second(w.ResetByLink(t.Context(), a, "another staple")))
+			if !ok || refused.Decision.Rule != policy.RuleCredential {
+				t.Errorf("got %v, want that the link is good no more", refused)
+			}
+			if _, err := w.ByLink(t.Context(), w.reset(alice)); err != nil {
+				t.Errorf("a link from afterwards: %v", err)
+			}
+		})
+	}
+}
+
+// Somebody has set another password between the taking of a link and its use: the
+// link gives way, and is not put back.
+func TestResetLinkGivesWay(t *testing.T) {
+	w := newWorld(t)
+	before := w.add("alice", nil)
+	_, err := w.SetPassword(t.Context(), "alice", 0, "battery staple", false)
+	w.must(err)
+	made, err := w.auth.NewPassword(t.Context(), before, "another staple")
+	w.must(err)
+	if _, err := w.setByLink(t.Context(), before, made); !errors.Is(err, links.ErrGone) {
+		t.Errorf("got %v, want %v", err, links.ErrGone)
+	}
+	with := sftp("alice")
+	with.Password = "battery staple"
+	w.login(with).Close()
+}
+
+// A lockout is the administrator's to lift: who has a link, a session that is open
+// or a right to set passwords must not be able to.
+func TestNewPasswordLiftsNoLockout(t *testing.T) {
+	w := newWorld(t)
+	w.changeSite(func(s *accounts.Site) { s.Lockout.Failures = 1; s.Ban.Failures = 0 })
+	alice := w.add("alice", nil)
+	open := w.login(api("alice"))
+	defer open.Close()
+	wrong := sftp("alice")
+	wrong.Password = "guess"
+	w.refusedBy(wrong)
+	with := sftp("alice")
+	for _, set := range []func(password string) error{
+		func(p string) error { return w.ChangeOwnPassword(t.Context(), open, p) },
+		func(p string) error { return second(w.ResetByLink(t.Context(), w.reset(alice), p)) },
+		func(p string) error { return second(w.SetPassword(t.Context(), "alice", 0, p, false)) },
+	} {
+		with.Password += " again"
+		w.must(set(with.Password))
+		if got := w.refusedBy(with); got != policy.RuleLockout {
+			t.Errorf("got rule %q, want %q", got, policy.RuleLockout)
+		}
+	}
+	w.must(w.Unlock(t.Context(), "alice"))
+	w.login(with).Close()
+}
+
 // Of two who open a reset link at once one sets the password.
 func TestResetLinkIsTakenOnce(t *testing.T) {
 	w := newWorld(t)
@@ -101,16 +189,16 @@ func TestResetLinkIsTakenOnce(t *testing.T) {
 
 func TestInvitationIsJudgedByTheSite(t *testing.T) {
 	w := newWorld(t)
-	_, secret, err := w.accounts.MakeLink(t.Context(), accounts.Link{
-		Kind: accounts.LinkInvitation, By: "socket", Invitation: &accounts.Invitation{Email: "bob@example.org", Role: policy.RoleUser},
-	}, accounts.Forced)
+	_, secret, err := w.accounts.Links().Make(t.Context(), links.Link{
+		Kind: links.Invite, By: "socket", Invitation: &links.Invitation{Email: "bob@example.org", Role: policy.RoleUser},
+	}, links.Unbounded)
 	w.must(err)
 	a := auth.Attempt{Link: secret, Door: policy.AccountPages, Transport: policy.TLS, Address: client}
 	link, err := w.ByLink(t.Context(), a)
 	if err != nil || link.Invitation == nil {
 		t.Fatalf("got %+v %v", link, err)
 	}
-	if _, err := w.ResetByLink(t.Context(), a, "battery staple"); !errors.Is(err, accounts.ErrLink) {
+	if _, err := w.ResetByLink(t.Context(), a, "battery staple"); !errors.Is(err, links.ErrGone) {
 		t.Errorf("an invitation sets a password: %v", err)
 	}
 	w.changeSite(func(s *accounts.Site) { s.AllowedIPs = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")} })
@@ -168,7 +256,7 @@ func TestResetLinkEndsWithTheRightToMakeIt(t *testing.T) {
 	make := func(name string) auth.Attempt {
 		target, err := w.accounts.Account(t.Context(), name)
 		w.must(err)
-		_, secret, err := w.accounts.MakeLink(t.Context(), accounts.Link{Kind: accounts.LinkReset, Account: target.ID, By: dora.ID}, accounts.Guarded)
+		_, secret, err := w.accounts.Links().Make(t.Context(), links.Link{Kind: links.Reset, Account: target.ID, By: dora.ID}, links.Bounded)
 		w.must(err)
 		return auth.Attempt{Link: secret, Door: policy.AccountPages, Transport: policy.TLS, Address: client}
 	}
@@ -212,7 +300,7 @@ func TestAPasswordIsNotForWhoTookTheName(t *testing.T) {
 	w.must(err)
 	w.must(w.DeleteAccount(t.Context(), "alice", 0, "delete", accounts.Guarded))
 	w.add("alice", nil)
-	if _, err := w.setPassword(t.Context(), gone, made); !errors.Is(err, accounts.ErrNotFound) {
+	if _, err := w.setPassword(t.Context(), gone, 0, made); !errors.Is(err, accounts.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 	w.login(sftp("alice")).Close()

@@ -17,7 +17,7 @@ import (
 // Login admits an attempt or returns an *auth.RefusedError, or an
 // *auth.CodeNeededError where nothing but a code is missing and the door can ask
 // for one (any other error says that nothing could be decided: the store is
-// away, auth.ErrBusy, ErrShuttingDown). A password costs one hash whatever the
+// away, auth.ErrBusy, ErrShuttingDown, ErrUnrecorded). A password costs one hash whatever the
 // outcome, but for what rules 1 and 2 end. The login is in the log before it
 // returns.
 func (m *Manager) Login(ctx context.Context, a auth.Attempt) (*Session, error) {
@@ -78,9 +78,13 @@ func (m *Manager) newSession(a auth.Attempt, p auth.Proof, id string) *Session {
 	}
 	s.ctx, s.cancel = context.WithCancelCause(m.ctx)
 	s.log = m.log.With("session", id, "account", s.account, "door", string(s.door), "address", s.address.String())
-	s.fs = m.tree.FS(guard.Config{
+	c := guard.Config{
 		Effective: effective, Door: a.Door, Report: s.report, Audited: s.audited, UID: p.Account.UID, GID: p.Account.GID,
-	})
+	}
+	if m.traffic != nil {
+		c.Traffic = m.traffic.Join(s.accountID)
+	}
+	s.fs = m.tree.FS(c)
 	return s
 }
 
@@ -93,7 +97,7 @@ func (s *Session) discard() {
 // welcome puts an admitted login into the log, and judges it once more: what
 // has changed since the account was read would otherwise pass unseen.
 func (m *Manager) welcome(ctx context.Context, s *Session, p auth.Proof, began time.Time) error {
-	e := s.sign(events.Event{Kind: events.Login, Outcome: events.OK, Took: time.Since(began)})
+	e := s.sign(events.Event{Kind: events.Login, Outcome: events.OK, Transport: string(s.transport), Took: time.Since(began)})
 	s.failed = m.record(ctx, p.Effective.Site(), e)
 	close(s.admitted)
 	if s.failed != nil {
@@ -116,7 +120,7 @@ func (m *Manager) record(ctx context.Context, site policy.Site, e events.Event) 
 		m.log.Error("an event was not recorded", "kind", string(e.Kind), "error", err)
 		return nil
 	}
-	return fmt.Errorf("record a login: %w", err)
+	return fmt.Errorf("record a login: %w: %w", ErrUnrecorded, err)
 }
 
 // refuseOrAsk is refuse, but for a proof that nothing but a code is missing for.
@@ -161,7 +165,7 @@ func (m *Manager) reference(ctx context.Context, began time.Time, a auth.Attempt
 	e := events.Event{
 		Time: time.Now(), Kind: events.Refused, Outcome: events.Denied, Rule: string(d.Rule), Reference: reference,
 		Reason: d.Because, Account: attemptedName(a, p), AccountID: p.Account.ID, Credential: nameOf(p.Attempt.Credential),
-		Door: string(a.Door), Address: p.Attempt.Address, Node: m.node, Took: time.Since(began),
+		Door: string(a.Door), Address: p.Attempt.Address, Transport: string(a.Transport), Node: m.node, Took: time.Since(began),
 	}
 	if err := m.record(ctx, p.Effective.Site(), e); err != nil {
 		return "", err
@@ -204,12 +208,6 @@ func attemptedName(a auth.Attempt, p auth.Proof) string {
 		return p.Account.Name
 	}
 	return printable(a.Account)
-}
-
-// OffersKey reports whether an offered public key would be taken for the
-// account, so that SSH can answer the query. It admits nobody.
-func (m *Manager) OffersKey(ctx context.Context, a auth.Attempt) bool {
-	return m.auth.OffersKey(ctx, a)
 }
 
 // AllowsPlainFTP reports whether USER may go on without TLS.

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -172,7 +171,7 @@ func TestKeysWhileLockedOrMustChange(t *testing.T) {
 	if !s.MustChange() {
 		t.Error("the API session does not know that the password must be changed")
 	}
-	_, err := w.SetPassword(t.Context(), "alice", "battery staple", false)
+	_, err := w.SetPassword(t.Context(), "alice", 0, "battery staple", false)
 	w.must(err)
 	if got := waitCut(t, s); got != policy.RuleCredential {
 		t.Errorf("got rule %q, want %q", got, policy.RuleCredential)
@@ -189,6 +188,32 @@ func TestLoginNeedsTheLog(t *testing.T) {
 	_, err := w.Login(ctx, sftp("alice"))
 	if _, refused := errors.AsType[*auth.RefusedError](err); err == nil || refused {
 		t.Errorf("got %v, want an error that is no refusal", err)
+	}
+	if n := len(w.List()); n != 0 {
+		t.Errorf("%d sessions are open", n)
+	}
+}
+
+// Doors tell a log that takes nothing from a trouble of their own: whoever comes is
+// to try again later.
+func TestUnrecordedLoginIsNamed(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	w.store.refuseEvents()
+	wrong := sftp("alice")
+	wrong.Password = "guess"
+	for name, try := range map[string]func() error{
+		"a login":         func() error { return second(w.Login(t.Context(), sftp("alice"))) },
+		"a refused login": func() error { return second(w.Login(t.Context(), wrong)) },
+		"a request":       func() error { _, _, err := w.Request(t.Context(), webdav("alice")); return err },
+		"clear FTP": func() error {
+			return w.PlainFTP(t.Context(), auth.Attempt{Account: "alice", Door: policy.FTP, Address: client})
+		},
+		"keys that are none": func() error { return w.RefuseOffer(t.Context(), sftp("alice")) },
+	} {
+		if err := try(); !errors.Is(err, ErrUnrecorded) {
+			t.Errorf("%s: got %v, want %v", name, err, ErrUnrecorded)
+		}
 	}
 	if n := len(w.List()); n != 0 {
 		t.Errorf("%d sessions are open", n)
@@ -223,16 +248,5 @@ func TestAllowsPlainFTP(t *testing.T) {
 		if got := w.AllowsPlainFTP(t.Context(), name, client); got != want {
 			t.Errorf("allowed by the site, %s: got %v, want %v", name, got, want)
 		}
-	}
-}
-
-func TestSituation(t *testing.T) {
-	w := newWorld(t)
-	a := w.add("alice", nil)
-	s := w.login(sftp("alice"))
-	defer s.Close()
-	banned, locked, counts, err := w.Situation(t.Context(), a, netip.MustParseAddr("::ffff:198.51.100.7"))
-	if err != nil || banned || locked || counts != (policy.Sessions{Account: 1, Address: 1, All: 1}) {
-		t.Errorf("got %v %v %+v %v", banned, locked, counts, err)
 	}
 }

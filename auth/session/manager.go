@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"gatehouse/storage/events"
 	"gatehouse/storage/quota"
 	"gatehouse/storage/state"
+	"gatehouse/storage/traffic"
 )
 
 // patience is how long the end of a session waits for the log.
@@ -28,12 +28,17 @@ const patience = 5 * time.Second
 // ErrShuttingDown is what an attempt hears while the gateway stops.
 var ErrShuttingDown = errors.New("the gateway is shutting down")
 
+// ErrUnrecorded is what an attempt hears that cannot be put into the log, where
+// the site lets nobody in without (audit.on_failure).
+var ErrUnrecorded = errors.New("the audit log takes no events now")
+
 // Config is what a Manager is made of.
 type Config struct {
 	Accounts *accounts.Store
 	Auth     *auth.Authenticator
 	Tree     *guard.Tree
-	Quotas   *quota.Ledger // nil: homes have no quotas
+	Quotas   *quota.Ledger    // nil: homes have no quotas
+	Traffic  *traffic.Traffic // nil: nothing bounds what is moved
 	Events   *events.Log
 	State    state.Store
 	Log      *slog.Logger
@@ -51,6 +56,7 @@ type Manager struct {
 	auth     *auth.Authenticator
 	tree     *guard.Tree
 	quotas   *quota.Ledger
+	traffic  *traffic.Traffic
 	events   *events.Log
 	log      *slog.Logger
 	node     string
@@ -81,7 +87,7 @@ func New(ctx context.Context, c Config) *Manager {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	m := &Manager{
-		accounts: c.Accounts, auth: c.Auth, tree: c.Tree, quotas: c.Quotas, events: c.Events,
+		accounts: c.Accounts, auth: c.Auth, tree: c.Tree, quotas: c.Quotas, traffic: c.Traffic, events: c.Events,
 		log: c.Log, node: c.Node, key: c.Key, idle: c.Idle,
 		table: newTable(), refused: newRefusals(), ctx: ctx, stop: stop,
 	}
@@ -112,28 +118,10 @@ func (m *Manager) End(id, why string) bool {
 	return m.end(s, policy.Decision{Rule: policy.RuleEnded, Because: why})
 }
 
-// Situation tells what stands against an account and an address now, for explain.
-func (m *Manager) Situation(ctx context.Context, a accounts.Account, from netip.Addr) (banned, locked bool, counts policy.Sessions, err error) {
-	if banned, err = m.auth.Banned(ctx, from); err != nil {
-		return false, false, counts, err
-	}
-	until, err := m.auth.Locked(ctx, a.ID)
-	return banned, !until.IsZero(), m.table.count(a.ID, policy.PlainAddress(from)), err
-}
-
 // Assume returns a credential of an account as if it were proved, for explain
 // (see auth.Authenticator.Assume).
 func (m *Manager) Assume(a accounts.Account, e policy.Effective, kind policy.CredentialKind, id string) policy.Credential {
 	return m.auth.Assume(a, e, kind, id)
-}
-
-// Unlock ends an account's lockout before its time.
-func (m *Manager) Unlock(ctx context.Context, name string) error {
-	a, err := m.accounts.Account(ctx, name)
-	if err != nil {
-		return err
-	}
-	return m.auth.Unlock(ctx, a.ID)
 }
 
 // Shutdown admits nobody any more; sessions end when they close or ctx ends.

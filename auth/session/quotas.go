@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
@@ -21,6 +23,10 @@ const (
 	groupQuota   = "group/"
 )
 
+// quotasAtOnce is how many quotas are followed at the same time where all are:
+// they share the waits for the disk.
+const quotasAtOnce = 16
+
 func accountOwner(id string) string { return accountQuota + id }
 
 // keepQuotas brings all quotas with an owner in line with accounts and groups.
@@ -28,29 +34,57 @@ func (m *Manager) keepQuotas() {
 	if m.quotas == nil {
 		return
 	}
-	m.homes.quotas.Lock()
-	owners := m.homes.owners(m.quotas)
-	m.homes.quotas.Unlock()
+	owners := m.homes.standing(m.quotas)
 	for _, id := range m.accounts.All() {
 		owners[accountOwner(id)] = true
 	}
 	m.eachGroup(func(g accounts.Group) { owners[groupQuota+g.ID] = true })
+	var all errgroup.Group
+	all.SetLimit(quotasAtOnce)
 	for owner := range owners {
-		m.keepQuota(owner)
+		all.Go(func() error {
+			m.keepQuota(owner)
+			return nil
+		})
 	}
+	_ = all.Wait() // each tells for itself
 }
 
-// owners are those whose quotas stand, and where. h.quotas is held.
-func (h *homes) owners(l *quota.Ledger) map[string]bool {
+// standing are those whose quotas stand, and notes where. What has moved
+// meanwhile is found when its owner's turn comes.
+func (h *homes) standing(l *quota.Ledger) map[string]bool {
 	found := make(map[string]bool)
-	h.stands = make(map[string]path.Path)
 	for _, q := range l.Limits(path.Root) {
 		if q.Owner != "" {
 			found[q.Owner] = true
-			h.stands[q.Owner] = q.Folder
+			h.stand(q.Owner, q.Folder)
 		}
 	}
 	return found
+}
+
+// stand notes where the quota of an owner is.
+func (h *homes) stand(owner string, folder path.Path) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stands == nil {
+		h.stands = make(map[string]path.Path)
+	}
+	h.stands[owner] = folder
+}
+
+// unstand notes that an owner has no quota.
+func (h *homes) unstand(owner string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.stands, owner)
+}
+
+func (h *homes) standsAt(owner string) (path.Path, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at, ok := h.stands[owner]
+	return at, ok
 }
 
 func (m *Manager) eachGroup(do func(accounts.Group)) {
@@ -73,27 +107,29 @@ func (m *Manager) quotasChanged(c accounts.Change) {
 	}
 }
 
-// keepQuota looks and sets in one step: a change in between would get the quota
-// back on a folder that its owner has left.
 func (m *Manager) keepQuota(owner string) {
-	m.homes.quotas.Lock()
-	defer m.homes.quotas.Unlock()
 	if err := m.followQuota(m.ctx, owner); err != nil {
 		m.log.Warn("a quota could not be set", "owner", owner, "error", err)
 	}
 }
 
 // followQuota puts the quota of an owner where it is to stand, and takes it from
-// where it stood. m.homes.quotas is held.
+// where it stood. It looks and sets in one step: a change in between would get
+// the quota back on a folder that its owner has left.
 func (m *Manager) followQuota(ctx context.Context, owner string) error {
 	if m.quotas == nil {
 		return nil
 	}
+	unlock, err := m.homes.owners.Lock(ctx, owner)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	limit, err := m.wanted(ctx, owner)
 	if err != nil {
 		return err
 	}
-	if before, stands := m.homes.stands[owner]; stands && (!isLimited(limit) || before != limit.Folder) {
+	if before, stands := m.homes.standsAt(owner); stands && (!isLimited(limit) || before != limit.Folder) {
 		if err := m.takeQuota(ctx, before, owner); err != nil {
 			return err
 		}
@@ -146,30 +182,43 @@ func orUnlimited(n *int64) int64 {
 
 // prepareQuota puts the quota on the home of an account that is about to be made.
 func (m *Manager) prepareQuota(ctx context.Context, a accounts.Account, e policy.Effective) error {
-	m.homes.quotas.Lock()
-	defer m.homes.quotas.Unlock()
 	limit := limitOf(a.Home, accountOwner(a.ID), e.HomeQuota())
 	if m.quotas == nil || !isLimited(limit) {
 		return nil
 	}
+	unlock, err := m.homes.owners.Lock(ctx, limit.Owner)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return m.putQuota(ctx, limit)
 }
 
-// takeQuota takes a quota away that is still its owner's.
+// takeQuota takes a quota away that is still its owner's, who is held.
 func (m *Manager) takeQuota(ctx context.Context, folder path.Path, owner string) error {
+	unlock, err := m.homes.folders.Lock(ctx, folder)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if now, ok := m.quotas.On(folder); ok && now.Owner == owner {
 		none := quota.Limit{Folder: folder, Amount: quota.Amount{Bytes: quota.Unlimited, Files: quota.Unlimited}}
 		if err := m.quotas.Set(ctx, none); err != nil {
 			return fmt.Errorf("take the quota off %s: %w", folder, err)
 		}
 	}
-	delete(m.homes.stands, owner)
+	m.homes.unstand(owner)
 	return nil
 }
 
 // putQuota puts a quota on a folder, where it is another than the present one.
-// One that another owner is to have there stays.
+// One that another owner is to have there stays. Its owner is held.
 func (m *Manager) putQuota(ctx context.Context, limit quota.Limit) error {
+	unlock, err := m.homes.folders.Lock(ctx, limit.Folder)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	now, ok := m.quotas.On(limit.Folder)
 	if ok && now.Owner != "" && now.Owner != limit.Owner {
 		other, err := m.wanted(ctx, now.Owner)
@@ -186,10 +235,7 @@ func (m *Manager) putQuota(ctx context.Context, limit quota.Limit) error {
 			return fmt.Errorf("set the quota on %s: %w", limit.Folder, err)
 		}
 	}
-	if m.homes.stands == nil {
-		m.homes.stands = make(map[string]path.Path)
-	}
-	m.homes.stands[limit.Owner] = limit.Folder
+	m.homes.stand(limit.Owner, limit.Folder)
 	return nil
 }
 

@@ -19,7 +19,7 @@ import (
 // wantLimit waits until a folder has such a quota, -1 for none.
 func (w *world) wantLimit(folder string, want int64) {
 	w.t.Helper()
-	for end := time.Now().Add(5 * time.Second); w.limitOn(folder) != want; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(soonEnough); w.limitOn(folder) != want; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			w.t.Fatalf("%s: got quota %d, want %d", folder, w.limitOn(folder), want)
 		}

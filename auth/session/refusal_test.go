@@ -81,30 +81,34 @@ func TestHostileNamesAreEscaped(t *testing.T) {
 // Whoever measures how long a refusal takes must not learn whether there is such
 // an account: each costs the same changes of the store.
 func TestRefusalsCostTheSameWrites(t *testing.T) {
-	w := newWorld(t)
-	w.changeSite(func(s *accounts.Site) { s.Lockout.Failures = 3; s.Ban.Failures = 100 })
-	w.add("alice", nil)
-	_, key := newKey(t, 1)
-	w.add("keys", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
-	w.change("keys", func(a *accounts.Account) { a.Password = nil })
-	want := []int{3, 2, 3, 3, 2} // failure, count and event; fewer for a stale secret and once locked
-	for _, name := range []string{"alice", "keys", "nobody", "", "a/b"} {
-		var got []int
-		for _, guess := range []string{"one", "one", "two", "three", "four"} {
-			a := sftp(name)
-			a.Password = guess
-			before := w.store.made()
-			w.refusedBy(a)
-			got = append(got, w.store.made()-before)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.changeSite(func(s *accounts.Site) { s.Lockout.Failures = 3; s.Ban.Failures = 100 })
+		w.add("alice", nil)
+		_, key := newKey(t, 1)
+		w.add("keys", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
+		w.change("keys", func(a *accounts.Account) { a.Password = nil })
+		want := []int{3, 2, 3, 3, 2} // failure, count and event; fewer for a stale secret and once locked
+		for _, name := range []string{"alice", "keys", "nobody", "", "a/b"} {
+			var got []int
+			for _, guess := range []string{"one", "one", "two", "three", "four"} {
+				a := sftp(name)
+				a.Password = guess
+				synctest.Wait() // what the account's making began is done
+				before := w.store.made()
+				w.refusedBy(a)
+				synctest.Wait()
+				got = append(got, w.store.made()-before)
+			}
+			// The lockout of an account there is is an event of its own.
+			if name == "alice" || name == "keys" {
+				got[3]--
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%q: got %v changes, want %v", name, got, want)
+			}
 		}
-		// The lockout of an account there is is an event of its own.
-		if name == "alice" || name == "keys" {
-			got[3]--
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%q: got %v changes, want %v", name, got, want)
-		}
-	}
+	})
 }
 
 // A banned address that goes on must not fill the log.
@@ -143,7 +147,7 @@ func TestReferencesOfABannedAddressTellNothing(t *testing.T) {
 		w := newWorld(t)
 		w.add("alice", nil)
 		w.changeSite(func(s *accounts.Site) { s.Ban = policy.Ban{Failures: 3, Period: "1h"} })
-		_, other, err := w.accounts.AddCredential(t.Context(), "alice", accounts.Credential{
+		_, other, err := w.accounts.AddCredential(t.Context(), "alice", 0, accounts.Credential{
 			Kind: policy.KindAppPassword, Name: "of a test", Doors: []policy.Door{policy.WebDAV},
 		}, accounts.Guarded)
 		w.must(err)

@@ -151,7 +151,7 @@ func TestChangedPasswordEndsRequests(t *testing.T) {
 	w.add("alice", nil)
 	s, done := w.request(webdav("alice"))
 	defer done()
-	_, err := w.SetPassword(t.Context(), "alice", "battery staple", false)
+	_, err := w.SetPassword(t.Context(), "alice", 0, "battery staple", false)
 	w.must(err)
 	if s.Context().Err() == nil {
 		t.Error("the session is open after SetPassword has returned")

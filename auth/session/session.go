@@ -179,6 +179,9 @@ func nameOf(c policy.Credential) string {
 	return string(c.Kind) + ":" + c.ID
 }
 
+// CredentialName names what proved the session, as its events do.
+func (s *Session) CredentialName() string { return nameOf(s.Credential()) }
+
 // Description is what administrators see of a session.
 type Description struct {
 	ID         string           `json:"id"`

@@ -19,6 +19,7 @@ import (
 	"gatehouse/policy/guard"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 	"gatehouse/storage/backend/local"
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
@@ -195,21 +196,24 @@ func newKey(t *testing.T, seed byte) (ssh.PublicKey, accounts.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := accounts.ParseKey(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))))
+	k, err := credentials.ParseKey(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return public, k
 }
 
-// waitCut waits at most the second that live policy has, and returns the rule
-// that cut the session.
+// soonEnough is for what another goroutine does at once, but on a machine that may
+// stand still. That it takes less than a second is shown at the doors.
+const soonEnough = 15 * time.Second
+
+// waitCut waits until live policy cuts the session, and returns the rule.
 func waitCut(t *testing.T, s *Session) policy.Rule {
 	t.Helper()
 	select {
 	case <-s.Context().Done():
-	case <-time.After(time.Second):
-		t.Fatal("the session is open a second after the change")
+	case <-time.After(soonEnough):
+		t.Fatal("the session stays open after the change")
 	}
 	cut, ok := errors.AsType[*CutError](context.Cause(s.Context()))
 	if !ok {

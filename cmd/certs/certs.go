@@ -4,8 +4,10 @@ package certs
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -165,6 +167,19 @@ func (s *Source) Status(ctx context.Context) (Status, error) {
 		names = append(names, ip.String())
 	}
 	return Status{Origin: origin, Names: names, Expires: leaf.NotAfter}, nil
+}
+
+// Pin is the SHA-256 of the public key (RFC 7469, section 2.4) while the
+// certificate is self-signed, as sha256:BASE64: by it a client knows the gateway
+// though no authority vouches for it. It is "" for any other certificate.
+func (s *Source) Pin() string {
+	if s.acme != nil || s.config.Certificate != "" {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := sha256.Sum256(s.pair.Leaf.RawSubjectPublicKeyInfo)
+	return "sha256:" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
 func (s *Source) acmeStatus(ctx context.Context) (Status, error) {

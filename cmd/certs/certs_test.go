@@ -1,8 +1,10 @@
 package certs_test
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"testing"
@@ -69,6 +71,23 @@ func TestTheSelfSignedCertificateIsMadeAnewForANewName(t *testing.T) {
 	}
 	if again := served(t, open(t, named)); !again.Equal(second) {
 		t.Error("it is made anew at each start")
+	}
+}
+
+// Who has pinned the key of a self-signed certificate goes on when it is renewed.
+func TestThePinOutlivesTheCertificate(t *testing.T) {
+	dir := t.TempDir()
+	first := open(t, certs.Config{Dir: dir})
+	sum := sha256.Sum256(served(t, first).RawSubjectPublicKeyInfo)
+	if want := "sha256:" + base64.StdEncoding.EncodeToString(sum[:]); first.Pin() != want {
+		t.Errorf("the pin is %q, want %q", first.Pin(), want)
+	}
+	second := open(t, certs.Config{Dir: dir, Hosts: []string{"files.example.org"}})
+	if served(t, second).Equal(served(t, first)) || second.Pin() != first.Pin() {
+		t.Errorf("the pin was %s and is %s", first.Pin(), second.Pin())
+	}
+	if pin := open(t, files(t)).Pin(); pin != "" {
+		t.Errorf("a certificate from elsewhere has the pin %s", pin)
 	}
 }
 

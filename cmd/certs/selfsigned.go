@@ -32,10 +32,11 @@ func selfSigned(dir string, hosts []string) (*tls.Certificate, error) {
 		return nil, fmt.Errorf("read the self-signed certificate: %w", err)
 	}
 	pair, err := tls.X509KeyPair(text, text)
+	key, _ := pair.PrivateKey.(*ecdsa.PrivateKey)
 	if err == nil && time.Until(pair.Leaf.NotAfter) > lifetime/12 && names(pair.Leaf, hosts) {
 		return &pair, nil
 	}
-	if text, err = makeSelfSigned(hosts, time.Now()); err != nil {
+	if text, err = makeSelfSigned(key, hosts, time.Now()); err != nil {
 		return nil, fmt.Errorf("make a self-signed certificate: %w", err)
 	}
 	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
@@ -67,10 +68,13 @@ func bare(hosts []string) []string {
 	return list
 }
 
-func makeSelfSigned(hosts []string, now time.Time) ([]byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
+// makeSelfSigned makes a certificate for the key, so that who has pinned it goes on;
+// nil makes a new one.
+func makeSelfSigned(key *ecdsa.PrivateKey, hosts []string, now time.Time) (text []byte, err error) {
+	if key == nil {
+		if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+			return nil, err
+		}
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
@@ -101,6 +105,6 @@ func makeSelfSigned(hosts []string, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	text = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...), nil
 }

@@ -8,20 +8,20 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"gatehouse/admin"
+	"gatehouse/admin/record"
+	"gatehouse/admin/rest"
 )
 
 func (a *app) accountCommand() *cobra.Command {
 	return parent("account", "Accounts: who may come in",
 		a.accountAdd(), a.accountList(), a.accountShow(), a.accountAccess(), a.accountSet(), a.accountClone(), a.accountDisable(),
-		a.accountPost("enable NAME", "Enable an account again", "enable"),
-		a.accountPost("unlock NAME", "Lift a lockout", "unlock"),
+		a.accountEnable(),
+		a.accountUnlock(),
 		a.accountDelete(), a.accountPasswd(), a.accountResetLink(), a.accountResetFactor())
 }
 
@@ -33,7 +33,7 @@ func (a *app) accountAdd() *cobra.Command {
 	s.flags(cmd)
 	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
 	cmd.Flags().BoolVar(&mustChange, "must-change", false, "the password must be changed at first login")
-	cmd.Flags().StringArrayVar(&keys, "key", nil, "file with an SSH public key")
+	cmd.Flags().StringArrayVar(&keys, "key", nil, "`FILE` with an SSH public key")
 	cmd.Flags().BoolVar(&adopt, "adopt-home", false, "take a home folder that exists already, with what it holds")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		body, err := s.body(cmd)
@@ -58,14 +58,13 @@ func (a *app) accountAdd() *cobra.Command {
 				return err
 			}
 		}
-		var made admin.AccountView
+		var made record.AccountView
 		if err := a.call(cmd, http.MethodPost, "/accounts", nil, body, &made); err != nil {
 			return err
 		}
 		if a.json {
 			return a.printJSON(made)
 		}
-		a.warn(made.Warnings)
 		a.say("account %s created, home %s", made.Username, made.Home)
 		if made.Password == nil && len(made.Keys) == 0 {
 			a.say("it has neither password nor key yet: gatehouse account passwd %s, or gatehouse key add", made.Username)
@@ -131,17 +130,18 @@ func (a *app) readSecret(name string) (string, error) {
 }
 
 func (a *app) accountList() *cobra.Command {
-	var q, role, group, status, sort string
+	var q, group string
 	cmd := &cobra.Command{Use: "list", Short: "List accounts", Args: exactly(0)}
 	f := cmd.Flags()
-	f.StringVar(&q, "search", "", "text in username, display name or e-mail")
-	f.StringVar(&role, "role", "", "only this role")
-	f.StringVar(&group, "group", "", "only members of this group")
-	f.StringVar(&status, "status", "", "enabled, disabled or expired")
-	f.StringVar(&sort, "sort", "", "username, display_name, email, last_login or created; - before it descends")
+	f.StringVar(&q, "search", "", "`TEXT` in username, display name or e-mail")
+	f.StringVar(&group, "group", "", "only members of this `GROUP`")
+	role := oneOf(f, "role", "only", "admin", "auditor", "user", "guest")
+	status := oneOf(f, "status", "only", "enabled", "disabled", "expired", "locked")
+	order := oneOf(f, "sort", "", sortable(sortKeys...)...)
+	f.Lookup("sort").Usage = withWords("a - before it descends", sortKeys)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		query := url.Values{}
-		for key, value := range map[string]string{"q": q, "role": role, "group": group, "status": status, "sort": sort} {
+		for key, value := range map[string]string{"q": q, "role": *role, "group": group, "status": *status, "sort": *order} {
 			if value != "" {
 				query.Set(key, value)
 			}
@@ -150,17 +150,28 @@ func (a *app) accountList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.list(all, []string{"NAME", "ROLE", "STATUS", "PROTOCOLS", "GROUPS", "LAST LOGIN"}, accountRows(all))
+		return a.list(all, []string{"NAME", "DISPLAY NAME", "E-MAIL", "ROLE", "STATUS", "PROTOCOLS", "GROUPS", "LAST LOGIN", "PERMISSIONS"}, accountRows(all))
 	}
 	return cmd
 }
 
+var sortKeys = []string{"username", "display_name", "email", "last_login", "created"}
+
+// sortable lists the keys of an order, up and down.
+func sortable(keys ...string) []string {
+	list := slices.Clone(keys)
+	for _, key := range keys {
+		list = append(list, "-"+key)
+	}
+	return list
+}
+
 // accounts asks for page after page.
-func (a *app) accounts(cmd *cobra.Command, query url.Values) ([]admin.AccountView, error) {
-	all := []admin.AccountView{}
+func (a *app) accounts(cmd *cobra.Command, query url.Values) ([]record.AccountView, error) {
+	all := []record.AccountView{}
 	query.Set("limit", "1000")
 	for {
-		var page admin.Page[admin.AccountView]
+		var page rest.Page[record.AccountView]
 		if err := a.call(cmd, http.MethodGet, "/accounts", query, nil, &page); err != nil {
 			return nil, err
 		}
@@ -172,126 +183,27 @@ func (a *app) accounts(cmd *cobra.Command, query url.Values) ([]admin.AccountVie
 	}
 }
 
-func accountRows(all []admin.AccountView) [][]string {
+func accountRows(all []record.AccountView) [][]string {
 	var rows [][]string
 	for _, x := range all {
-		protocols, last := "inherit", "-"
+		protocols := "inherit"
 		if x.Protocols != nil {
 			protocols = strings.Join(*x.Protocols, ",")
 		}
-		if l := x.LastLogin; l != nil {
-			last = when(l.Time) + " " + l.Door + " " + l.Address
-		}
-		rows = append(rows, []string{x.Username, x.Role, x.Status.State, orDash(protocols), orDash(strings.Join(x.Groups, ",")), last})
+		rows = append(rows, []string{
+			x.Username, orDash(x.DisplayName), orDash(x.Email), x.Role, statusText(x), orDash(protocols), orDash(strings.Join(x.Groups, ",")),
+			orDash(loginText(x.LastLogin)), orDash(strings.Join(x.Permissions, "; ")),
+		})
 	}
 	return rows
 }
 
 func (a *app) accountShow() *cobra.Command {
 	return &cobra.Command{Use: "show NAME", Short: "Show an account", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		var x admin.AccountView
+		var x record.AccountView
 		if err := a.call(cmd, http.MethodGet, "/accounts/"+segment(args[0]), nil, nil, &x); err != nil {
 			return err
 		}
 		return a.show(x, accountPairs(x))
 	}}
-}
-
-func accountPairs(x admin.AccountView) [][2]string {
-	pairs := [][2]string{
-		{"username", x.Username}, {"id", x.ID}, {"display name", x.DisplayName}, {"e-mail", x.Email}, {"role", x.Role},
-		{"status", x.Status.State + because(x.Status)}, {"home", x.Home}, {"allowed from", strings.Join(x.AllowedIPs, ", ")},
-		{"plain FTP", x.PlainFTP}, {"uploads", x.Uploads}, {"groups", strings.Join(x.Groups, ", ")}, {"created", when(x.Created)},
-		{"recovery e-mail", x.RecoveryEmail}, {"language", x.Language}, {"time zone", x.TimeZone}, {"notes", x.Notes},
-		{"second factor", factorText(x)}, {"manages", managesText(x)},
-	}
-	if x.ManagedBy != nil {
-		pairs = append(pairs, [2]string{"managed by", managersText(x.ManagedBy)})
-	}
-	if x.Shared {
-		pairs = append(pairs, [2]string{"shared", "yes"})
-	}
-	if x.Root != nil {
-		pairs = append(pairs, [2]string{"root", *x.Root})
-	}
-	if x.Protocols != nil {
-		pairs = append(pairs, [2]string{"protocols", orDash(strings.Join(*x.Protocols, ", "))})
-	}
-	if x.ExpiresAt != nil {
-		pairs = append(pairs, [2]string{"expires", when(*x.ExpiresAt)})
-	}
-	if x.UID != nil || x.GID != nil {
-		pairs = append(pairs, [2]string{"on disk", "uid " + idText(x.UID) + ", gid " + idText(x.GID)})
-	}
-	if q := x.Quota; q != nil {
-		files := "unlimited"
-		if q.LimitFiles != nil {
-			files = strconv.FormatInt(*q.LimitFiles, 10)
-		}
-		pairs = append(pairs, [2]string{"quota", size(q.LimitBytes) + ", files " + files})
-	}
-	if p := x.Password; p != nil {
-		text := "set " + when(p.Changed)
-		if p.MustChange {
-			text += ", must be changed"
-		}
-		pairs = append(pairs, [2]string{"password", text})
-	}
-	for _, k := range x.Keys {
-		pairs = append(pairs, [2]string{"key", k.Fingerprint + " " + k.Name + " (" + k.ID + ")"})
-	}
-	for _, g := range x.Grants {
-		pairs = append(pairs, [2]string{"grant", grantText(g)})
-	}
-	return pairs
-}
-
-func factorText(x admin.AccountView) string {
-	text := x.SecondFactor
-	switch f := x.TOTP; {
-	case f != nil && f.Confirmed:
-		text += ", enrolled " + when(f.Added)
-	case f != nil:
-		text += ", begun and not confirmed"
-	}
-	if x.SecondFactorWithKey {
-		text += ", also after a key"
-	}
-	return strings.TrimPrefix(text, ", ")
-}
-
-func managesText(x admin.AccountView) string {
-	var list []string
-	for what, yes := range map[string]bool{"users": x.ManageUsers, "guests": x.ManageGuests, "personal groups": x.ManagePersonalGroups} {
-		if yes {
-			list = append(list, what)
-		}
-	}
-	slices.Sort(list)
-	return strings.Join(list, ", ")
-}
-
-func idText(id *int) string {
-	if id == nil {
-		return "the mount's"
-	}
-	return strconv.Itoa(*id)
-}
-
-func because(s admin.StatusView) string {
-	if s.Why == "" {
-		return ""
-	}
-	return " (" + s.Why + ")"
-}
-
-func grantText(g admin.GrantView) string {
-	text := g.Path + " " + strings.Join(g.Permissions, ",")
-	if g.At != "" {
-		text += " at /" + g.At
-	}
-	if !g.Recursive {
-		text += ", not recursive"
-	}
-	return text + " (" + g.ID + ")"
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/admin"
+	"gatehouse/admin/document"
 )
 
 func (a *app) applyCommand() *cobra.Command {
@@ -24,21 +24,22 @@ func (a *app) applyCommand() *cobra.Command {
 		Use: "apply -f FILE", Short: "Make accounts, groups and site as a file says", Args: exactly(0),
 		Long: "Prints what differs, then makes it so. What the file does not name stays as it is; null resets a setting.\n" +
 			"Applying the same file again changes nothing. The file is YAML or JSON, as export writes it.",
+		Example: "  gatehouse apply -f accounts.yaml --dry-run\n  gatehouse apply -f accounts.yaml",
 	}
 	f := cmd.Flags()
-	f.StringVarP(&file, "file", "f", "", "the document; - is standard input")
+	f.StringVarP(&file, "file", "f", "", "`FILE` with the document; - is standard input")
 	f.BoolVar(&dry, "dry-run", false, "only print what differs")
 	f.BoolVar(&confirm, "confirm-self", false, "go on where the change may end your own session")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if file == "" {
 			return usagef("give the document: -f FILE")
 		}
-		document, err := a.openDocument(file)
+		source, err := a.openDocument(file)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = document.Close() }()
-		return a.applyDocument(cmd, document, applyOptions{dry: dry, confirm: confirm})
+		defer func() { _ = source.Close() }()
+		return a.applyDocument(cmd, source, applyOptions{dry: dry, confirm: confirm})
 	}
 	return cmd
 }
@@ -60,26 +61,40 @@ type memoryFile struct{ *bytes.Reader }
 // Close does nothing.
 func (memoryFile) Close() error { return nil }
 
-type applyOptions struct{ dry, confirm bool }
+// applyOptions says how a document is applied. existing (keep or replace; empty:
+// replace) says what becomes of the secrets of accounts that are there already.
+type applyOptions struct {
+	dry, confirm bool
+	existing     string
+}
+
+func (o applyOptions) query() url.Values {
+	query := url.Values{}
+	if o.existing != "" {
+		query.Set("existing", o.existing)
+	}
+	return query
+}
 
 // applyDocument shows first what differs. Where something cannot be made as the
 // document says, nothing is changed.
-func (a *app) applyDocument(cmd *cobra.Command, document io.ReadSeeker, o applyOptions) error {
-	look := &applyRun{app: a, cmd: cmd, query: url.Values{"dry_run": {"true"}}, show: !a.json}
-	if err := look.all(document); err != nil {
+func (a *app) applyDocument(cmd *cobra.Command, source io.ReadSeeker, o applyOptions) error {
+	look := &applyRun{app: a, cmd: cmd, query: o.query(), show: !a.json}
+	look.query.Set("dry_run", "true")
+	if err := look.all(source); err != nil {
 		return err
 	}
-	if len(look.refused) > 0 || o.dry || len(look.Changes)+look.shown == 0 {
+	if len(look.refused) > 0 || o.dry || len(look.changed) == 0 {
 		return look.end("nothing was changed")
 	}
-	if _, err := document.Seek(0, io.SeekStart); err != nil {
+	if _, err := source.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("read the document again: %w", err)
 	}
-	making := &applyRun{app: a, cmd: cmd, query: url.Values{}, quiet: !a.json}
+	making := &applyRun{app: a, cmd: cmd, query: o.query(), quiet: !a.json}
 	if o.confirm {
 		making.query.Set("confirm", "self")
 	}
-	if err := making.all(document); err != nil {
+	if err := making.all(source); err != nil {
 		return err
 	}
 	return making.end("")
@@ -92,9 +107,11 @@ type applyRun struct {
 	query url.Values
 	show  bool // each change, for people
 	quiet bool // changes are counted alone
-	shown int
 
-	admin.Applied
+	records int            // in the document
+	changed map[string]int // kind and name of what changes, with its place in Changes
+
+	document.Applied
 	groups  []json.RawMessage // with what refers to accounts, sent once these are there
 	refused map[string]refusedRecord
 }
@@ -102,16 +119,17 @@ type applyRun struct {
 // A refusedRecord may refer to somebody who comes later in the document.
 type refusedRecord struct {
 	raw json.RawMessage
-	why admin.AppliedRefusal
+	why document.AppliedRefusal
 }
 
-func (r *applyRun) all(document io.Reader) error {
-	r.refused = map[string]refusedRecord{}
-	r.Changes, r.Applied.Refused = []admin.AppliedChange{}, []admin.AppliedRefusal{}
-	for p, err := range portions(document) {
+func (r *applyRun) all(source io.Reader) error {
+	r.refused, r.changed = map[string]refusedRecord{}, map[string]int{}
+	r.Changes, r.Applied.Refused = []document.AppliedChange{}, []document.AppliedRefusal{}
+	for p, err := range portions(source) {
 		if err != nil {
 			return err
 		}
+		r.records += p.count()
 		if r.query.Get("dry_run") == "" {
 			p.Groups = r.first(p.Groups)
 		}
@@ -120,7 +138,7 @@ func (r *applyRun) all(document io.Reader) error {
 		}
 	}
 	if len(r.groups) > 0 {
-		if err := r.send(portion{Version: admin.DocumentVersion, Groups: r.groups}); err != nil {
+		if err := r.send(portion{Version: document.DocumentVersion, Groups: r.groups}); err != nil {
 			return err
 		}
 	}
@@ -155,44 +173,38 @@ func (r *applyRun) first(groups []json.RawMessage) []json.RawMessage {
 
 // again sends once more what was refused.
 func (r *applyRun) again() error {
-	p := portion{Version: admin.DocumentVersion}
+	p := portion{Version: document.DocumentVersion}
 	for _, key := range slices.Sorted(maps.Keys(r.refused)) {
 		switch one := r.refused[key]; one.why.Kind {
 		case "site":
 			p.Site = one.raw
 		case "group":
 			p.Groups = append(p.Groups, one.raw)
+		case "quota":
+			p.Quotas = append(p.Quotas, one.raw)
 		default:
 			p.Accounts = append(p.Accounts, one.raw)
 		}
 	}
 	r.refused = map[string]refusedRecord{}
-	site, groups := p.Site, p.Groups
 	for part := range slices.Chunk(append(p.Accounts, nil), accountsAtOnce) {
 		part = slices.DeleteFunc(slices.Clone(part), func(raw json.RawMessage) bool { return raw == nil })
-		if err := r.send(portion{Version: p.Version, Site: site, Groups: groups, Accounts: part}); err != nil {
+		p.Accounts = part
+		if err := r.send(p); err != nil {
 			return err
 		}
-		site, groups = nil, nil
+		p = portion{Version: p.Version}
 	}
 	return nil
 }
 
 func (r *applyRun) send(p portion) error {
-	var answer admin.Applied
+	var answer document.Applied
 	if err := r.call(r.cmd, http.MethodPost, "/apply", r.query, p, &answer); err != nil {
 		return err
 	}
-	r.Same += answer.Same
 	for _, c := range answer.Changes {
-		if r.show {
-			r.showChange(c)
-		}
-		if r.show || r.quiet {
-			r.shown++
-			continue
-		}
-		r.Changes = append(r.Changes, c)
+		r.take(c)
 	}
 	for _, why := range answer.Refused {
 		r.refused[why.Kind+" "+why.Name] = refusedRecord{find(p, why), why}
@@ -200,29 +212,52 @@ func (r *applyRun) send(p portion) error {
 	return nil
 }
 
+// take counts a change, shows it or keeps it. A group that was sent twice is one
+// change.
+func (r *applyRun) take(c document.AppliedChange) {
+	if r.show {
+		r.showChange(c)
+	}
+	key := c.Kind + " " + c.Name
+	i, before := r.changed[key]
+	if c.Action != keeps && !before {
+		r.changed[key] = len(r.Changes)
+	}
+	switch {
+	case r.show || r.quiet:
+	case before && c.Action != keeps:
+		maps.Copy(r.Changes[i].After, c.After)
+		r.Changes[i].Notes = append(r.Changes[i].Notes, c.Notes...)
+	default:
+		r.Changes = append(r.Changes, c)
+	}
+}
+
+// keeps is the action of an account that stays as it is, with notes why.
+const keeps = "keep"
+
 // find returns the text of a record that was refused.
-func find(p portion, why admin.AppliedRefusal) json.RawMessage {
+func find(p portion, why document.AppliedRefusal) json.RawMessage {
 	list := p.Accounts
 	switch why.Kind {
 	case "site":
 		return p.Site
 	case "group":
 		list = p.Groups
+	case "quota":
+		list = p.Quotas
 	}
 	for _, raw := range list {
-		var named struct{ Username, Name string }
-		if json.Unmarshal(raw, &named) == nil && named.Username+named.Name == why.Name {
+		var named struct{ Username, Name, Path string }
+		if json.Unmarshal(raw, &named) == nil && named.Username+named.Name+named.Path == why.Name {
 			return raw
 		}
 	}
 	return nil
 }
 
-func (r *applyRun) showChange(c admin.AppliedChange) {
-	sign := "+"
-	if c.Action == "change" {
-		sign = "~"
-	}
+func (r *applyRun) showChange(c document.AppliedChange) {
+	sign := map[string]string{"create": "+", "change": "~", keeps: "="}[c.Action]
 	r.say("%s %s %s", sign, c.Kind, c.Name)
 	keys := map[string]bool{}
 	for _, m := range []map[string]any{c.Before, c.After} {
@@ -260,6 +295,7 @@ func (r *applyRun) end(refused string) error {
 	for _, key := range slices.Sorted(maps.Keys(r.refused)) {
 		r.Applied.Refused = append(r.Applied.Refused, r.refused[key].why)
 	}
+	r.Same = r.records - len(r.changed) - len(r.refused)
 	if r.json {
 		if err := r.printJSON(r.Applied); err != nil {
 			return err
@@ -269,7 +305,7 @@ func (r *applyRun) end(refused string) error {
 	if r.query.Get("dry_run") == "" {
 		did = "changed"
 	}
-	r.say("%d %s, %d as they should be, %d refused", len(r.Changes)+r.shown, did, r.Same, len(r.refused))
+	r.say("%d %s, %d as they should be, %d refused", len(r.changed), did, r.Same, len(r.refused))
 	if len(r.refused) == 0 {
 		return nil
 	}

@@ -34,7 +34,10 @@ type app struct {
 	data      string
 	server    string
 	tokenFile string
+	ca, pin   string
 	json      bool
+
+	talking *client // once something was asked
 }
 
 // Run carries out a command line and returns the exit status.
@@ -61,8 +64,12 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "gatehouse",
-		Short:         "A file-access gateway: SFTP, FTP and WebDAV over one policy",
+		Use:   "gatehouse",
+		Short: "A file-access gateway: SFTP, FTP and WebDAV over one policy",
+		Long: "A file-access gateway: SFTP, FTP and WebDAV over one policy.\n\n" +
+			"serve runs it. serve, config, restore and version work by themselves; every other command talks to a running\n" +
+			"gateway: over the socket in its data folder, or with --server from elsewhere.\n\n" +
+			"Exit status: 0; 1 refused or failed, the reason on standard error; 2 a command line that cannot be understood.",
 		Version:       a.version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -77,19 +84,30 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.data, "data", "", "data folder of the gateway (default ./data)")
-	flags.StringVar(&a.server, "server", "", "talk to the gateway at this address, with GATEHOUSE_TOKEN or --token-file, instead of the local socket")
-	flags.StringVar(&a.tokenFile, "token-file", "", "file with the token for --server")
+	flags.StringVar(&a.data, "data", "", "data `FOLDER` of the gateway (default: GATEHOUSE_DATA, else ./data)")
+	flags.StringVar(&a.server, "server", "", "`URL` of a gateway elsewhere, instead of the local socket; with GATEHOUSE_TOKEN or --token-file")
+	flags.StringVar(&a.tokenFile, "token-file", "", "`FILE` with the token for --server")
+	flags.StringVar(&a.ca, "ca", "", "`FILE` in PEM with the authority of --server's certificate, or the certificate itself (or GATEHOUSE_CA)")
+	flags.StringVar(&a.pin, "pin", "", "`sha256:...` of the key of --server's certificate, as the gateway prints it at its start (or GATEHOUSE_PIN)")
 	flags.BoolVar(&a.json, "json", false, "print JSON, for scripts")
-	root.AddCommand(
-		a.serveCommand(), a.configCommand(), a.versionCommand(), a.doctorCommand(), a.backupCommand(), a.restoreCommand(),
-		a.accountCommand(), a.grantCommand(), a.keyCommand(), a.appPasswordCommand(), a.tokenCommand(), a.clientCommand(),
-		a.groupCommand(), a.guestCommand(), a.invitationCommand(), a.siteCommand(), a.sessionCommand(),
-		a.lockCommand(), a.eventCommand(), a.quotaCommand(), a.explainCommand(), a.applyCommand(), a.exportCommand(), a.importCommand(),
-	)
+	subjects(root, "The gateway", a.serveCommand(), a.configCommand(), a.doctorCommand(), a.backupCommand(), a.restoreCommand(), a.versionCommand())
+	subjects(root, "People", a.accountCommand(), a.groupCommand(), a.guestCommand(), a.invitationCommand())
+	subjects(root, "What proves them", a.keyCommand(), a.appPasswordCommand(), a.tokenCommand(), a.clientCommand())
+	subjects(root, "What they may do", a.grantCommand(), a.quotaCommand(), a.siteCommand(), a.explainCommand())
+	subjects(root, "What goes on", a.eventCommand(), a.sessionCommand(), a.lockCommand(), a.banCommand())
+	subjects(root, "Accounts as files", a.applyCommand(), a.exportCommand(), a.importCommand())
 	return root
+}
+
+// subjects adds commands under a heading of the help.
+func subjects(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title + ":"})
+	for _, cmd := range commands {
+		cmd.GroupID = title
+	}
+	root.AddCommand(commands...)
 }
 
 // dataFolder is --data, GATEHOUSE_DATA or ./data.

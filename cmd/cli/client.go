@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,7 @@ import (
 	"os"
 	"strings"
 
-	"gatehouse/admin"
+	"gatehouse/admin/rest"
 	"gatehouse/cmd/server"
 )
 
@@ -22,22 +23,49 @@ type client struct {
 	http  *http.Client
 	base  string
 	token string
+	warn  func(warnings []string)
 }
 
+// client is the same for all of a command's requests, which share connections.
 func (a *app) client() (*client, error) {
-	if a.server != "" {
-		token, err := a.token()
-		if err != nil {
-			return nil, err
-		}
-		return &client{http: &http.Client{}, base: strings.TrimSuffix(a.server, "/") + admin.Prefix, token: token}, nil
+	if a.talking != nil {
+		return a.talking, nil
 	}
+	c, err := a.dial()
+	if err == nil {
+		c.warn, a.talking = a.warn, c
+	}
+	return c, err
+}
+
+func (a *app) dial() (*client, error) {
+	if a.server == "" {
+		return a.local(), nil
+	}
+	if u, err := url.Parse(a.server); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, usagef("--server %q: it is an address such as https://files.example.org:8443", a.server)
+	}
+	token, err := a.token()
+	if err != nil {
+		return nil, err
+	}
+	trust, err := a.trust()
+	if err != nil {
+		return nil, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = trust
+	return &client{http: &http.Client{Transport: transport}, base: strings.TrimSuffix(a.server, "/") + rest.Prefix, token: token}, nil
+}
+
+// local asks over the socket in the data folder.
+func (a *app) local() *client {
 	socket := server.Socket(a.dataFolder())
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
 	}
-	return &client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, base: "http://localhost" + admin.Prefix}, nil
+	return &client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, base: "http://localhost" + rest.Prefix}
 }
 
 func (a *app) token() (string, error) {
@@ -52,20 +80,38 @@ func (a *app) token() (string, error) {
 }
 
 // do sends in as JSON and decodes the answer into out; either may be nil. A
-// problem document becomes an error that names the fields.
+// problem document becomes an error that names the fields; what the answer warns
+// of is told, whatever becomes of the rest.
 func (c *client) do(ctx context.Context, method, path string, query url.Values, in, out any) error {
 	resp, err := c.send(ctx, method, path, query, in)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if out == nil || resp.StatusCode == http.StatusNoContent {
+	if resp.StatusCode == http.StatusNoContent {
 		return nil
 	}
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("read the gateway's answer: %w", err)
+	}
+	c.warn(warningsOf(text))
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, out); err != nil {
 		return fmt.Errorf("read the gateway's answer: %w", err)
 	}
 	return nil
+}
+
+// warningsOf finds what an answer says that may not be meant.
+func warningsOf(answer []byte) []string {
+	var told struct{ Warnings []string }
+	if bytes.Contains(answer, []byte(`"warnings"`)) && json.Unmarshal(answer, &told) != nil {
+		return nil // no object, or warnings of another kind
+	}
+	return told.Warnings
 }
 
 // send is do for an answer that is read as it comes.
@@ -109,7 +155,7 @@ func unreachable(err error) error {
 	if errors.As(err, &op) && op.Net == "unix" {
 		return fmt.Errorf("no gateway answers at %v: is it running, and is --data its data folder? (%w)", op.Addr, op.Err)
 	}
-	return err
+	return untrusted(err)
 }
 
 func problemOf(resp *http.Response) error {
@@ -126,7 +172,8 @@ func problemOf(resp *http.Response) error {
 		p.Detail = p.Title
 	}
 	for _, e := range p.Errors {
-		p.Detail += "\n  " + strings.TrimPrefix(e.Location, "body.") + ": " + e.Message
+		_, field, _ := strings.Cut(e.Location, ".") // body, query or path
+		p.Detail += "\n  " + cmp.Or(field, e.Location) + ": " + e.Message
 	}
 	return errors.New(p.Detail)
 }

@@ -5,26 +5,46 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"gatehouse/admin"
+	"gatehouse/admin/record"
 )
 
 // A credentialKind is one face of the credentials: app passwords, tokens, clients.
-type credentialKind struct{ use, at, short, add string }
+type credentialKind struct {
+	use, at, short, add string
+	// doors that one may be narrowed to; none: it has but one.
+	doors []string
+	// folder: it may be narrowed to a folder.
+	folder bool
+	// device: it has a face.
+	device  bool
+	example string
+}
 
 func (a *app) appPasswordCommand() *cobra.Command {
-	return a.credentialCommand(credentialKind{"app-password", "app-passwords", "App passwords: for one program on file doors", "Make an app password; it is shown this once"})
+	return a.credentialCommand(credentialKind{
+		use: "app-password", at: "app-passwords", short: "App passwords: for one program on file doors",
+		add: "Make an app password; it is shown this once", doors: []string{"sftp", "ftp", "webdav"}, folder: true,
+		example: "  gatehouse app-password add alice --name phone --doors webdav --read-only --folder /home/alice/photos",
+	})
 }
 
 func (a *app) tokenCommand() *cobra.Command {
-	return a.credentialCommand(credentialKind{"token", "tokens", "API tokens", "Make an API token; it is shown this once"})
+	return a.credentialCommand(credentialKind{
+		use: "token", at: "tokens", short: "API tokens", add: "Make an API token; it is shown this once",
+		example: "  gatehouse token add alice --name backup --read-only --expires 2031-01-31 --allow-ip 203.0.113.0/24",
+	})
 }
 
 func (a *app) clientCommand() *cobra.Command {
-	return a.credentialCommand(credentialKind{"client", "clients", "Registered clients: computers that sync", "Register a client; its secret is shown this once"})
+	return a.credentialCommand(credentialKind{
+		use: "client", at: "clients", short: "Registered clients: computers that sync",
+		add: "Register a client; its secret is shown this once", doors: []string{"webdav", "web", "api"}, folder: true, device: true,
+		example: "  gatehouse client add alice --name laptop --computer alices-laptop --os linux",
+	})
 }
 
 func (a *app) credentialCommand(k credentialKind) *cobra.Command {
@@ -35,53 +55,74 @@ func (k credentialKind) path(account string) string {
 	return "/accounts/" + segment(account) + "/" + k.at
 }
 
-func (a *app) credentialAdd(k credentialKind) *cobra.Command {
-	var name, expires, folder string
-	var from, doors []string
-	var readOnly bool
-	device := map[string]*string{}
-	cmd := &cobra.Command{Use: "add NAME", Short: k.add, Args: exactly(1)}
-	f := cmd.Flags()
-	f.StringVar(&name, "name", "", "what it is for, such as \"laptop\"")
-	f.StringVar(&expires, "expires", "", "a date (through that day) or an RFC 3339 instant")
-	f.StringVar(&folder, "folder", "", "tree path outside of which it gives nothing")
-	f.StringSliceVar(&from, "allow-ip", nil, "address or CIDR it may come from")
-	f.StringSliceVar(&doors, "doors", nil, "the doors it is for (default: all that it may use)")
-	f.BoolVar(&readOnly, "read-only", false, "it changes nothing")
-	if k.use == "client" {
-		for _, key := range []string{"computer", "os", "client", "version"} {
-			device[key] = f.String(key, "", "of the device")
-		}
+// credentialFlags are those of add.
+type credentialFlags struct {
+	name, folder string
+	expires      *end
+	from         []string
+	doors        *[]string
+	readOnly     bool
+	device       map[string]*string
+}
+
+func (c *credentialFlags) flags(f *pflag.FlagSet, k credentialKind) {
+	f.StringVar(&c.name, "name", "", "`WHAT` it is for, such as \"laptop\"")
+	c.expires = endFlag(f, "expires", "a date (through that day) or an RFC 3339 instant (default: never)")
+	f.StringSliceVar(&c.from, "allow-ip", nil, "address or `CIDR` it may come from")
+	f.BoolVar(&c.readOnly, "read-only", false, "it changes nothing")
+	c.doors = new([]string)
+	if k.doors != nil {
+		c.doors = someOf(f, "doors", "the doors it is for (default: all of them)", k.doors...)
 	}
+	if k.folder {
+		f.StringVar(&c.folder, "folder", "", "tree `PATH` outside of which it gives nothing")
+	}
+	if !k.device {
+		return
+	}
+	c.device = map[string]*string{
+		"computer": f.String("computer", "", "`NAME` of the computer"), "os": f.String("os", "", "`NAME` of its system"),
+		"client": f.String("client", "", "`NAME` of the program"), "version": f.String("version", "", "`VERSION` of the program"),
+	}
+}
+
+func (c *credentialFlags) body() (map[string]any, error) {
+	if c.name == "" {
+		return nil, usagef("say what it is for: --name")
+	}
+	body := map[string]any{"name": c.name, "read_only": c.readOnly}
+	if c.folder != "" {
+		body["folder"] = c.folder
+	}
+	if len(c.from) > 0 {
+		body["allowed_ips"] = c.from
+	}
+	if len(*c.doors) > 0 {
+		body["doors"] = *c.doors
+	}
+	if !c.expires.IsZero() {
+		body["expires"] = c.expires.String()
+	}
+	if len(c.device) > 0 {
+		face := map[string]string{}
+		for key, value := range c.device {
+			face[key] = *value
+		}
+		body["device"] = face
+	}
+	return body, nil
+}
+
+func (a *app) credentialAdd(k credentialKind) *cobra.Command {
+	var c credentialFlags
+	cmd := &cobra.Command{Use: "add NAME --name WHAT-FOR", Short: k.add, Args: exactly(1), Example: k.example}
+	c.flags(cmd.Flags(), k)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if name == "" {
-			return usagef("say what it is for: --name")
+		body, err := c.body()
+		if err != nil {
+			return err
 		}
-		body := map[string]any{"name": name, "read_only": readOnly}
-		if folder != "" {
-			body["folder"] = folder
-		}
-		if len(from) > 0 {
-			body["allowed_ips"] = from
-		}
-		if len(doors) > 0 {
-			body["doors"] = doors
-		}
-		if expires != "" {
-			t, err := parseEnd(expires, time.Now())
-			if err != nil {
-				return err
-			}
-			body["expires"] = t.Format(time.RFC3339)
-		}
-		if len(device) > 0 {
-			face := map[string]string{}
-			for key, value := range device {
-				face[key] = *value
-			}
-			body["device"] = face
-		}
-		var made admin.MadeCredential
+		var made record.MadeCredential
 		if err := a.call(cmd, http.MethodPost, k.path(args[0]), nil, body, &made); err != nil {
 			return err
 		}
@@ -90,17 +131,8 @@ func (a *app) credentialAdd(k credentialKind) *cobra.Command {
 	return cmd
 }
 
-// parseEnd reads a date, through which something lasts, or an instant.
-func parseEnd(text string, now time.Time) (time.Time, error) {
-	t, day, err := parseMoment(text, now)
-	if day {
-		t = t.AddDate(0, 0, 1)
-	}
-	return t, err
-}
-
-func (a *app) credentials(cmd *cobra.Command, k credentialKind, account string) ([]admin.CredentialView, error) {
-	var list []admin.CredentialView
+func (a *app) credentials(cmd *cobra.Command, k credentialKind, account string) ([]record.CredentialView, error) {
+	var list []record.CredentialView
 	err := a.call(cmd, http.MethodGet, k.path(account), nil, nil, &list)
 	return list, err
 }
@@ -119,7 +151,7 @@ func (a *app) credentialList(k credentialKind) *cobra.Command {
 	}}
 }
 
-func scopeText(c admin.CredentialView) string {
+func scopeText(c record.CredentialView) string {
 	var scope []string
 	if c.ReadOnly {
 		scope = append(scope, "read-only")
@@ -133,14 +165,7 @@ func scopeText(c admin.CredentialView) string {
 	return orDash(strings.Join(scope, " "))
 }
 
-func expiresText(t *time.Time) string {
-	if t == nil {
-		return "never"
-	}
-	return when(*t)
-}
-
-func usedText(u *admin.UseView) string {
+func usedText(u *record.UseView) string {
 	if u == nil {
 		return "-"
 	}
@@ -153,8 +178,8 @@ func (a *app) credentialRemove(k credentialKind) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		named := func(c admin.CredentialView) bool { return c.Name == args[1] }
-		i := slices.IndexFunc(list, func(c admin.CredentialView) bool { return c.ID == args[1] })
+		named := func(c record.CredentialView) bool { return c.Name == args[1] }
+		i := slices.IndexFunc(list, func(c record.CredentialView) bool { return c.ID == args[1] })
 		if i < 0 {
 			if i = slices.IndexFunc(list, named); i >= 0 && slices.ContainsFunc(list[i+1:], named) {
 				return fmt.Errorf("%s has several named %s: give the id", args[0], args[1])

@@ -11,7 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"gatehouse/admin"
+	"gatehouse/admin/document"
 )
 
 // accountsAtOnce is how many accounts one request carries.
@@ -23,6 +23,16 @@ type portion struct {
 	Site     json.RawMessage   `json:"site,omitempty"`
 	Groups   []json.RawMessage `json:"groups,omitempty"`
 	Accounts []json.RawMessage `json:"accounts,omitempty"`
+	Quotas   []json.RawMessage `json:"quotas,omitempty"`
+}
+
+// count is how many records it has.
+func (p portion) count() int {
+	n := len(p.Groups) + len(p.Accounts) + len(p.Quotas)
+	if len(p.Site) > 0 {
+		n++
+	}
+	return n
 }
 
 // portions reads a document, JSON or YAML, piece by piece: the accounts of JSON
@@ -102,12 +112,13 @@ func yamlPortion(text []byte, give func(portion) bool) error {
 }
 
 // jsonPortions gives the parts of one object. Site and groups come before the
-// accounts that stand behind them.
+// accounts that stand behind them, quotas of folders after all.
 func jsonPortions(dec *json.Decoder, give func(portion) bool) error {
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return errors.Join(errors.New("a document is an object with gatehouse, site, groups and accounts"), err)
+		return errors.Join(errors.New("a document is an object with gatehouse, site, groups, accounts and quotas"), err)
 	}
-	p := portion{Version: admin.DocumentVersion}
+	var quotas []json.RawMessage
+	p := portion{Version: document.DocumentVersion}
 	for dec.More() {
 		key, err := dec.Token()
 		if err != nil {
@@ -122,8 +133,10 @@ func jsonPortions(dec *json.Decoder, give func(portion) bool) error {
 			err = dec.Decode(&p.Groups)
 		case "accounts":
 			err = accountPortions(dec, &p, give)
+		case "quotas":
+			err = dec.Decode(&quotas)
 		default:
-			err = fmt.Errorf("%v is not a part of a document: gatehouse, site, groups, accounts", key)
+			err = fmt.Errorf("%v is not a part of a document: gatehouse, site, groups, accounts, quotas", key)
 		}
 		if err != nil {
 			return err
@@ -132,6 +145,7 @@ func jsonPortions(dec *json.Decoder, give func(portion) bool) error {
 	if _, err := dec.Token(); err != nil {
 		return err
 	}
+	p.Quotas = quotas
 	if !give(p) {
 		return errEnough
 	}

@@ -9,36 +9,39 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"gatehouse/admin"
+	"gatehouse/admin/trail"
 	"gatehouse/storage/events"
 )
 
 func (a *app) eventCommand() *cobra.Command {
-	return parent("event", "The trail of what happened", a.eventList(), a.eventFollow(), a.eventVerify())
+	return parent("event", "The trail of what happened", a.eventList(), a.eventFollow(), a.eventKinds(), a.eventVerify())
 }
 
 // eventFilter is what list and follow select by.
 type eventFilter struct{ values map[string]*string }
 
 func filterFlags(f *pflag.FlagSet) *eventFilter {
-	filter := &eventFilter{values: map[string]*string{}}
+	filter := &eventFilter{values: map[string]*string{
+		"outcome": oneOf(f, "outcome", "only", "ok", "refused", "failed", "cut", "aborted"),
+		"door":    oneOf(f, "door", "only", "sftp", "ftp", "webdav", "web", "api", "account"),
+	}}
 	for _, flag := range [][3]string{
-		{"account", "account", "only of this account"},
-		{"actor", "actor", "only changes made by this account"},
-		{"kind", "kind", "a kind, or a prefix that ends in a dot: file."},
-		{"outcome", "outcome", "ok, refused, failed, cut or aborted"},
-		{"rule", "rule", "only what this rule decided"},
-		{"ref", "reference", "reference of a refusal"},
-		{"path", "path", "this tree path and all below it"},
-		{"door", "door", "sftp, ftp, webdav, web or api"},
-		{"from", "address", "only from this address"},
-		{"session", "session", "only of this session"},
+		{"account", "account", "only of this `ACCOUNT`"},
+		{"actor", "actor", "only changes made by this `ACCOUNT`; socket: over the local socket"},
+		{"group", "group", "only changes of this `GROUP` and of who is in it"},
+		{"kind", "kind", "a `KIND` with all below it, such as login or file; see gatehouse event kinds"},
+		{"rule", "rule", "only what this `RULE` decided"},
+		{"ref", "reference", "`REFERENCE` of a refusal"},
+		{"path", "path", "this tree `PATH` and all below it"},
+		{"from", "address", "only from this `ADDRESS`"},
+		{"session", "session", "only of this session `ID`"},
 	} {
 		filter.values[flag[1]] = f.String(flag[0], "", flag[2])
 	}
@@ -59,12 +62,15 @@ func (a *app) eventList() *cobra.Command {
 	var since, until string
 	var limit int
 	var oldest bool
-	cmd := &cobra.Command{Use: "list", Short: "List events, newest first", Args: exactly(0)}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List events, newest first", Args: exactly(0),
+		Example: "  gatehouse event list --account alice --since 2d\n  gatehouse event list --kind login --outcome refused --since 1h",
+	}
 	f := cmd.Flags()
 	filter := filterFlags(f)
-	f.StringVar(&since, "since", "", "from then on: 90m, 1h, 2d, a date (that day on), or an RFC 3339 instant")
-	f.StringVar(&until, "until", "", "up to then: the same (a date: through that day)")
-	f.IntVar(&limit, "limit", 100, "at most so many; 0 is all")
+	f.StringVar(&since, "since", "", "from `TIME` on: 90m, 1h, 2d, a date (that day on), or an RFC 3339 instant")
+	f.StringVar(&until, "until", "", "up to `TIME`: the same (a date: through that day)")
+	f.IntVar(&limit, "limit", 100, "at most `N`; 0 is all")
 	f.BoolVar(&oldest, "oldest", false, "oldest first")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		query := filter.query()
@@ -96,7 +102,7 @@ func (a *app) listEvents(cmd *cobra.Command, query url.Values, limit int) ([]eve
 			piece = min(piece, limit-len(found))
 		}
 		query.Set("limit", fmt.Sprint(piece))
-		var page admin.EventPage
+		var page trail.EventPage
 		if err := a.call(cmd, http.MethodGet, "/events", query, nil, &page); err != nil {
 			return nil, err
 		}
@@ -131,6 +137,9 @@ func eventRow(e events.Event) []string {
 		address = e.Address.String()
 	}
 	what := []string{e.Path}
+	if e.Group != "" {
+		what = []string{"group " + e.Group, e.Path}
+	}
 	if e.Target != "" {
 		what = append(what, "->", e.Target)
 	}
@@ -144,14 +153,14 @@ func eventRow(e events.Event) []string {
 	if e.Actor != "" {
 		who += " by " + e.Actor
 	}
-	return []string{when(e.Time), string(e.Kind), e.Outcome, orDash(strings.TrimSpace(who)), orDash(e.Door), address, strings.TrimSpace(strings.Join(what, " "))}
+	return []string{when(e.Time), string(e.Kind), e.Outcome, orDash(strings.TrimSpace(who)), orDash(e.Door), address, strings.Join(slices.DeleteFunc(what, func(s string) bool { return s == "" }), " ")}
 }
 
 func (a *app) eventFollow() *cobra.Command {
 	var after uint64
 	cmd := &cobra.Command{Use: "follow", Short: "Print events as they happen", Args: exactly(0)}
 	filter := filterFlags(cmd.Flags())
-	cmd.Flags().Uint64Var(&after, "after", 0, "begin after the event at this position instead of now")
+	cmd.Flags().Uint64Var(&after, "after", 0, "begin after the event at this `POSITION` instead of now")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := a.client()
 		if err != nil {
@@ -214,6 +223,20 @@ func (a *app) printEvent(text string) error {
 	return err
 }
 
+func (a *app) eventKinds() *cobra.Command {
+	return &cobra.Command{Use: "kinds", Short: "List the kinds of events, for --kind", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
+		var kinds []events.KindText
+		if err := a.call(cmd, http.MethodGet, "/event-kinds", nil, nil, &kinds); err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, k := range kinds {
+			rows = append(rows, []string{string(k.Kind), k.Tells})
+		}
+		return a.list(kinds, []string{"KIND", "TELLS THAT"}, rows)
+	}}
+}
+
 func (a *app) eventVerify() *cobra.Command {
 	var against []string
 	cmd := &cobra.Command{
@@ -222,7 +245,7 @@ func (a *app) eventVerify() *cobra.Command {
 			"cut off is found with --against: a checkpoint from the gateway's log, or a file that holds some, such as\n" +
 			"the log itself. Exit status 1 where the trail is not whole.",
 	}
-	cmd.Flags().StringArrayVar(&against, "against", nil, "a checkpoint, or a file with checkpoints in it; may be repeated")
+	cmd.Flags().StringArrayVar(&against, "against", nil, "a `CHECKPOINT`, or a file with checkpoints in it; may be repeated")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		checkpoints, err := checkpointsOf(against)
 		if err != nil {

@@ -1,54 +1,77 @@
 package cli
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gatehouse/admin"
+	"gatehouse/policy"
 )
 
+// question is what explain is asked.
+type question struct {
+	reference, from, path, to, at string
+	credentialID                  string
+	tls                           bool
+	door, transport               *string
+	credential, factor, do        *string
+}
+
+func (q *question) flags(f *pflag.FlagSet) {
+	f.StringVar(&q.reference, "ref", "", "`REFERENCE` of a refusal")
+	q.door = oneOf(f, "door", "account is the pages", "sftp", "ftp", "webdav", "web", "api", "account")
+	f.StringVar(&q.from, "from", "", "`ADDRESS` the attempt comes from (default 127.0.0.1)")
+	f.BoolVar(&q.tls, "tls", true, "FTP and HTTP over TLS; --tls=false: in clear")
+	q.transport = oneOf(f, "transport", "instead of --tls", "clear", "tls", "tls-proxied", "ssh")
+	q.credential = oneOf(f, "credential", "a valid one is assumed (default password)", "password", "key", "certificate", "app-password", "token", "client", "cookie")
+	f.StringVar(&q.credentialID, "credential-id", "", "`ID` of one of the account's, with its own limits")
+	q.factor = oneOf(f, "second-factor", "where the account has one (default proved)", "proved", "missing")
+	q.do = oneOf(f, "op", "what it would do then", "stat", "list", "read", "create", "write", "delete", "share", "rename", "copy")
+	f.StringVar(&q.path, "path", "", "`PATH` of what, as the account sees it")
+	f.StringVar(&q.to, "to", "", "`PATH` where rename and copy put it, as the account sees it")
+	f.StringVar(&q.at, "at", "", "`TIME`: a date, or an RFC 3339 instant (default: now)")
+}
+
 func (a *app) explainCommand() *cobra.Command {
-	var q admin.Question
-	var at string
-	cmd := &cobra.Command{Use: "explain [NAME --door D --from ADDRESS | --ref REFERENCE]", Short: "Say what would be decided, and why"}
-	f := cmd.Flags()
-	f.StringVar(&q.Reference, "ref", "", "reference of a refusal")
-	f.StringVar(&q.Door, "door", "", "sftp, ftp, webdav, web, api or account (the pages)")
-	f.StringVar(&q.From, "from", "", "address the attempt comes from")
-	f.BoolVar(&q.TLS, "tls", false, "FTP and HTTP: over TLS")
-	f.StringVar(&q.Transport, "transport", "", "clear, tls, tls-proxied or ssh (default: as the door and --tls say)")
-	f.StringVar(&q.Credential, "credential", "", "password, key, certificate, app-password, token, client or cookie; a valid one is assumed")
-	f.StringVar(&q.CredentialID, "credential-id", "", "one of the account's, with its own limits")
-	f.StringVar(&q.SecondFactor, "second-factor", "", "proved or missing, where the account has one")
-	f.StringVar(&q.Operation, "op", "", "stat, list, read, create, write, delete or share")
-	f.StringVar(&q.Path, "path", "", "path as the account sees it")
-	f.StringVar(&at, "at", "", "a date, or an RFC 3339 instant (default: now)")
+	var q question
+	cmd := &cobra.Command{
+		Use: "explain [NAME --door D --from ADDRESS | --ref REFERENCE]", Short: "Say what would be decided, and why",
+		Long: "Asks the rules themselves, with the bans, lockouts and sessions of this moment: nothing is tried.",
+		Example: "  gatehouse explain bob --door sftp --from 203.0.113.7\n" +
+			"  gatehouse explain bob --door webdav --from 203.0.113.7 --op rename --path /project/a --to /project/b\n" +
+			"  gatehouse explain --ref 7K2M-9CXP",
+	}
+	q.flags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		body, err := explainBody(q, at, args)
+		body, err := q.body(args)
 		if err != nil {
 			return err
 		}
-		var answer admin.Answer
-		if err := a.call(cmd, http.MethodPost, "/explain", nil, body, &answer); err != nil {
+		var x admin.Answer
+		if err := a.call(cmd, http.MethodPost, "/explain", nil, body, &x); err != nil {
 			return err
 		}
-		return a.printAnswer(answer)
+		return a.printExplained(x, !cmd.Flags().Changed("tls") && *q.transport == "")
 	}
 	return cmd
 }
 
-func explainBody(q admin.Question, at string, args []string) (map[string]any, error) {
-	body := map[string]any{}
-	if q.Reference != "" {
-		body["reference"] = q.Reference
-		return body, nil
+func (q *question) body(args []string) (map[string]any, error) {
+	if q.reference != "" {
+		return map[string]any{"reference": q.reference}, nil
 	}
-	if len(args) != 1 || q.Door == "" {
+	if len(args) != 1 || *q.door == "" {
 		return nil, usagef("give an account and --door, or --ref")
 	}
+	if err := q.checkPaths(); err != nil {
+		return nil, err
+	}
+	at := q.at
 	if at != "" {
 		t, _, err := parseMoment(at, time.Now())
 		if err != nil {
@@ -56,50 +79,66 @@ func explainBody(q admin.Question, at string, args []string) (map[string]any, er
 		}
 		at = t.Format(time.RFC3339)
 	}
+	body := map[string]any{}
 	for key, value := range map[string]string{
-		"account": args[0], "door": q.Door, "from": q.From, "credential": q.Credential, "credential_id": q.CredentialID,
-		"second_factor": q.SecondFactor, "transport": q.Transport, "operation": q.Operation, "path": q.Path, "time": at,
+		"account": args[0], "door": *q.door, "from": q.from, "credential": *q.credential, "credential_id": q.credentialID,
+		"second_factor": *q.factor, "transport": q.way(), "operation": *q.do, "path": q.path, "to": q.to, "time": at,
 	} {
 		if value != "" {
 			body[key] = value
 		}
 	}
-	body["tls"] = q.TLS
 	return body, nil
 }
 
-func (a *app) printAnswer(answer admin.Answer) error {
+func (q *question) checkPaths() error {
+	moves := *q.do == "rename" || *q.do == "copy"
+	switch {
+	case *q.do != "" && q.path == "":
+		return usagef("--op %s: say of what, with --path", *q.do)
+	case *q.do == "" && q.path != "":
+		return usagef("--path %s: say what is done there, with --op", q.path)
+	case moves && q.to == "":
+		return usagef("--op %s: say where to, with --to", *q.do)
+	case !moves && q.to != "":
+		return usagef("--to is for --op rename and --op copy")
+	}
+	return nil
+}
+
+// way is the transport; the door decides at SFTP.
+func (q *question) way() string {
+	switch {
+	case *q.transport != "":
+		return *q.transport
+	case *q.door == "sftp":
+		return ""
+	case q.tls:
+		return string(policy.TLS)
+	}
+	return string(policy.Clear)
+}
+
+// placeText is where an operation would act: as the account sees it, in the
+// tree, and where links lead.
+func placeText(p admin.PlaceView) string {
+	text := p.SeenPath
+	if p.TreePath != "" {
+		text = strings.TrimSpace(text + " (in the tree: " + p.TreePath + ")")
+	}
+	return text + note(p.RealPath != "", ", links lead to "+p.RealPath)
+}
+
+func (a *app) printExplained(x admin.Answer, assumed bool) error {
 	if a.json {
-		return a.printJSON(answer)
+		return a.printJSON(x)
 	}
-	a.say("%s: %s (rule %s)", strings.ToUpper(answer.Decision), visible(answer.Because), answer.Rule)
-	if answer.Setting != "" {
-		a.say("setting: %s", answer.Setting)
-	}
-	if answer.Remedy != "" {
-		a.say("remedy: %s", answer.Remedy)
-	}
-	if answer.Until != nil {
-		a.say("until:  %s", when(*answer.Until))
-	}
-	if e := answer.Event; e != nil {
-		a.say("event:  %s", visible(strings.Join(eventRow(*e), "  ")))
-	}
-	if answer.TreePath != "" {
-		a.say("in the tree: %s", visible(answer.TreePath))
-	}
-	if answer.RealPath != "" {
-		a.say("links lead to: %s", visible(answer.RealPath))
-	}
-	if answer.LockedBy != "" {
-		a.say("locked by: %s", visible(answer.LockedBy))
-	}
-	if s := answer.Situation; s != nil {
-		a.say("at this moment: banned %v, locked %v, sessions %d (of the address %d, in all %d)",
-			s.Banned, s.Locked, s.AccountSessions, s.AddressSessions, s.SiteSessions)
+	a.say("%s: %s (rule %s)", strings.ToUpper(x.Decision), x.Because, x.Rule)
+	if err := a.show(nil, explainedPairs(x, assumed)); err != nil {
+		return err
 	}
 	var rows [][]string
-	for _, step := range answer.Chain {
+	for _, step := range x.Chain {
 		result := "refuses"
 		if step.Allowed {
 			result = "allows"
@@ -107,4 +146,50 @@ func (a *app) printAnswer(answer admin.Answer) error {
 		rows = append(rows, []string{string(step.Rule), result, step.Because})
 	}
 	return a.list(nil, []string{"RULE", "RESULT", "BECAUSE"}, rows)
+}
+
+func explainedPairs(x admin.Answer, assumed bool) [][2]string {
+	pairs := [][2]string{
+		{"setting:", x.Setting}, {"remedy:", x.Remedy}, {"transport:", transportText(x, assumed)},
+		{"path:", placeText(x.PlaceView)}, {"obstacle:", x.Obstacle}, {"locked by:", x.LockedBy},
+	}
+	if x.To != nil {
+		pairs = append(pairs, [2]string{"to:", placeText(*x.To)})
+	}
+	if x.Until != nil {
+		pairs = append(pairs, [2]string{"until:", when(*x.Until)})
+	}
+	if x.Event != nil {
+		pairs = append(pairs, [2]string{"event:", strings.Join(eventRow(*x.Event), "  ")})
+	}
+	if n := x.Now; n != nil {
+		pairs = append(pairs, [2]string{"now:", fmt.Sprintf("%s: %s (rule %s)", strings.ToUpper(n.Decision), n.Because, n.Rule)}, [2]string{"remedy now:", n.Remedy})
+	}
+	if s := x.Situation; s != nil {
+		pairs = append(pairs, [2]string{"at this moment:", fmt.Sprintf("address banned: %s, account locked: %s, open sessions: %d (from the address %d, of all accounts %d)",
+			yesNo(s.Banned), yesNo(s.Locked), s.AccountSessions, s.AddressSessions, s.SiteSessions)})
+	}
+	return pairs
+}
+
+// transportText says over what the attempt comes, and how to ask about another
+// where that may be what the question was.
+func transportText(x admin.Answer, assumed bool) string {
+	clear := x.Transport == string(policy.Clear)
+	switch {
+	case x.Transport == "" || x.Transport == string(policy.SSH):
+		return ""
+	case assumed:
+		return x.Transport + " (assumed; --tls=false asks about clear text)"
+	case clear && (x.Rule == string(policy.RuleTransport) || x.Rule == string(policy.RulePlainFTP)):
+		return x.Transport + " (--tls asks how it is over TLS)"
+	}
+	return x.Transport
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
 }

@@ -8,44 +8,71 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
-	"gatehouse/admin"
-	"gatehouse/admin/migrate"
+	"gatehouse/admin/document"
 )
 
+// exportFlags are those of export.
+type exportFlags struct {
+	format, output string
+	secrets, force bool
+}
+
 func (a *app) exportCommand() *cobra.Command {
-	var format string
-	var secrets bool
+	var e exportFlags
 	cmd := &cobra.Command{
 		Use: "export", Short: "Print accounts, groups and site as a document that apply takes", Args: exactly(0),
 		Long: "yaml and json are for apply; csv is the list of accounts for a spreadsheet. With --secrets the document\n" +
 			"has password hashes, credentials and sealed second factors: keep it like a password.",
+		Example: "  gatehouse export > accounts.yaml\n  gatehouse export --secrets --output all.yaml",
 	}
-	cmd.Flags().StringVar(&format, "format", "yaml", "yaml, json or csv")
-	cmd.Flags().BoolVar(&secrets, "secrets", false, "with hashes and sealed secrets")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		out := bufio.NewWriter(a.Out)
-		var err error
-		switch format {
-		case "csv":
-			err = a.exportCSV(cmd, out)
-		case "json":
-			err = a.exportPages(cmd, secrets, jsonPages(out))
-		case "yaml":
-			err = a.exportPages(cmd, secrets, yamlPages(out))
-		default:
-			err = usagef("--format takes yaml, json or csv")
-		}
-		if err != nil {
+	f := cmd.Flags()
+	f.StringVar(&e.format, "format", "yaml", "`FORMAT`: yaml, json or csv")
+	f.BoolVar(&e.secrets, "secrets", false, "with hashes and sealed secrets")
+	f.StringVar(&e.output, "output", "", "`FILE` to write, whole or not at all, that nobody but you can read (default: standard output)")
+	f.BoolVar(&e.force, "force", false, "overwrite the file of --output")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.export(cmd, e) }
+	return cmd
+}
+
+func (a *app) export(cmd *cobra.Command, e exportFlags) error {
+	write, known := map[string]func(io.Writer) error{
+		"csv":  func(out io.Writer) error { return a.exportCSV(cmd, out) },
+		"json": func(out io.Writer) error { return a.exportPages(cmd, e.secrets, jsonPages(out)) },
+		"yaml": func(out io.Writer) error { return a.exportPages(cmd, e.secrets, yamlPages(out)) },
+	}[e.format]
+	switch {
+	case !known:
+		return usagef("--format takes yaml, json or csv, not %q", e.format)
+	case e.secrets && e.format == "csv":
+		return usagef("--secrets is for yaml and json: a spreadsheet has none")
+	case e.output != "":
+		return a.exportTo(e, write)
+	case e.force:
+		return usagef("--force is for --output")
+	case e.secrets:
+		a.warn(exposed(a.Out))
+	}
+	out := bufio.NewWriter(a.Out)
+	if err := write(out); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func (a *app) exportTo(e exportFlags, write func(io.Writer) error) error {
+	if !e.force {
+		if err := absent(e.output, "--force overwrites it"); err != nil {
 			return err
 		}
-		return out.Flush()
 	}
-	return cmd
+	if err := writeWhole(e.output, write); err != nil {
+		return fmt.Errorf("write the export: %w", err)
+	}
+	return a.done(map[string]string{"file": e.output}, "%s written", e.output)
 }
 
 func (a *app) exportCSV(cmd *cobra.Command, out io.Writer) error {
@@ -66,10 +93,10 @@ func (a *app) exportCSV(cmd *cobra.Command, out io.Writer) error {
 
 // exportPages asks for page after page; write is given each, and whether it is
 // the last one.
-func (a *app) exportPages(cmd *cobra.Command, secrets bool, write func(page admin.Document, last bool) error) error {
+func (a *app) exportPages(cmd *cobra.Command, secrets bool, write func(page document.Document, last bool) error) error {
 	query := url.Values{"secrets": {fmt.Sprint(secrets)}, "limit": {fmt.Sprint(accountsAtOnce)}}
 	for {
-		var page admin.ExportPage
+		var page document.ExportPage
 		if err := a.call(cmd, http.MethodGet, "/export", query, nil, &page); err != nil {
 			return err
 		}
@@ -81,9 +108,9 @@ func (a *app) exportPages(cmd *cobra.Command, secrets bool, write func(page admi
 }
 
 // yamlPages writes each page as a document of a YAML stream.
-func yamlPages(out io.Writer) func(admin.Document, bool) error {
+func yamlPages(out io.Writer) func(document.Document, bool) error {
 	first := true
-	return func(page admin.Document, _ bool) error {
+	return func(page document.Document, _ bool) error {
 		text, err := json.Marshal(page)
 		if err != nil {
 			return err
@@ -101,13 +128,14 @@ func yamlPages(out io.Writer) func(admin.Document, bool) error {
 	}
 }
 
-// jsonPages writes all pages as one object, an account a line.
-func jsonPages(out io.Writer) func(admin.Document, bool) error {
+// jsonPages writes all pages as one object, an account a line. The first page has
+// site and groups, the last one the quotas of folders.
+func jsonPages(out io.Writer) func(document.Document, bool) error {
 	first, comma := true, ""
-	return func(page admin.Document, last bool) error {
+	return func(page document.Document, last bool) error {
 		if first {
 			first = false
-			head, err := json.Marshal(admin.Document{Version: page.Version, Site: page.Site, Groups: page.Groups})
+			head, err := json.Marshal(document.Document{Version: page.Version, Site: page.Site, Groups: page.Groups})
 			if err != nil {
 				return err
 			}
@@ -128,59 +156,14 @@ func jsonPages(out io.Writer) func(admin.Document, bool) error {
 		if !last {
 			return nil
 		}
-		_, err := io.WriteString(out, "\n]}\n")
-		return err
-	}
-}
-
-func (a *app) importCommand() *cobra.Command {
-	var folders []string
-	var dry, adopt bool
-	cmd := &cobra.Command{
-		Use: "import sftpgo|shadow|htpasswd FILE", Short: "Make accounts of what another program keeps", Args: exactly(2),
-		Long: "sftpgo takes a dump (dumpdata), shadow a file like /etc/shadow, htpasswd one of Apache. Passwords go on working\n" +
-			"where their format is known, and are hashed anew at the next login. What has no counterpart is listed.",
-	}
-	f := cmd.Flags()
-	f.StringArrayVar(&folders, "map", nil, "DISK=TREE: where a folder of the old server stands in the tree; may be repeated")
-	f.BoolVar(&adopt, "adopt-home", false, "take homes that are there already, with what they hold")
-	f.BoolVar(&dry, "dry-run", false, "only print what would be made")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		o := migrate.Options{AdoptHomes: adopt}
-		for _, text := range folders {
-			folder, err := migrate.ParseFolder(text)
-			if err != nil {
-				return usagef("%w", err)
+		quotas := []byte("[]")
+		if page.Quotas != nil {
+			var err error
+			if quotas, err = json.Marshal(page.Quotas); err != nil {
+				return err
 			}
-			o.Folders = append(o.Folders, folder)
 		}
-		read, known := map[string]func(io.Reader, migrate.Options) (*migrate.Import, error){
-			"sftpgo": migrate.SFTPGo, "shadow": migrate.Shadow, "htpasswd": migrate.Htpasswd,
-		}[args[0]]
-		if !known {
-			return usagef("import takes sftpgo, shadow or htpasswd")
-		}
-		return a.importFile(cmd, args[1], func(r io.Reader) (*migrate.Import, error) { return read(r, o) }, applyOptions{dry: dry})
-	}
-	return cmd
-}
-
-func (a *app) importFile(cmd *cobra.Command, name string, read func(io.Reader) (*migrate.Import, error), o applyOptions) error {
-	file, err := os.Open(name)
-	if err != nil {
+		_, err := fmt.Fprintf(out, "\n],\"quotas\":%s}\n", quotas)
 		return err
 	}
-	defer func() { _ = file.Close() }()
-	found, err := read(bufio.NewReader(file))
-	if err != nil {
-		return err
-	}
-	for _, r := range found.Remarks {
-		_, _ = fmt.Fprintln(a.Err, visible(fmt.Sprintf("%s %s: %s", r.Kind, r.Name, r.What)))
-	}
-	text, err := json.Marshal(found.Document)
-	if err != nil {
-		return err
-	}
-	return a.applyDocument(cmd, bytes.NewReader(text), o)
 }

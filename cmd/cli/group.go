@@ -3,11 +3,12 @@ package cli
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/admin"
+	"gatehouse/admin/group"
 )
 
 func (a *app) groupCommand() *cobra.Command {
@@ -19,7 +20,7 @@ func (a *app) groupCommand() *cobra.Command {
 
 func (a *app) groupList() *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List groups", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		var groups []admin.GroupView
+		var groups []group.GroupView
 		if err := a.call(cmd, http.MethodGet, "/groups", nil, nil, &groups); err != nil {
 			return err
 		}
@@ -33,7 +34,7 @@ func (a *app) groupList() *cobra.Command {
 
 func (a *app) groupShow() *cobra.Command {
 	return &cobra.Command{Use: "show NAME", Short: "Show a group", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		var g admin.GroupView
+		var g group.GroupView
 		if err := a.call(cmd, http.MethodGet, "/groups/"+segment(args[0]), nil, nil, &g); err != nil {
 			return err
 		}
@@ -57,7 +58,7 @@ func (a *app) groupMember(use, short, method string) *cobra.Command {
 				return err
 			}
 		}
-		return a.done(struct{}{}, "done")
+		return a.done(struct{}{}, "%s: %s", args[0], strings.Join(args[1:], ", "))
 	}}
 }
 
@@ -71,20 +72,20 @@ type groupSettings struct {
 
 func (s *groupSettings) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringSliceVar(&s.protocols, "protocols", nil, "default for members: of sftp,ftp,webdav,web,api (\"inherit\" for none)")
-	f.StringVar(&s.quota, "quota", "", "default for each member's home: 10GiB (\"none\" for no default)")
-	f.Int64Var(&s.quotaFiles, "quota-files", -1, "default for the files of each member's home (-1: no default)")
-	f.StringToStringVar(&s.limits, "limit", nil, "default NAME=FIGURE of "+limitNames)
-	f.StringSliceVar(&s.managers, "manager", nil, "account that adds and removes members (\"none\" for nobody)")
-	f.StringVar(&s.folder, "folder", "", "tree path of the group's own folder (\"none\")")
-	f.StringVar(&s.folderQuota, "folder-quota", "", "bytes that the folder may hold (\"none\")")
+	s.protocols = someOf(f, "protocols", "default for members", append(slices.Clone(doorNames), "inherit")...)
+	f.StringVar(&s.quota, "quota", "", "default `BYTES` for each member's home: 10GiB (\"none\" for no default)")
+	f.Int64Var(&s.quotaFiles, "quota-files", -1, "default `FILES` for each member's home (-1: no default)")
+	pairsFlag(f, &s.limits, "limit", "default for members: "+limitUsage)
+	f.StringSliceVar(&s.managers, "manager", nil, "`ACCOUNT` that adds and removes members (\"none\" for nobody)")
+	f.StringVar(&s.folder, "folder", "", "tree `PATH` of the group's own folder (\"none\")")
+	f.StringVar(&s.folderQuota, "folder-quota", "", "`BYTES` that the folder may hold (\"none\")")
 }
 
 func (s *groupSettings) body(cmd *cobra.Command) (map[string]any, error) {
 	body := map[string]any{}
 	changed := cmd.Flags().Changed
 	if changed("protocols") {
-		body["protocols"] = listOrNull(s.protocols, "inherit")
+		body["protocols"] = listOrNull(*s.protocols, "inherit")
 	}
 	if changed("manager") {
 		body["managers"] = listOrNull(s.managers, "none")
@@ -93,15 +94,11 @@ func (s *groupSettings) body(cmd *cobra.Command) (map[string]any, error) {
 		body["folder"] = orNull(s.folder, "none")
 	}
 	if changed("folder-quota") {
-		limits := map[string]any{"limit_bytes": nil}
-		if s.folderQuota != "none" {
-			n, err := parseSize(s.folderQuota)
-			if err != nil {
-				return nil, err
-			}
-			limits["limit_bytes"] = n
+		n, err := sizeOrNull("folder-quota", s.folderQuota)
+		if err != nil {
+			return nil, err
 		}
-		body["folder_quota"] = limits
+		body["folder_quota"] = map[string]any{"limit_bytes": n}
 	}
 	if err := s.limitsBody(cmd, body); err != nil {
 		return nil, err
@@ -111,23 +108,28 @@ func (s *groupSettings) body(cmd *cobra.Command) (map[string]any, error) {
 
 func (a *app) groupAdd() *cobra.Command {
 	var s groupSettings
-	var kind, owner string
-	cmd := &cobra.Command{Use: "add NAME", Short: "Create a group", Args: exactly(1)}
+	var owner string
+	cmd := &cobra.Command{
+		Use: "add NAME", Short: "Create a group", Args: exactly(1),
+		Long: "A group of --kind personal belongs to its --owner, who chooses its members; it sets no defaults and has no folder.",
+		Example: "  gatehouse group add crew --folder /projects/crew --folder-quota 200GiB\n" +
+			"  gatehouse grant add crew /projects/crew --preset full --group",
+	}
 	s.flags(cmd)
-	cmd.Flags().StringVar(&kind, "kind", "", "user (default) or personal")
-	cmd.Flags().StringVar(&owner, "owner", "", "whose personal group it is")
+	kind := oneOf(cmd.Flags(), "kind", "(default user)", "user", "personal")
+	cmd.Flags().StringVar(&owner, "owner", "", "`ACCOUNT` whose personal group it is")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		body, err := s.body(cmd)
 		if err != nil {
 			return err
 		}
 		body["name"] = args[0]
-		for key, value := range map[string]string{"kind": kind, "owner": owner} {
+		for key, value := range map[string]string{"kind": *kind, "owner": owner} {
 			if value != "" {
 				body[key] = value
 			}
 		}
-		var g admin.GroupView
+		var g group.GroupView
 		if err := a.call(cmd, http.MethodPost, "/groups", nil, body, &g); err != nil {
 			return err
 		}
@@ -138,39 +140,18 @@ func (a *app) groupAdd() *cobra.Command {
 
 func (a *app) groupSet() *cobra.Command {
 	var s groupSettings
-	cmd := &cobra.Command{Use: "set NAME", Short: "Change what the flags name; the rest stays", Args: exactly(1)}
+	cmd := &cobra.Command{}
 	s.flags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		body, err := s.body(cmd)
-		if err != nil {
-			return err
-		}
-		if len(body) == 0 {
-			return usagef("nothing to set: see --help")
-		}
-		var g admin.GroupView
-		if err := a.call(cmd, http.MethodPatch, "/groups/"+segment(args[0]), nil, body, &g); err != nil {
-			return err
-		}
-		return a.show(g, groupPairs(g))
-	}
-	return cmd
+	return setCommand(a, cmd, "/groups/", &s, groupPairs)
 }
 
-func groupPairs(g admin.GroupView) [][2]string {
+func groupPairs(g group.GroupView) [][2]string {
 	pairs := [][2]string{
 		{"name", g.Name}, {"id", g.ID}, {"kind", g.Kind}, {"owner", g.Owner},
 		{"members", orDash(strings.Join(g.Members, ", "))}, {"managers", strings.Join(g.Managers, ", ")},
+		{"protocols", doorsText(g.Protocols)},
 	}
-	if g.Protocols != nil {
-		pairs = append(pairs, [2]string{"protocols", orDash(strings.Join(*g.Protocols, ", "))})
-	}
-	if g.Limits != nil {
-		pairs = append(pairs, [2]string{"limits", compact(g.Limits)})
-	}
-	if q := g.Quota; q != nil {
-		pairs = append(pairs, [2]string{"quota", size(q.LimitBytes)})
-	}
+	pairs = append(pairs, [2]string{"limits", limitsText(g.Limits)}, [2]string{"quota", quotaText(g.Quota)})
 	if g.Folder != nil {
 		text := *g.Folder
 		if q := g.FolderQuota; q != nil {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/admin"
+	"gatehouse/admin/record"
 )
 
 func (a *app) guestCommand() *cobra.Command {
@@ -17,8 +17,11 @@ func (a *app) guestCommand() *cobra.Command {
 func (a *app) guestAdd() *cobra.Command {
 	var s settings
 	var stdin bool
-	cmd := &cobra.Command{Use: "add NAME --managed-by ACCOUNT", Short: "Create a guest", Args: exactly(1)}
-	s.flags(cmd)
+	cmd := &cobra.Command{
+		Use: "add NAME --managed-by ACCOUNT", Short: "Create a guest", Args: exactly(1),
+		Example: "  gatehouse guest add anna --managed-by alice --expires 2031-01-31 --password-stdin",
+	}
+	s.flags(cmd, "role", "manage-users", "manage-guests", "manage-personal-groups", "share-links")
 	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		body, err := s.body(cmd)
@@ -34,17 +37,16 @@ func (a *app) guestAdd() *cobra.Command {
 				return err
 			}
 		}
-		var made admin.AccountView
+		var made record.AccountView
 		if err := a.call(cmd, http.MethodPost, "/accounts", nil, body, &made); err != nil {
 			return err
 		}
-		a.warn(made.Warnings)
 		return a.done(made, "guest %s created, managed by %s", made.Username, managersText(made.ManagedBy))
 	}
 	return cmd
 }
 
-func managersText(m *admin.ManagersSettings) string {
+func managersText(m *record.ManagersSettings) string {
 	if m == nil {
 		return "nobody"
 	}
@@ -63,7 +65,7 @@ func (a *app) guestList() *cobra.Command {
 		}
 		var rows [][]string
 		for _, x := range all {
-			rows = append(rows, []string{x.Username, x.Status.State, managersText(x.ManagedBy), expiresText(x.ExpiresAt)})
+			rows = append(rows, []string{x.Username, statusText(x), managersText(x.ManagedBy), expiryText(x)})
 		}
 		return a.list(all, []string{"NAME", "STATUS", "MANAGED BY", "EXPIRES"}, rows)
 	}}
@@ -72,13 +74,13 @@ func (a *app) guestList() *cobra.Command {
 func (a *app) guestManagers() *cobra.Command {
 	var by, groups []string
 	cmd := &cobra.Command{Use: "managers NAME --managed-by ACCOUNT", Short: "Say who answers for a guest from now on", Args: exactly(1)}
-	cmd.Flags().StringSliceVar(&by, "managed-by", nil, "account that manages it")
-	cmd.Flags().StringSliceVar(&groups, "managed-by-group", nil, "group whose managers manage it")
+	cmd.Flags().StringSliceVar(&by, "managed-by", nil, "`ACCOUNT` that manages it")
+	cmd.Flags().StringSliceVar(&groups, "managed-by-group", nil, "`GROUP` whose managers manage it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(by)+len(groups) == 0 {
 			return usagef("give --managed-by or --managed-by-group")
 		}
-		var x admin.AccountView
+		var x record.AccountView
 		// null first: a merge patch would keep a list that is not named.
 		body := map[string]any{"managed_by": map[string]any{"accounts": listOf(by), "groups": listOf(groups)}}
 		if err := a.call(cmd, http.MethodPatch, "/accounts/"+segment(args[0]), nil, body, &x); err != nil {
@@ -95,14 +97,4 @@ func listOf(names []string) any {
 		return nil
 	}
 	return names
-}
-
-// warn tells what of a change may not be meant.
-func (a *app) warn(warnings []string) {
-	if a.json {
-		return
-	}
-	for _, w := range warnings {
-		a.say("WARNING: %s", w)
-	}
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/admin"
+	"gatehouse/admin/invitation"
 )
 
 func (a *app) invitationCommand() *cobra.Command {
@@ -23,17 +23,21 @@ func (a *app) invitationCommand() *cobra.Command {
 }
 
 func (a *app) invitationAdd() *cobra.Command {
-	var name, role, expires, file string
+	var name, expires, file string
 	var groups, by, byGroups []string
-	cmd := &cobra.Command{Use: "add EMAIL | add --csv FILE", Short: "Invite somebody; the address to pass on is shown this once"}
+	cmd := &cobra.Command{
+		Use: "add EMAIL | add --csv FILE", Short: "Invite somebody; the address to pass on is shown this once",
+		Example: "  gatehouse invitation add anna@example.org --group crew --expires 2031-01-31\n" +
+			"  gatehouse invitation add --csv people.csv",
+	}
 	f := cmd.Flags()
-	f.StringVar(&name, "display-name", "", "name for people")
-	f.StringVar(&role, "role", "", "user (default), guest, auditor or admin")
-	f.StringVar(&expires, "expires", "", "of the account: a date or an RFC 3339 instant")
-	f.StringSliceVar(&groups, "group", nil, "group it will be a member of")
-	f.StringSliceVar(&by, "managed-by", nil, "account that will manage it")
-	f.StringSliceVar(&byGroups, "managed-by-group", nil, "group whose managers will manage it")
-	f.StringVar(&file, "csv", "", "file of many: email, display_name, role, groups, expires; - is standard input")
+	f.StringVar(&name, "display-name", "", "`NAME` for people")
+	role := oneOf(f, "role", "(default user)", "user", "guest", "auditor", "admin")
+	f.StringVar(&expires, "expires", "", "last `DAY` of the account, or an RFC 3339 instant")
+	f.StringSliceVar(&groups, "group", nil, "`GROUP` it will be a member of")
+	f.StringSliceVar(&by, "managed-by", nil, "`ACCOUNT` that will manage it")
+	f.StringSliceVar(&byGroups, "managed-by-group", nil, "`GROUP` whose managers will manage it")
+	f.StringVar(&file, "csv", "", "`FILE` of many: email, display_name, role, groups, expires; - is standard input")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if file != "" && len(args) == 0 {
 			return a.inviteMany(cmd, file)
@@ -42,7 +46,7 @@ func (a *app) invitationAdd() *cobra.Command {
 			return usagef("give one e-mail address, or --csv FILE")
 		}
 		body := map[string]any{"email": args[0]}
-		for key, value := range map[string]string{"display_name": name, "role": role, "expires": expires} {
+		for key, value := range map[string]string{"display_name": name, "role": *role, "expires": expires} {
 			if value != "" {
 				body[key] = value
 			}
@@ -53,7 +57,7 @@ func (a *app) invitationAdd() *cobra.Command {
 		if len(by)+len(byGroups) > 0 {
 			body["managed_by"] = managers(by, byGroups)
 		}
-		var made admin.MadeInvitation
+		var made invitation.MadeInvitation
 		if err := a.call(cmd, http.MethodPost, "/invitations", nil, body, &made); err != nil {
 			return err
 		}
@@ -82,7 +86,7 @@ func (a *app) inviteMany(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return fmt.Errorf("read the list: %w", err)
 	}
-	var made []admin.InvitedRow
+	var made []invitation.InvitedRow
 	if err := a.call(cmd, http.MethodPost, "/invitations/bulk", nil, map[string]string{"csv": string(text)}, &made); err != nil {
 		return err
 	}
@@ -108,7 +112,7 @@ func (a *app) inviteMany(cmd *cobra.Command, file string) error {
 
 func (a *app) invitationList() *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List invitations that are still good", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		var list []admin.InvitationView
+		var list []invitation.InvitationView
 		if err := a.call(cmd, http.MethodGet, "/invitations", nil, nil, &list); err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -25,8 +24,8 @@ type configFlags struct {
 }
 
 func (c *configFlags) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.file, "config", "", "configuration file in YAML (or GATEHOUSE_CONFIG)")
-	cmd.Flags().StringArrayVar(&c.set, "set", nil, "KEY=VALUE of the configuration, such as listen.sftp=:22")
+	cmd.Flags().StringVar(&c.file, "config", "", "configuration `FILE` in YAML (or GATEHOUSE_CONFIG)")
+	cmd.Flags().StringArrayVar(&c.set, "set", nil, "`KEY=VALUE` of the configuration, such as listen.sftp=:22")
 }
 
 func (a *app) load(c configFlags) (*configs.Loaded, error) {
@@ -75,9 +74,6 @@ func (a *app) configCommand() *cobra.Command {
 		conf, err := a.load(c)
 		if err != nil {
 			return err
-		}
-		for _, w := range conf.Warnings {
-			_, _ = fmt.Fprintln(a.Err, "gatehouse: "+w)
 		}
 		var rows [][]string
 		for _, v := range conf.Values() {
@@ -138,10 +134,10 @@ func (a *app) passphrase(file string) (string, error) {
 func (a *app) backupCommand() *cobra.Command {
 	var passFile string
 	cmd := &cobra.Command{Use: "backup FILE", Short: "Write an encrypted hot snapshot: state, events, host keys", Args: exactly(1)}
-	cmd.Flags().StringVar(&passFile, "passphrase-file", "", "file with the passphrase (default: ask)")
+	cmd.Flags().StringVar(&passFile, "passphrase-file", "", "`FILE` with the passphrase (default: ask)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if _, err := os.Lstat(args[0]); err == nil {
-			return fmt.Errorf("%s is there already: a backup overwrites nothing", args[0])
+		if err := absent(args[0], "a backup overwrites nothing"); err != nil {
+			return err
 		}
 		pass, err := a.passphrase(passFile)
 		if err != nil {
@@ -156,7 +152,11 @@ func (a *app) backupCommand() *cobra.Command {
 			return err
 		}
 		defer func() { _ = resp.Body.Close() }()
-		n, err := writeWhole(args[0], resp.Body)
+		var n int64
+		err = writeWhole(args[0], func(out io.Writer) (err error) {
+			n, err = io.Copy(out, resp.Body)
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("write the backup: %w", err)
 		}
@@ -165,33 +165,10 @@ func (a *app) backupCommand() *cobra.Command {
 	return cmd
 }
 
-// writeWhole writes a file that is there whole and durable, or not at all.
-func writeWhole(name string, from io.Reader) (n int64, err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), ".backup-*")
-	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-		}
-	}()
-	if n, err = io.Copy(f, from); err != nil {
-		return n, err
-	}
-	if err = f.Sync(); err != nil {
-		return n, err
-	}
-	if err = os.Rename(f.Name(), name); err != nil {
-		return n, err
-	}
-	return n, f.Close()
-}
-
 func (a *app) restoreCommand() *cobra.Command {
 	var passFile string
 	cmd := &cobra.Command{Use: "restore FILE", Short: "Restore a backup into an empty data folder", Args: exactly(1)}
-	cmd.Flags().StringVar(&passFile, "passphrase-file", "", "file with the passphrase (default: ask)")
+	cmd.Flags().StringVar(&passFile, "passphrase-file", "", "`FILE` with the passphrase (default: ask)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		pass, err := a.passphrase(passFile)
 		if err != nil {

@@ -55,6 +55,14 @@ func (a *app) say(format string, args ...any) {
 	}
 }
 
+// warn tells on standard error what may not be meant. Scripts have it in the
+// JSON, too.
+func (a *app) warn(warnings []string) {
+	for _, w := range warnings {
+		_, _ = fmt.Fprintln(a.Err, "warning: "+visible(w))
+	}
+}
+
 // visible keeps names from speaking to the terminal: no control characters, and
 // none that turn the direction of writing.
 func visible(s string) string {
@@ -105,8 +113,9 @@ func size(n *int64) string {
 	return fmt.Sprintf("%.1f %ciB", v, "KMGTP"[i-1])
 }
 
-// parseSize reads bytes, with a unit such as 10GiB, 5GB or 1k where there is one.
-func parseSize(text string) (int64, error) {
+// parseSize reads the bytes that a flag was given, with a unit such as 10GiB, 5GB
+// or 1k where there is one.
+func parseSize(flag, text string) (int64, error) {
 	digits := strings.TrimRightFunc(text, unicode.IsLetter)
 	units := map[string]int64{
 		"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "kb": 1e3, "m": 1 << 20, "mib": 1 << 20, "mb": 1e6,
@@ -114,7 +123,7 @@ func parseSize(text string) (int64, error) {
 		"p": 1 << 50, "pib": 1 << 50, "pb": 1e15,
 	}
 	unit, known := units[strings.ToLower(text[len(digits):])]
-	wrong := usagef("%q is no size: give bytes, or a unit such as 10GiB", text)
+	wrong := usagef("--%s: %q is no size: give bytes, or a unit such as 10GiB", flag, text)
 	if !known || strings.Trim(digits, "0123456789.") != "" {
 		return 0, wrong
 	}

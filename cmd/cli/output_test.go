@@ -14,12 +14,12 @@ func TestParseSize(t *testing.T) {
 		"0": 0, "1": 1, "10B": 10, "1k": 1024, "1KB": 1000, "10GiB": 10 << 30, "1.5MiB": 3 << 19, "2t": 2 << 40, "1PiB": 1 << 50,
 		"9223372036854775807": 1<<63 - 1,
 	} {
-		if n, err := parseSize(text); err != nil || n != want {
+		if n, err := parseSize("quota", text); err != nil || n != want {
 			t.Errorf("%s is %d, %v; want %d", text, n, err, want)
 		}
 	}
 	for _, text := range []string{"", "GiB", "-1", "+1", "10GiB5", "1 0", "10,5GiB", "1e3", "0x10", "NaN", "Inf", "1.2.3", "9223372036854775808", "9000000TiB", "10Gibs"} {
-		if n, err := parseSize(text); err == nil {
+		if n, err := parseSize("quota", text); err == nil {
 			t.Errorf("%q is taken for %d", text, n)
 		}
 	}
@@ -71,7 +71,7 @@ func TestExitStatuses(t *testing.T) {
 		"grant add ann /x":               2,
 		"grant add ann /x --preset full --permissions list": 2,
 		"explain ann":                 2,
-		"site set lockout":            1, // the gateway is asked first
+		"site set lockout.failures=5": 1,
 		"quota set /x":                2,
 		"config --set nothing":        2,
 		"config --set nothing.such=1": 1,

@@ -1,33 +1,48 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// settings are the flags that add and set share.
+// settings are the flags that add and set of accounts share.
 type settings struct {
 	texts, resettable         map[string]*string
 	switches                  map[string]*bool
 	quota                     string
 	quotaFiles                int64
-	protocols, allow, groups  []string
+	protocols                 *[]string
+	allow, groups             []string
 	managedBy, managedByGroup []string
 	roots                     map[string]string
 	limits                    map[string]string
 	uid, gid, passwordMaxAge  int
 }
 
-// textFlags are set as they are given; an empty text resets.
-var textFlags = [][2]string{
-	{"email", "primary e-mail address"}, {"recovery-email", "e-mail address for recovery (default: the primary one)"},
-	{"display-name", "name for people"}, {"language", "such as de or en-GB"}, {"theme", "of the web pages"},
-	{"notes", "seen by administrators alone"}, {"role", "admin, auditor, user or guest"},
-	{"home", "tree path of its home (default: /home/NAME)"}, {"time-zone", "the account's time zone, such as Europe/Berlin"},
-	{"plain-ftp", "inherit, allow or deny FTP without TLS"}, {"uploads", "in-place, atomic or inherit"},
-	{"share-links", "inherit, allow or deny"}, {"desktop-access", "inherit, allow or deny"},
-	{"second-factor", "inherit, required or exempt"},
+// A textFlag is set as it is given; an empty text resets. With words it takes
+// one of them alone.
+type textFlag struct {
+	name, usage string
+	words       []string
+}
+
+var textFlags = []textFlag{
+	{name: "email", usage: "primary e-mail `ADDRESS`"},
+	{name: "recovery-email", usage: "e-mail `ADDRESS` for recovery (default: the primary one)"},
+	{name: "display-name", usage: "`NAME` for people"},
+	{name: "language", usage: "`LANGUAGE` such as de or en-GB"},
+	{name: "theme", usage: "`NAME` of the look of the web pages"},
+	{name: "notes", usage: "`TEXT` that administrators alone see"},
+	{"role", "", []string{"admin", "auditor", "user", "guest"}},
+	{name: "home", usage: "tree `PATH` of its home (default: /home/NAME)"},
+	{name: "time-zone", usage: "its time `ZONE`, such as Europe/Berlin"},
+	{"plain-ftp", "FTP without TLS", []string{"inherit", "allow", "deny"}},
+	{"uploads", "what a broken upload leaves", []string{"inherit", "in-place", "atomic"}},
+	{"share-links", "may make links for others", []string{"inherit", "allow", "deny"}},
+	{"desktop-access", "programs that sync", []string{"inherit", "allow", "deny"}},
+	{"second-factor", "", []string{"inherit", "required", "exempt"}},
 }
 
 // switchFlags are yes or no; --flag=false takes back.
@@ -38,33 +53,50 @@ var switchFlags = [][2]string{
 	{"second-factor-with-key", "SFTP asks for a code after a key, too"},
 }
 
-// limitNames are the limits of --limit.
-const limitNames = "sessions, sessions_per_address, upload_rate, download_rate, largest_upload, bytes_per_day, bytes_per_month, ops_per_second"
+// doorNames are the doors that accounts and groups may use.
+var doorNames = []string{"sftp", "ftp", "webdav", "web", "api"}
 
-func (s *settings) flags(cmd *cobra.Command) {
+// limitNames are the limits of --limit.
+var limitNames = []string{
+	"sessions", "sessions_per_address", "upload_rate", "download_rate", "largest_upload", "bytes_per_day", "bytes_per_month", "ops_per_second",
+}
+
+// flags defines them all but those named: these the command cannot carry out.
+func (s *settings) flags(cmd *cobra.Command, without ...string) {
 	f := cmd.Flags()
 	s.texts, s.resettable, s.switches = map[string]*string{}, map[string]*string{}, map[string]*bool{}
 	for _, flag := range textFlags {
-		s.texts[flag[0]] = f.String(flag[0], "", flag[1])
+		switch {
+		case slices.Contains(without, flag.name):
+		case flag.words != nil:
+			s.texts[flag.name] = oneOf(f, flag.name, flag.usage, flag.words...)
+		default:
+			s.texts[flag.name] = f.String(flag.name, "", flag.usage)
+		}
 	}
 	for _, flag := range switchFlags {
-		s.switches[flag[0]] = f.Bool(flag[0], false, flag[1])
+		if !slices.Contains(without, flag[0]) {
+			s.switches[flag[0]] = f.Bool(flag[0], false, flag[1])
+		}
 	}
-	s.resettable["root"] = f.String("root", "", "tree path that the account sees as / (default: its home)")
-	s.resettable["expires"] = f.String("expires", "", "last day YYYY-MM-DD, or an RFC 3339 instant (\"never\")")
-	f.IntVar(&s.uid, "uid", -1, "owner on disk of what the account makes (-1: the mount's)")
-	f.IntVar(&s.gid, "gid", -1, "group on disk of what the account makes (-1: the mount's)")
-	f.IntVar(&s.passwordMaxAge, "password-max-age", -1, "days until the password must be changed (0: never, -1: as the site says)")
-	f.StringSliceVar(&s.protocols, "protocols", nil, "of sftp,ftp,webdav,web,api (\"inherit\" for the default)")
-	f.StringSliceVar(&s.allow, "allow-ip", nil, "address or CIDR the account may come from (\"any\" for no list)")
-	f.StringVar(&s.quota, "quota", "", "bytes its home may hold: 10GiB (\"none\" for unlimited)")
-	f.Int64Var(&s.quotaFiles, "quota-files", -1, "files its home may hold (-1: unlimited)")
-	f.StringSliceVar(&s.groups, "group", nil, "group it is a member of (\"none\" for no group)")
-	f.StringSliceVar(&s.managedBy, "managed-by", nil, "account that manages it (\"none\" for nobody)")
-	f.StringSliceVar(&s.managedByGroup, "managed-by-group", nil, "group whose managers manage it (\"none\" for no group)")
-	f.StringToStringVar(&s.roots, "door-root", nil, "root at one door: sftp=/a,ftp=/b (an empty path takes it back)")
-	f.StringToStringVar(&s.limits, "limit", nil, "NAME=FIGURE of "+limitNames+" (0: inherit); sizes such as 10MiB")
+	s.resettable["root"] = f.String("root", "", "tree `PATH` that the account sees as / (default: its home)")
+	s.resettable["expires"] = f.String("expires", "", "last `DAY` YYYY-MM-DD in its time zone, or an RFC 3339 instant (\"never\")")
+	f.IntVar(&s.uid, "uid", -1, "`ID` of the owner on disk of what the account makes (-1: the mount's)")
+	f.IntVar(&s.gid, "gid", -1, "`ID` of the group on disk of what the account makes (-1: the mount's)")
+	f.IntVar(&s.passwordMaxAge, "password-max-age", -1, "`DAYS` until the password must be changed (0: never, -1: as the site says)")
+	s.protocols = someOf(f, "protocols", "doors it may use", append(slices.Clone(doorNames), "inherit")...)
+	f.StringSliceVar(&s.allow, "allow-ip", nil, "address or `CIDR` the account may come from (\"any\" for no list)")
+	f.StringVar(&s.quota, "quota", "", "`BYTES` its home may hold: 10GiB (\"none\" for unlimited)")
+	f.Int64Var(&s.quotaFiles, "quota-files", -1, "`FILES` its home may hold (-1: unlimited)")
+	f.StringSliceVar(&s.groups, "group", nil, "`GROUP` it is a member of (\"none\" for no group)")
+	f.StringSliceVar(&s.managedBy, "managed-by", nil, "`ACCOUNT` that manages it (\"none\" for nobody)")
+	f.StringSliceVar(&s.managedByGroup, "managed-by-group", nil, "`GROUP` whose managers manage it (\"none\" for no group)")
+	pairsFlag(f, &s.roots, "door-root", "`DOOR=PATH` root at one door: sftp=/a,ftp=/b (an empty path takes it back)")
+	pairsFlag(f, &s.limits, "limit", limitUsage)
 }
+
+const limitUsage = "`NAME=FIGURE` of sessions, sessions_per_address, upload_rate, download_rate, largest_upload, bytes_per_day, bytes_per_month,\n" +
+	"ops_per_second; sizes such as 10MiB, rates in bytes a second (0: inherit, -1: unlimited)"
 
 // body returns the settings that the command line named; null resets.
 func (s *settings) body(cmd *cobra.Command) (map[string]any, error) {
@@ -112,7 +144,7 @@ func (s *settings) listsBody(cmd *cobra.Command, body map[string]any) {
 		key, reset string
 		value      []string
 	}{
-		"protocols": {"protocols", "inherit", s.protocols}, "allow-ip": {"allowed_ips", "any", s.allow},
+		"protocols": {"protocols", "inherit", *s.protocols}, "allow-ip": {"allowed_ips", "any", s.allow},
 		"group": {"groups", "none", s.groups},
 	}
 	for flag, l := range lists {
@@ -145,11 +177,14 @@ func (s *settings) limitsBody(cmd *cobra.Command, body map[string]any) error {
 	}
 	limits := map[string]any{}
 	for name, text := range s.limits {
+		if !slices.Contains(limitNames, name) {
+			return usagef("--limit: %q is no limit; there are %s", name, strings.Join(limitNames, ", "))
+		}
 		if text == "-1" {
 			limits[name] = -1
 			continue
 		}
-		n, err := parseSize(text)
+		n, err := parseSize("limit "+name, text)
 		if err != nil {
 			return err
 		}
@@ -162,14 +197,11 @@ func (s *settings) limitsBody(cmd *cobra.Command, body map[string]any) error {
 func (s *settings) quotaBody(cmd *cobra.Command, body map[string]any) error {
 	limits := map[string]any{}
 	if cmd.Flags().Changed("quota") {
-		limits["limit_bytes"] = nil
-		if s.quota != "none" {
-			n, err := parseSize(s.quota)
-			if err != nil {
-				return err
-			}
-			limits["limit_bytes"] = n
+		n, err := sizeOrNull("quota", s.quota)
+		if err != nil {
+			return err
 		}
+		limits["limit_bytes"] = n
 	}
 	if cmd.Flags().Changed("quota-files") {
 		limits["limit_files"] = nil
@@ -181,6 +213,14 @@ func (s *settings) quotaBody(cmd *cobra.Command, body map[string]any) error {
 		body["quota"] = limits
 	}
 	return nil
+}
+
+// sizeOrNull reads the size that a flag was given; "none" is null.
+func sizeOrNull(flag, text string) (any, error) {
+	if text == "none" {
+		return nil, nil
+	}
+	return parseSize(flag, text)
 }
 
 func idOrNull(id int) any {

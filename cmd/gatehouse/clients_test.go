@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -75,6 +76,13 @@ func (c *sftpClient) try(s step, name, to string) error {
 		return c.write(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, s)
 	case resume:
 		return c.write(name, os.O_WRONLY, s)
+	case scatter:
+		return c.scatter(name, s)
+	case discard:
+		if err := c.files.Remove(name); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
 	case truncate:
 		return c.files.Truncate(name, int64(s.piece.most))
 	case remove:
@@ -96,6 +104,27 @@ func (c *sftpClient) write(name string, flags int, s step) error {
 	}
 	content := bytesOf(s.piece.upload, s.piece.most)
 	_, err = f.WriteAt(content[s.from:], int64(s.from))
+	return errors.Join(err, f.Close())
+}
+
+// scatter writes the pieces of a file's rest in an order that its number makes.
+func (c *sftpClient) scatter(name string, s step) error {
+	f, err := c.files.OpenFile(name, os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	content := bytesOf(s.piece.upload, s.piece.most)
+	var offsets []int
+	const size = 5000
+	for at := s.from; at < len(content); at += size {
+		offsets = append(offsets, at)
+	}
+	for _, i := range rand.New(rand.NewPCG(s.piece.upload, uint64(s.from))).Perm(len(offsets)) {
+		at := offsets[i]
+		if _, err = f.WriteAt(content[at:min(at+size, len(content))], int64(at)); err != nil {
+			break
+		}
+	}
 	return errors.Join(err, f.Close())
 }
 
@@ -154,6 +183,11 @@ func (c *ftpClient) do(s step) error {
 		return c.store(s, name)
 	case remove:
 		_, err = c.ask(2, "DELE %s", name)
+	case discard:
+		_, err = c.ask(2, "DELE %s", name)
+		if e, ok := errors.AsType[*textproto.Error](err); ok && e.Code == 550 {
+			err = nil
+		}
 	case mkdir:
 		_, err = c.ask(2, "MKD %s", name)
 	case rmdir:
@@ -232,6 +266,12 @@ func (c *davClient) do(s step) error {
 		return c.ask(http.MethodPut, s.name, bytes.NewReader(bytesOf(s.piece.upload, s.piece.most)), nil)
 	case remove, removeAll:
 		return c.ask(http.MethodDelete, s.name, nil, nil)
+	case discard:
+		err := c.ask(http.MethodDelete, s.name, nil, nil)
+		if e, ok := errors.AsType[*statusError](err); ok && e.status == http.StatusNotFound {
+			err = nil
+		}
+		return err
 	case mkdir:
 		return c.ask("MKCOL", s.name, nil, nil)
 	case move, duplicate:

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,8 +28,14 @@ func TestMain(m *testing.M) {
 // with `start`, which serves on free ports of loopback: $SFTP, $FTP, $FTPS,
 // $HTTP and $HTTPS are HOST:PORT, and each has its ..._PORT.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+	p := params()
+	p.Dir = "testdata"
+	testscript.Run(t, p)
+}
+
+// params are what scripts have at hand.
+func params() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		Setup:               setup,
 		Condition:           condition,
@@ -39,7 +48,7 @@ func TestScripts(t *testing.T) {
 			"proxy":    proxy,
 			"totp":     totp,
 		},
-	})
+	}
 }
 
 // condition answers [has:PROGRAM] and [fuse]. In CI everything must be there:
@@ -132,15 +141,29 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-// freePort finds a port that nobody listens on now.
+// taken is the last port that freePort has looked at. It begins somewhere, for
+// others who look at the same time.
+var taken atomic.Int32
+
+// freePort finds a port that nobody listens on now. It lies below those that the
+// system gives to connections, of which one could have it before the gateway
+// comes to listen, and it is given to no other script.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	taken.CompareAndSwap(0, 10_000+rand.Int32N(10_000))
+	for {
+		port := taken.Add(1)
+		if port > 32_000 {
+			return "", errors.New("there is no free port")
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return strconv.Itoa(int(port)), l.Close()
 	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
 }
 
 // start serves, and returns when the gateway is ready. Arguments go to serve.
@@ -233,9 +256,10 @@ func crash(ts *testscript.TestScript, _ bool, _ []string) {
 	_ = ts.Value(gatewayKey{}).(*gateway).end(syscall.SIGKILL)
 }
 
-// eventual repeats a command until it succeeds (with !: fails), for two seconds.
+// eventual repeats a command until it succeeds (with !: fails), for as long as a
+// slow machine may need.
 func eventual(ts *testscript.TestScript, neg bool, args []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	var err error
 	for ctx.Err() == nil {

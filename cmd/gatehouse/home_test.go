@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,17 +26,28 @@ func bytesOf(upload uint64, n int) []byte {
 }
 
 // A piece is what may stand under a name: so many of the first bytes of an
-// upload. The zero piece is that nothing stands there.
+// upload. The zero piece is that nothing stands there. Of a ragged one any bytes
+// after the least may still be missing, and read as zeros.
 type piece struct {
 	upload      uint64
 	least, most int
+	ragged      bool
 }
 
-func whole(upload uint64, n int) piece { return piece{upload, n, n} }
+func whole(upload uint64, n int) piece { return piece{upload: upload, least: n, most: n} }
 
 func (v piece) is(content []byte) bool {
 	n := len(content)
-	return v.upload != 0 && v.least <= n && n <= v.most && bytes.Equal(content, bytesOf(v.upload, n))
+	if v.upload == 0 || n < v.least || n > v.most {
+		return false
+	}
+	want := bytesOf(v.upload, n)
+	for i := v.least; v.ragged && i < n; i++ {
+		if content[i] == 0 {
+			want[i] = 0
+		}
+	}
+	return bytes.Equal(content, want)
 }
 
 func (v piece) String() string {
@@ -57,7 +69,7 @@ type entry struct {
 
 // sure is the one state that a file surely has.
 func (e entry) sure() (piece, bool) {
-	if e.folder || len(e.any) != 1 || e.any[0].least != e.any[0].most || e.any[0].upload == 0 {
+	if e.folder || len(e.any) != 1 || e.any[0].least != e.any[0].most || e.any[0].upload == 0 || e.any[0].ragged {
 		return piece{}, false
 	}
 	return e.any[0], true
@@ -177,6 +189,9 @@ func (t holdings) entryOf(name string, content []byte) (entry, error) {
 		return entry{folder: true}, nil
 	}
 	for _, v := range e.any {
+		if v.is(content) && !bytes.Equal(content, bytesOf(v.upload, len(content))) {
+			return entry{any: []piece{v}}, nil
+		}
 		if v.is(content) {
 			return entry{any: []piece{whole(v.upload, len(content))}}, nil
 		}
@@ -188,6 +203,8 @@ func (t holdings) entryOf(name string, content []byte) (entry, error) {
 const (
 	put       = "put"        // a file, whole; replaces
 	resume    = "resume"     // the rest of a file
+	scatter   = "scatter"    // the rest of a file, in pieces in any order
+	discard   = "discard"    // a file that may be missing
 	truncate  = "truncate"   // to a smaller size
 	remove    = "remove"     // a file
 	mkdir     = "mkdir"      // a folder
@@ -202,8 +219,11 @@ type step struct {
 	verb     string
 	name, to string
 	piece    piece // put, resume: what is to be there after it
-	from     int   // resume: the size so far
+	from     int   // resume, scatter: the size so far
 }
+
+// grows reports a step that writes to a file where it stands.
+func (s step) grows() bool { return s.verb == put || s.verb == resume || s.verb == scatter }
 
 func (s step) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s %s", s.verb, s.name, s.to))
@@ -213,9 +233,9 @@ func (s step) String() string {
 func (t holdings) after(s step) holdings {
 	n := t.copyOf()
 	switch s.verb {
-	case put, resume, truncate:
+	case put, resume, scatter, truncate:
 		n[s.name] = entry{any: []piece{s.piece}}
-	case remove, rmdir, removeAll:
+	case remove, discard, rmdir, removeAll:
 		n.take(s.name)
 	case mkdir:
 		n[s.name] = entry{folder: true}
@@ -238,7 +258,7 @@ func (t holdings) during(s step, atomic bool) []holdings {
 			n[name] = e
 		}
 		return []holdings{n}
-	case atomic || s.verb != put && s.verb != resume:
+	case atomic || !s.grows():
 		return []holdings{t, t.after(s)}
 	}
 	n := t.copyOf()
@@ -247,7 +267,7 @@ func (t holdings) during(s step, atomic bool) []holdings {
 		e.any = []piece{{}}
 	}
 	v := s.piece
-	v.least = s.from
+	v.least, v.ragged = s.from, s.verb == scatter
 	e.any = append(e.any, v)
 	n[s.name] = e
 	return []holdings{n}
@@ -257,15 +277,17 @@ func (t holdings) during(s step, atomic bool) []holdings {
 type chooser struct {
 	random *rand.Rand
 	verbs  []string
-	large  int // the largest upload
+	large  int    // the largest upload
+	many   int    // names from which on rather something is removed; 30
+	kept   string // a folder that stays where it is
 	count  int
 }
 
 func (c *chooser) next(t holdings) step {
 	for {
 		verb := c.verbs[c.random.IntN(len(c.verbs))]
-		if len(t) > 30 && c.random.IntN(2) == 0 {
-			verb = remove
+		if len(t) > cmp.Or(c.many, 30) && c.random.IntN(2) == 0 {
+			verb = []string{remove, discard}[c.random.IntN(2)]
 		}
 		if s, ok := c.make(t, verb); ok {
 			return s
@@ -282,7 +304,7 @@ func (c *chooser) make(t holdings, verb string) (s step, ok bool) {
 			s.name, ok = c.one(t, func(_ string, e entry) bool { return !e.folder })
 		}
 		s.piece = whole(c.random.Uint64()|1, c.size())
-	case resume:
+	case resume, scatter:
 		s.name, ok = c.sureFile(t)
 		v, _ := t[s.name].sure()
 		s.from, s.piece = v.most, whole(v.upload, v.most+1+c.size())
@@ -292,12 +314,14 @@ func (c *chooser) make(t holdings, verb string) (s step, ok bool) {
 		s.piece = whole(v.upload, c.random.IntN(v.most+1))
 	case remove:
 		s.name, ok = c.sureFile(t)
+	case discard:
+		s.name, ok = c.one(t, func(_ string, e entry) bool { _, sure := e.sure(); return !sure && !e.folder })
 	case mkdir:
 		s.name, ok = c.fresh(t), true
 	case rmdir:
-		s.name, ok = c.one(t, func(n string, e entry) bool { return e.folder && len(t.below(n)) == 1 })
+		s.name, ok = c.one(t, func(n string, e entry) bool { return e.folder && n != c.kept && len(t.below(n)) == 1 })
 	case removeAll:
-		s.name, ok = c.one(t, func(_ string, e entry) bool { return e.folder })
+		s.name, ok = c.one(t, func(n string, e entry) bool { return e.folder && n != c.kept })
 	case move, duplicate:
 		return c.pair(t, s)
 	}
@@ -307,7 +331,7 @@ func (c *chooser) make(t holdings, verb string) (s step, ok bool) {
 // pair names a source and a target that is new or, now and then, to be replaced
 // by one of its kind.
 func (c *chooser) pair(t holdings, s step) (step, bool) {
-	certain := func(_ string, e entry) bool { _, ok := e.sure(); return ok || e.folder }
+	certain := func(n string, e entry) bool { _, ok := e.sure(); return ok || e.folder && n != c.kept }
 	var ok bool
 	if s.name, ok = c.one(t, certain); !ok {
 		return s, false

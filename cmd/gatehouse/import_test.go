@@ -65,7 +65,7 @@ func TestImportOfADump(t *testing.T) {
 	write(t, filepath.Join(dir, "dump.json"), string(text))
 	n.start()
 	out := n.run("import", "sftpgo", filepath.Join(dir, "dump.json"), "--map", "/srv/sftpgo=/old", "--adopt-home")
-	if !strings.Contains(out, "301 changed") || !strings.Contains(out, "admins") {
+	if !strings.Contains(out, "301 changed") || !strings.Contains(out, "administrator") {
 		t.Fatalf("the import says %s", out[max(0, len(out)-2000):])
 	}
 	host := trustOnce()

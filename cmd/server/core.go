@@ -29,6 +29,7 @@ import (
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/bolt"
 	"gatehouse/storage/state/memory"
+	"gatehouse/storage/traffic"
 )
 
 // maxStaged bounds how many uploads are staged at once on this node.
@@ -43,6 +44,7 @@ type core struct {
 	accounts *accounts.Store
 	mounts   *mount.Table
 	quotas   *quota.Ledger
+	traffic  *traffic.Traffic
 	locks    *locks.Table
 	sessions *session.Manager
 	metrics  *metrics.Metrics
@@ -87,10 +89,12 @@ func open(ctx context.Context, o Options, log *slog.Logger) (c *core, err error)
 		return c, fmt.Errorf("open the accounts: %w", err)
 	}
 	c.done.Go(func() { c.retain(ctx, log) })
-	tree, err := c.openTree(ctx, conf, name, epoch())
+	run := epoch()
+	tree, err := c.openTree(ctx, conf, name, run)
 	if err != nil {
 		return c, err
 	}
+	c.traffic = traffic.New(c.state, name+"/"+run)
 	return c, c.openSessions(ctx, conf, tree, name, log)
 }
 
@@ -211,13 +215,13 @@ func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *gua
 	}
 	proved, err := auth.New(auth.Config{
 		Accounts: c.accounts, State: c.state, Log: log, Key: c.sealer.Derive("failures"), Trusted: trusted,
-		Sealer: c.sealer,
+		Sealer: c.sealer, Issuer: outsideName(conf),
 	})
 	if err != nil {
 		return fmt.Errorf("open authentication: %w", err)
 	}
 	c.sessions = session.New(ctx, session.Config{
-		Accounts: c.accounts, Auth: proved, Tree: tree, Quotas: c.quotas, Events: c.events, State: c.state, Log: log, Node: node,
+		Accounts: c.accounts, Auth: proved, Tree: tree, Quotas: c.quotas, Traffic: c.traffic, Events: c.events, State: c.state, Log: log, Node: node,
 		Key: c.sealer.Derive("sessions"),
 	})
 	c.metrics.Sessions(c.sessions.List)
@@ -229,6 +233,9 @@ func (c *core) close(ctx context.Context) error {
 	var errs []error
 	if c.accounts != nil {
 		errs = append(errs, c.accounts.Close(ctx))
+	}
+	if c.traffic != nil {
+		errs = append(errs, c.traffic.Close(ctx))
 	}
 	if c.quotas != nil {
 		errs = append(errs, c.quotas.Close(ctx))

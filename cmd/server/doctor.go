@@ -75,7 +75,7 @@ func (g *gateway) checkCertificate(ctx context.Context) []admin.Finding {
 	case err != nil:
 		return []admin.Finding{finding("certificate", levelProblem, err.Error(), "check tls.certificate and tls.key")}
 	case s.Origin == "self-signed":
-		return []admin.Finding{finding("certificate", levelWarning, "it is self-signed: clients will warn", "set tls.certificate and tls.key, or tls.acme.domains")}
+		return []admin.Finding{finding("certificate", levelWarning, "it is self-signed: clients will warn; its key is "+g.certs.Pin(), "set tls.certificate and tls.key, or tls.acme.domains")}
 	case s.Expires.IsZero():
 		return []admin.Finding{finding("certificate", levelWarning, "ACME has not got one yet", "make sure that port 443 of "+strings.Join(s.Names, ", ")+" leads to listen.https")}
 	case time.Until(s.Expires) < 0:

@@ -21,6 +21,9 @@ func (g *gateway) greet(secret string) error {
 	for _, f := range g.fingerprints {
 		_, _ = fmt.Fprintf(w, "  SSH host key\t%s\n", f)
 	}
+	if pin := g.certs.Pin(); pin != "" {
+		_, _ = fmt.Fprintf(w, "  TLS key\t%s (self-signed: for --pin)\n", pin)
+	}
 	if secret != "" {
 		_, _ = fmt.Fprintf(w, "  administrator\t%s\n", secret)
 	}

@@ -16,8 +16,10 @@ import (
 
 	"gatehouse/admin"
 	"gatehouse/admin/pages"
+	"gatehouse/admin/rest"
 	"gatehouse/cmd/proxied"
 	"gatehouse/configs"
+	"gatehouse/policy"
 	"gatehouse/protocols/ftp"
 	"gatehouse/protocols/sftp"
 	"gatehouse/protocols/webdav"
@@ -172,7 +174,7 @@ func (g *gateway) web(c *configs.Loaded) http.Handler {
 		},
 	})
 	mux := http.NewServeMux()
-	mux.Handle(admin.Prefix+"/", g.api.Handler())
+	mux.Handle(rest.Prefix+"/", g.api.Handler())
 	accountPages := g.api.Pages()
 	mux.Handle(pages.Prefix, accountPages)
 	mux.Handle(pages.Prefix+"/", accountPages)
@@ -183,7 +185,7 @@ func (g *gateway) web(c *configs.Loaded) http.Handler {
 // welcome is what a person sees who opens the address in a browser.
 func welcome(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = fmt.Fprintln(w, "This is a Gatehouse gateway. Your account is at "+pages.Prefix+"/, WebDAV at /dav/, the API at "+admin.Prefix+"/openapi.json.")
+	_, _ = fmt.Fprintln(w, "This is a Gatehouse gateway. Your account is at "+pages.Prefix+"/, WebDAV at /dav/, the API at "+rest.Prefix+"/openapi.json.")
 }
 
 // hostsOf are the outside names of the gateway.
@@ -195,11 +197,21 @@ func hostsOf(c *configs.Loaded) []string {
 	return append(hosts, c.TLS.ACME.Domains...)
 }
 
+// outsideName is what people know the installation by: the host of site_url, ""
+// where none is set. It stands in their authenticator apps.
+func outsideName(c *configs.Loaded) string {
+	u, err := url.Parse(c.SiteURL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
 func publicAddresses(rules configs.PublicAddress) []ftp.PublicAddress {
 	var list []ftp.PublicAddress
 	for _, r := range rules {
 		one := ftp.PublicAddress{Address: r.Address}
-		if p, err := configs.ParsePrefix(r.From); err == nil {
+		if p, err := policy.ParsePrefix(r.From); err == nil {
 			one.From = p
 		}
 		list = append(list, one)
@@ -263,7 +275,7 @@ func (g *gateway) listenSocket(ctx context.Context, c *configs.Loaded) error {
 	mux.Handle("/", api.Socket())
 	profiles(mux)
 	s := webServer(mux, g.log)
-	s.ConnContext = admin.ConnContext
+	s.ConnContext = rest.ConnContext
 	g.doors = append(g.doors, door{
 		name: socketDoor, address: name,
 		serve: func() error { return s.Serve(l) }, shutdown: thenClose(stopWeb(s), l),

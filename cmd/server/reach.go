@@ -5,17 +5,18 @@ import (
 	"strconv"
 	"strings"
 
-	"gatehouse/admin"
+	"gatehouse/admin/rest"
 	"gatehouse/configs"
 )
 
 // reach tells the administration how people reach the doors: links and what
 // they are told about connecting are made of it.
-func (g *gateway) reach(c *configs.Loaded) admin.Reach {
-	return admin.Reach{
+func (g *gateway) reach(c *configs.Loaded) rest.Reach {
+	return rest.Reach{
 		SiteURL:   c.SiteURL,
 		Listening: func() map[string]int { return listening(g.doors) },
 		HostKeys:  func() []string { return g.fingerprints },
+		Pin:       g.certs.Pin,
 	}
 }
 

@@ -35,9 +35,6 @@ type Options struct {
 func Run(ctx context.Context, o Options) error {
 	level := new(slog.LevelVar)
 	log := newLog(o.Err, o.Config.Log, level)
-	for _, w := range o.Config.Warnings {
-		log.Warn("part of the configuration was not understood", "problem", w)
-	}
 	core, err := open(context.WithoutCancel(ctx), o, log)
 	if err != nil {
 		return err

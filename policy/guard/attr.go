@@ -13,7 +13,7 @@ import (
 // SetAttr changes size, modes or times. A client's modes keep the owner's
 // rights and lose setuid, setgid and sticky; owners are ignored.
 func (f *FS) SetAttr(ctx context.Context, p path.Path, a backend.Attr) error {
-	c, err := f.call("setattr", events.SetAttr, p)
+	c, err := f.call(ctx, "setattr", events.SetAttr, p)
 	if err != nil {
 		return err
 	}

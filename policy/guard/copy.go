@@ -6,10 +6,10 @@ import (
 	"io"
 	"io/fs"
 
+	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/events"
-	"gatehouse/storage/locks"
 	"gatehouse/storage/quota"
 	"gatehouse/storage/staging"
 )
@@ -17,7 +17,7 @@ import (
 // Copy copies a file with its properties, or a tree. It reserves first; a
 // failing copy leaves no half and the target as it was.
 func (f *FS) Copy(ctx context.Context, from, to path.Path, how CopyHow) error {
-	c, err := f.callBoth("copy", events.Copy, from, to)
+	c, err := f.callBoth(ctx, "copy", events.Copy, from, to)
 	if err != nil {
 		return err
 	}
@@ -47,17 +47,10 @@ type duplicate struct {
 
 func (d *duplicate) copy(ctx context.Context, r *rules) error {
 	d.judged, d.built = r, quota.Amount{}
-	if err := d.prepare(ctx, r, follow, r.policy.DecideCopy); err != nil {
+	if err := d.mayCopy(ctx, r); err != nil {
 		return err
 	}
-	t := d.fs.s.tree
-	if err := d.fs.unlocked(ctx, locks.Touch{Path: d.to.real, Tree: true, Member: !d.exists}); err != nil {
-		return err
-	}
-	if err := d.opens(); err != nil {
-		return err
-	}
-	d.book = t.files.pending(d.to.real)
+	d.book = d.fs.s.tree.files.pending(d.to.real)
 	defer d.book.close(ctx, nil)
 	if err := d.reserve(ctx); err != nil {
 		return err
@@ -253,6 +246,9 @@ func (b *builder) member(ctx context.Context, p path.Path, info backend.Info) er
 	if !ok || rel.IsRoot() {
 		return nil
 	}
+	if b.judged.keptFrom(policy.Target{Path: p, Folder: info.IsDir()}) {
+		return nil
+	}
 	if len(b.move.to.real.Append(rel).String()) > path.MaxLength {
 		return path.ErrTooLong
 	}
@@ -346,7 +342,7 @@ func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, 
 	if err := d.judge(d.fs.s.rules.Load(), d.fs.s.rules.Load().policy.DecideCopy); err != nil {
 		return err
 	}
-	if err := d.fs.unlocked(ctx, locks.Touch{Path: to, Tree: true, Member: !d.exists}); err != nil {
+	if err := d.fs.unlocked(ctx, d.touches(policy.OpCopy)...); err != nil {
 		return err
 	}
 	if err := d.unchanged(ctx); err != nil {

@@ -30,7 +30,7 @@ type Dir struct {
 
 // List opens a folder; it shows only what the account may see.
 func (f *FS) List(ctx context.Context, p path.Path) (*Dir, error) {
-	c, err := f.call("list", events.ListFolder, p)
+	c, err := f.call(ctx, "list", events.ListFolder, p)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +89,8 @@ func (d *Dir) open(ctx context.Context, r *rules) error {
 	return err
 }
 
-// entries puts the shared folders first; they stand in front of what the root
-// holds by their names.
+// entries puts the shared folders first. What came into the root by their names
+// since the session began is left out.
 func (d *Dir) entries(r *rules) {
 	for _, entry := range r.view.Entries {
 		d.names = append(d.names, entry.Name)
@@ -165,7 +165,10 @@ func (d *Dir) usable() error {
 }
 
 func (d *Dir) next(n int) ([]Info, error) {
-	r := d.c.s.rules.Load()
+	r, err := d.c.s.viewed(d.ctx)
+	if err != nil {
+		return nil, err
+	}
 	if len(d.names) > 0 {
 		name := d.names[0]
 		d.names = d.names[1:]

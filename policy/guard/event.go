@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -26,10 +27,25 @@ type call struct {
 	bytes int64
 }
 
-func (f *FS) call(op string, kind events.Kind, p path.Path) (*call, error) {
-	c := &call{s: f.s, op: op, kind: kind, began: time.Now()}
-	var err error
-	if c.at, err = f.s.rules.Load().place(p); err == nil {
+// call begins an operation, as fast as they may follow one another.
+func (f *FS) call(ctx context.Context, op string, kind events.Kind, p path.Path) (*call, error) {
+	return f.begin(ctx, &call{s: f.s, op: op, kind: kind, began: time.Now()}, p, f.s.pace(ctx))
+}
+
+// aside begins what belongs to another operation, and is not one by itself.
+func (f *FS) aside(ctx context.Context, op string, p path.Path) (*call, error) {
+	return f.begin(ctx, &call{s: f.s, op: op, began: time.Now()}, p, nil)
+}
+
+func (f *FS) begin(ctx context.Context, c *call, p path.Path, err error) (*call, error) {
+	var r *rules
+	if err == nil {
+		r, err = f.s.viewed(ctx)
+	}
+	if err == nil {
+		c.at, err = r.place(p)
+	}
+	if err == nil {
 		err = c.audited()
 	}
 	if err != nil {
@@ -46,14 +62,20 @@ func (c *call) audited() error {
 	return &refusal{Decision: policy.Decision{Rule: policy.RuleAudit, Because: "the audit log takes no events now"}}
 }
 
-func (f *FS) callBoth(op string, kind events.Kind, from, to path.Path) (*call, error) {
+func (f *FS) callBoth(ctx context.Context, op string, kind events.Kind, from, to path.Path) (*call, error) {
 	c := &call{s: f.s, op: op, kind: kind, to: &place{seen: to}, began: time.Now()}
-	r := f.s.rules.Load()
-	var err error
-	if c.at, err = r.place(from); err != nil {
-		return c, c.end(err)
+	err := f.s.pace(ctx)
+	var r *rules
+	if err == nil {
+		r, err = f.s.viewed(ctx)
 	}
-	if *c.to, err = r.place(to); err == nil {
+	if err == nil {
+		c.at, err = r.place(from)
+	}
+	if err == nil {
+		*c.to, err = r.place(to)
+	}
+	if err == nil {
 		err = c.audited()
 	}
 	if err != nil {
@@ -97,17 +119,11 @@ func explain(e *events.Event, err error) {
 	case errors.As(err, &u) && u.Rule != "":
 		e.Outcome, e.Rule = events.Denied, string(u.Rule)
 	case errors.Is(err, quota.ErrExceeded):
-		e.Outcome, e.Rule = events.Denied, ruleQuota
+		e.Outcome, e.Rule = events.Denied, string(policy.RuleQuota)
 	case errors.Is(err, locks.ErrLocked):
-		e.Outcome, e.Rule = events.Denied, ruleLock
+		e.Outcome, e.Rule = events.Denied, string(policy.RuleLock)
 	}
 }
-
-// Rules of refusals that are not policy's.
-const (
-	ruleQuota = "quota"
-	ruleLock  = "lock"
-)
 
 func (s *session) report(e events.Event) {
 	if s.config.Report != nil {

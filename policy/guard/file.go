@@ -97,6 +97,27 @@ func (f *File) usable(op policy.Operation) error {
 
 // ReadAt is io.ReaderAt's.
 func (f *File) ReadAt(b []byte, off int64) (int, error) {
+	return pieces(b, off, f.readPiece)
+}
+
+// WriteAt is io.WriterAt's. It writes what there is room for.
+func (f *File) WriteAt(b []byte, off int64) (int, error) {
+	return pieces(b, off, f.writePiece)
+}
+
+// pieces moves all of b, as much at a time as move does.
+func pieces(b []byte, off int64, move func([]byte, int64) (int, error)) (int, error) {
+	for done := 0; ; {
+		n, err := move(b[done:], off+int64(done))
+		if done += n; err != nil || done == len(b) {
+			return done, err
+		}
+	}
+}
+
+func (f *File) readPiece(b []byte, off int64) (n int, err error) {
+	g, refused := f.outgoing(int64(len(b)))
+	defer func() { g.Moved(int64(n)) }()
 	if err := f.enter(policy.OpRead); err != nil {
 		return 0, err
 	}
@@ -104,7 +125,13 @@ func (f *File) ReadAt(b []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, f.c.wrap(fs.ErrInvalid)
 	}
-	n, err := f.file.ReadAt(b, off)
+	if refused != nil {
+		if refused = f.atEnd(off, refused); refused == io.EOF {
+			return 0, io.EOF
+		}
+		return 0, f.c.wrap(refused)
+	}
+	n, err = f.file.ReadAt(b[:g.Bytes], off)
 	f.out.Add(int64(n))
 	if err == io.EOF {
 		return n, io.EOF
@@ -112,13 +139,17 @@ func (f *File) ReadAt(b []byte, off int64) (int, error) {
 	return n, f.c.wrap(err)
 }
 
-// WriteAt is io.WriterAt's. It writes what there is room for.
-func (f *File) WriteAt(b []byte, off int64) (int, error) {
+func (f *File) writePiece(b []byte, off int64) (n int, err error) {
+	g, refused := f.incoming(int64(len(b)))
+	defer func() { g.Moved(int64(n)) }()
 	if err := f.enter(policy.OpWrite); err != nil {
 		return 0, err
 	}
 	defer f.use.RUnlock()
-	n, err := f.write(b, off)
+	if refused != nil {
+		return 0, f.c.wrap(f.breaks(refused))
+	}
+	n, err = f.write(b[:g.Bytes], off)
 	return n, f.c.wrap(err)
 }
 

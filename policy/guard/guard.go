@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"gatehouse/policy"
+	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
+	"gatehouse/storage/traffic"
 )
 
 // A DeniedError says which decision refused an operation; it is an
@@ -117,6 +119,11 @@ type Config struct {
 	Audited func() bool
 	// UID and GID own new files; nil takes the mount's.
 	UID, GID *int
+	// Traffic bounds how much and how fast the session moves, and is left when
+	// the file system is closed; nil bounds nothing.
+	Traffic *traffic.Session
+
+	kept []path.Path // where the homes of deleted accounts are
 }
 
 // unlocked asks the locks whether the account may change what it touches.

@@ -18,7 +18,7 @@ import (
 // absolute in what the account sees or relative to p. It is stored relative, so
 // that it leads to the same place on the machine.
 func (f *FS) Symlink(ctx context.Context, target string, p path.Path) error {
-	c, err := f.call("symlink", events.Link, p)
+	c, err := f.call(ctx, "symlink", events.Link, p)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func relative(from, to path.Path) string {
 // Readlink returns where a link leads, as the account sees it, relative to the
 // link. One that leads nowhere that the account may know of is fs.ErrNotExist.
 func (f *FS) Readlink(ctx context.Context, p path.Path) (string, error) {
-	c, err := f.call("readlink", "", p)
+	c, err := f.call(ctx, "readlink", "", p)
 	if err != nil {
 		return "", err
 	}
@@ -166,7 +166,7 @@ var errSharedQuota = &UnsupportedError{Text: "a file cannot have names under dif
 
 // Link makes a hard link.
 func (f *FS) Link(ctx context.Context, from, to path.Path) error {
-	c, err := f.callBoth("link", events.Link, from, to)
+	c, err := f.callBoth(ctx, "link", events.Link, from, to)
 	if err != nil {
 		return err
 	}

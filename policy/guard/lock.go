@@ -15,7 +15,7 @@ import (
 // Lock locks p. Locking what does not exist makes an empty file, exclusively;
 // created tells.
 func (f *FS) Lock(ctx context.Context, p path.Path, q LockRequest) (l Lock, created bool, err error) {
-	c, err := f.call("lock", events.LockTree, p)
+	c, err := f.call(ctx, "lock", events.LockTree, p)
 	if err != nil {
 		return Lock{}, false, err
 	}
@@ -107,7 +107,7 @@ func (f *FS) lockNull(ctx context.Context, r *rules, p *place, token string) err
 
 // RefreshLock starts a lock's life anew.
 func (f *FS) RefreshLock(ctx context.Context, p path.Path, token string, timeout time.Duration) (Lock, error) {
-	c, err := f.call("lock", events.LockTree, p)
+	c, err := f.call(ctx, "lock", events.LockTree, p)
 	if err != nil {
 		return Lock{}, err
 	}
@@ -131,7 +131,7 @@ func (f *FS) RefreshLock(ctx context.Context, p path.Path, token string, timeout
 
 // Unlock releases a lock of the account's own.
 func (f *FS) Unlock(ctx context.Context, p path.Path, token string) error {
-	c, err := f.call("unlock", events.Unlock, p)
+	c, err := f.call(ctx, "unlock", events.Unlock, p)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (f *FS) LocksBelow(ctx context.Context, p path.Path) ([]Lock, error) {
 }
 
 func (f *FS) listLocks(ctx context.Context, p path.Path, list func(path.Path) ([]Lock, error)) ([]Lock, error) {
-	c, err := f.call("locks", "", p)
+	c, err := f.aside(ctx, "locks", p)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // Mkdir makes one folder.
 func (f *FS) Mkdir(ctx context.Context, p path.Path, mode fs.FileMode) error {
-	c, err := f.call("mkdir", events.Mkdir, p)
+	c, err := f.call(ctx, "mkdir", events.Mkdir, p)
 	if err != nil {
 		return err
 	}

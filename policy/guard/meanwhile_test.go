@@ -23,6 +23,7 @@ type watched struct {
 	asked  func(op string, p path.Path)
 	broken map[path.Path]error // what Stat says of a path
 	kernel *os.File            // not nil: behind every file
+	full   bool                // no file takes a byte
 	wrote  func()              // called before a write on disk
 	looked func()              // called before the properties of an open file are read
 }
@@ -43,6 +44,9 @@ func (b *watched) Open(ctx context.Context, p path.Path, how backend.How) (backe
 	if err == nil && b.kernel != nil {
 		f = file{f, b.kernel}
 	}
+	if err == nil && b.full {
+		f = fullFile{f}
+	}
 	if err == nil && (b.wrote != nil || b.looked != nil) {
 		f = slowFile{f, b}
 	}
@@ -56,6 +60,11 @@ type file struct {
 }
 
 func (f file) OS() *os.File { return f.kernel }
+
+// A fullFile is on a disk without room.
+type fullFile struct{ backend.File }
+
+func (fullFile) WriteAt([]byte, int64) (int, error) { return 0, backend.ErrNoSpace }
 
 // A slowFile lets something happen while it is worked on.
 type slowFile struct {
@@ -315,7 +324,7 @@ func TestDiskFillsUp(t *testing.T) {
 	w.put("/home/ann/f", "some bytes")
 	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer full.Close()
 	b.kernel = full

@@ -21,7 +21,7 @@ func (f *FS) Open(ctx context.Context, p path.Path, how Open) (*File, error) {
 	if how.Write {
 		kind = events.Upload
 	}
-	c, err := f.call("open", kind, p)
+	c, err := f.call(ctx, "open", kind, p)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +70,9 @@ func (f *File) open(ctx context.Context, r *rules) error {
 	if err := f.allowed(r); err != nil {
 		return err
 	}
+	if err := f.mayMove(); err != nil {
+		return err
+	}
 	if f.how.Size > 0 && r.largest > 0 && f.how.Size > r.largest {
 		return tooLarge(r.largest)
 	}
@@ -94,6 +97,9 @@ func (f *File) mayWrite(r *rules) (policy.Operation, error) {
 
 func (f *File) openRead(ctx context.Context, r *rules) error {
 	if err := f.allowed(r); err != nil {
+		return err
+	}
+	if err := f.mayMove(); err != nil {
 		return err
 	}
 	file, err := f.fs.s.tree.store.Open(ctx, f.c.at.real, backend.How{Read: true})

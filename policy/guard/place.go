@@ -88,7 +88,11 @@ func (s *session) attempt(ctx context.Context, do func(r *rules) error, settle f
 		if s.closed.Load() {
 			return fs.ErrClosed
 		}
-		if err = do(s.rules.Load()); !swapped(err) {
+		r, errView := s.viewed(ctx)
+		if errView != nil {
+			return errView
+		}
+		if err = do(r); !swapped(err) {
 			return err
 		}
 		if ctx.Err() != nil {

@@ -14,7 +14,7 @@ import (
 
 // Properties returns the dead properties of p, by name.
 func (f *FS) Properties(ctx context.Context, p path.Path) (map[string][]byte, error) {
-	c, err := f.call("properties", "", p)
+	c, err := f.aside(ctx, "properties", p)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (d *Dir) Properties(ctx context.Context, name string) (map[string][]byte, e
 
 // SetProperties changes dead properties: nil removes one. All or nothing.
 func (f *FS) SetProperties(ctx context.Context, p path.Path, change map[string][]byte) error {
-	c, err := f.call("setproperties", events.Property, p)
+	c, err := f.call(ctx, "setproperties", events.Property, p)
 	if err != nil {
 		return err
 	}

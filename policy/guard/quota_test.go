@@ -221,17 +221,56 @@ func TestMovedWhileOpen(t *testing.T) {
 	w.checkQuota("/home/ann/b")
 }
 
-// A write that the disk does not take is not charged, though it was reserved.
-func TestShortWrites(t *testing.T) {
+// A file that stands where a quota is moves onto another: the quota is empty then,
+// and the one above both has the one file that is left.
+func TestMoveOutOfAQuotaOntoAnotherFile(t *testing.T) {
 	w := newWorld(t)
 	u := w.user("ann")
-	w.limit("/home/ann", 1<<40, 10)
+	w.must(u.Mkdir(t.Context(), tp("/a"), 0))
+	w.limit("/home/ann", 100, 5)
+	w.limit("/home/ann/a", 100, 1)
+	w.must(u.RemoveAll(t.Context(), tp("/a")))
+	w.must(u.upload("/a", "moves"))
+	w.must(u.upload("/b", "is replaced"))
+	w.must(u.Rename(t.Context(), tp("/a"), tp("/b"), guard.ReplaceFile))
+	q, _, err := w.quotas.Get(t.Context(), tp("/home/ann/a"))
+	w.must(err)
+	if q.Used != (quota.Amount{}) {
+		t.Errorf("the quota still counts %+v", q.Used)
+	}
+	w.checkQuota("/home/ann")
+}
+
+// So it is where such a file goes with the folder that it is in.
+func TestRemovedTreeWithAFileWhereAQuotaStands(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("ann")
+	w.must(u.Mkdir(t.Context(), tp("/d"), 0))
+	w.must(u.Mkdir(t.Context(), tp("/d/a"), 0))
+	w.limit("/home/ann", 100, 5)
+	w.limit("/home/ann/d/a", 100, 1)
+	w.must(u.RemoveAll(t.Context(), tp("/d/a")))
+	w.must(u.upload("/d/a", "goes"))
+	w.must(u.upload("/d/b", "goes too"))
+	w.must(u.RemoveAll(t.Context(), tp("/d")))
+	q, _, err := w.quotas.Get(t.Context(), tp("/home/ann/d/a"))
+	w.must(err)
+	if q.Used != (quota.Amount{}) {
+		t.Errorf("the quota still counts %+v", q.Used)
+	}
+	w.checkQuota("/home/ann")
+}
+
+// A write that the disk does not take is not charged, though it was reserved.
+func TestShortWrites(t *testing.T) {
+	w, disk := newWatchedWorld(t)
+	u := w.user("ann")
+	w.limit("/home/ann", 1<<20, 10)
+	disk.full = true
 	f, err := u.Open(t.Context(), tp("/f"), newFile)
 	w.must(err)
-	// Beyond what any file system holds.
-	if _, err := f.WriteAt([]byte("x"), 1<<39); err == nil {
-		t.Skip("the file system takes it")
-	}
+	_, err = f.WriteAt([]byte("x"), 1000)
+	w.want(err, backend.ErrNoSpace)
 	w.must(f.Close())
 	w.checkQuota("/home/ann")
 }

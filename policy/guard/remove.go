@@ -31,7 +31,7 @@ func (f *FS) RemoveAll(ctx context.Context, p path.Path) error {
 }
 
 func (f *FS) removal(ctx context.Context, op string, p path.Path, do func(context.Context, *rules, *place) error) error {
-	c, err := f.call(op, events.Delete, p)
+	c, err := f.call(ctx, op, events.Delete, p)
 	if err != nil {
 		return err
 	}
@@ -171,10 +171,8 @@ func (f *FS) removeAll(ctx context.Context, r *rules, p *place) error {
 		return err
 	}
 	t := f.s.tree
-	for _, m := range t.mounts.Mounts() {
-		if p.real.Contains(m.Path) {
-			return backend.ErrBusy
-		}
+	if t.holdsMount(p.real) {
+		return backend.ErrBusy
 	}
 	release, err := t.hold(ctx, span{p.real, true})
 	if err != nil {
@@ -230,7 +228,11 @@ func (t *Tree) empty(ctx context.Context, folder path.Path) error {
 			return nil
 		}
 		amount, err := t.unlink(ctx, p)
-		freed = plus(freed, amount)
+		if _, own := t.quotas.On(p); own { // it stands where a quota is
+			t.release(ctx, p, amount)
+		} else {
+			freed = plus(freed, amount)
+		}
 		note(p, err)
 		return ctx.Err()
 	})

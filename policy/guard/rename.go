@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 
@@ -11,14 +12,13 @@ import (
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/events"
-	"gatehouse/storage/locks"
 	"gatehouse/storage/quota"
 )
 
 // Rename moves a file or tree. backend.ErrCrossMount between mounts, once
 // policy and locks have agreed. fs.ErrInvalid where one path contains the other.
 func (f *FS) Rename(ctx context.Context, from, to path.Path, r Replace) error {
-	c, err := f.callBoth("rename", events.Rename, from, to)
+	c, err := f.callBoth(ctx, "rename", events.Rename, from, to)
 	if err != nil {
 		return err
 	}
@@ -34,32 +34,26 @@ type move struct {
 	source   backend.Info
 	target   backend.Info
 	exists   bool // something stands at the target
+
+	asked   policy.Move // what policy was asked last
+	decided policy.Decision
 }
 
 // errQuotaFolder is for folders with a quota on or in them: what they hold can be
 // moved, and they can be removed and made anew, with the quota that they had.
 var errQuotaFolder = &UnsupportedError{Text: "a folder with a quota of its own stays where it is"}
 
+// errOverlap is for a tree that would stand in itself.
+var errOverlap = fmt.Errorf("source and target are the same, or one holds the other: %w", fs.ErrInvalid)
+
 // errSharedFile is for files that would be charged in two places.
 var errSharedFile = &UnsupportedError{Text: "a file with several names cannot move from one quota to another"}
 
 func (m *move) rename(ctx context.Context, r *rules) error {
-	if err := m.prepare(ctx, r, keep, r.policy.DecideRename); err != nil {
+	if err := m.mayRename(ctx, r); err != nil {
 		return err
 	}
-	for t := range m.from.targets(m.source.IsDir()) {
-		if err := r.keeps(t.Path); err != nil {
-			return err
-		}
-	}
-	from, to := m.from.real, m.to.real
-	err := m.fs.unlocked(ctx,
-		locks.Touch{Path: from, Tree: true, Member: true},
-		locks.Touch{Path: to, Tree: true, Member: !m.exists})
-	if err != nil {
-		return err
-	}
-	release, err := m.fs.s.tree.hold(ctx, span{from, true}, span{to, true})
+	release, err := m.fs.s.tree.hold(ctx, span{m.from.real, true}, span{m.to.real, true})
 	if err != nil {
 		return err
 	}
@@ -67,8 +61,8 @@ func (m *move) rename(ctx context.Context, r *rules) error {
 	if err := m.unchanged(ctx); err != nil {
 		return err
 	}
-	if m.source.IsDir() && len(m.fs.s.tree.quotas.Limits(from)) > 0 {
-		return errQuotaFolder
+	if err := m.stays(); err != nil {
+		return err
 	}
 	return m.charge(ctx)
 }
@@ -90,7 +84,7 @@ func (m *move) opens() error {
 // prepare looks at both ends and asks policy.
 func (m *move) prepare(ctx context.Context, r *rules, how last, decide func(policy.Move) policy.Decision) error {
 	if overlap(m.from.asked, m.to.asked) || overlap(m.from.real, m.to.real) {
-		return fs.ErrInvalid
+		return errOverlap
 	}
 	var err error
 	if m.source, err = m.fs.s.describe(ctx, r, m.from, how); err != nil {
@@ -117,8 +111,9 @@ func (m *move) judge(r *rules, decide func(policy.Move) policy.Decision) error {
 	}
 	for _, q := range moves {
 		q.Folder, q.Replaces = m.source.IsDir(), m.replaces()
-		if d := decide(q); !d.Allowed {
-			return m.refuse(r, q, d)
+		m.asked, m.decided = q, decide(q)
+		if !m.decided.Allowed {
+			return m.refuse(r, q, m.decided)
 		}
 	}
 	return nil
@@ -224,7 +219,7 @@ func (m *move) charge(ctx context.Context) error {
 	// What was replaced made room at the target for as much of what moved,
 	// which the folders above the source then give back.
 	shared := least(held, replaced.alone)
-	t.release(ctx, from.Dir(), shared)
+	t.release(ctx, from, shared)
 	t.release(ctx, to, minus(replaced.alone, shared))
 	still.lose(replaced)
 	still.moved(from, to)

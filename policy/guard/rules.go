@@ -16,12 +16,23 @@ type rules struct {
 	account policy.Account
 	uploads policy.Uploads
 	largest int64 // largest upload, 0 is unlimited
+
+	// settled says that view leaves out the entries that are behind something of
+	// the account's own.
+	settled bool
+	behind  []policy.Entry
+
+	kept []path.Path // where the homes of deleted accounts are
 }
 
 func newRules(e policy.Effective, c Config) *rules {
+	e = e.Closed(c.kept...)
+	view := e.View(c.Door)
 	return &rules{
 		policy:  e,
-		view:    e.View(c.Door),
+		view:    view,
+		settled: len(view.Entries) == 0,
+		kept:    c.kept,
 		account: e.Account(),
 		uploads: e.Uploads(c.Door),
 		largest: e.Limits().LargestUpload,
@@ -33,6 +44,7 @@ func newRules(e policy.Effective, c Config) *rules {
 type refusal struct {
 	policy.Decision
 	hidden bool
+	at     path.Path // of the tree: what the decision is about
 }
 
 func (r *refusal) Error() string {
@@ -70,7 +82,7 @@ func (r *rules) sees(t policy.Target) bool {
 
 // refuse makes the error of a decision against an operation on t.
 func (r *rules) refuse(d policy.Decision, t policy.Target) error {
-	return &refusal{Decision: d, hidden: !r.sees(t)}
+	return &refusal{Decision: d, hidden: !r.sees(t), at: t.Path}
 }
 
 // judge asks for op on the path asked for and on where it really is.
@@ -98,7 +110,7 @@ func (r *rules) visible(p *place, folder bool) error {
 	for t := range p.targets(folder) {
 		if !r.sees(t) {
 			d := r.decide(policy.OpStat, t)
-			return &refusal{Decision: d, hidden: true}
+			return &refusal{Decision: d, hidden: true, at: t.Path}
 		}
 	}
 	return nil
@@ -136,6 +148,12 @@ func (r *rules) onlyReads() error {
 		return nil
 	}
 	return &refusal{Decision: policy.Decision{Rule: policy.RuleReadOnly, Because: "the credential is read-only"}}
+}
+
+// keptFrom reports whether t is in what is for administrators alone, and the
+// account is none.
+func (r *rules) keptFrom(t policy.Target) bool {
+	return slices.ContainsFunc(r.kept, func(k path.Path) bool { return k.Contains(t.Path) }) && !r.sees(t)
 }
 
 // newName judges the name of something new.

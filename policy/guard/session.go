@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"io/fs"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,9 @@ type session struct {
 	closed atomic.Bool
 	made   made
 	nulls  made // by a lock: empty files that an upload may still fill
+	names  ownNames
+	ended  context.Context // with why
+	end    context.CancelCauseFunc
 
 	mu      sync.Mutex // guards handles, and orders cuts
 	handles map[handle]struct{}
@@ -53,6 +57,7 @@ func (f *FS) SetPolicy(e policy.Effective) {
 	defer s.mu.Unlock()
 	r := newRules(e, s.config)
 	s.rules.Store(r)
+	s.limitTraffic(e)
 	for h := range s.handles {
 		if err := h.allowed(r); err != nil {
 			h.cut(denied(err))
@@ -69,6 +74,10 @@ func (f *FS) Close(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed.Store(true)
+	s.end(cause)
+	if s.config.Traffic != nil {
+		s.config.Traffic.Leave()
+	}
 	for h := range s.handles {
 		h.cut(cause)
 	}

@@ -20,7 +20,7 @@ type Space struct {
 
 // Space returns the smallest remainder above p: quotas, and the store's own.
 func (f *FS) Space(ctx context.Context, p path.Path) (Space, error) {
-	c, err := f.call("statfs", "", p)
+	c, err := f.call(ctx, "statfs", "", p)
 	if err != nil {
 		return Space{}, err
 	}

@@ -20,7 +20,7 @@ func (f *FS) Lstat(ctx context.Context, p path.Path) (Info, error) {
 }
 
 func (f *FS) stat(ctx context.Context, op string, p path.Path, how last) (Info, error) {
-	c, err := f.call(op, "", p)
+	c, err := f.call(ctx, op, "", p)
 	if err != nil {
 		return Info{}, err
 	}
@@ -91,7 +91,7 @@ func (s *session) folderThere(ctx context.Context, r *rules, p *place) error {
 
 // RealPath resolves every link and returns the path as the account sees it.
 func (f *FS) RealPath(ctx context.Context, p path.Path) (path.Path, error) {
-	c, err := f.call("realpath", "", p)
+	c, err := f.call(ctx, "realpath", "", p)
 	if err != nil {
 		return p, err
 	}

@@ -41,22 +41,35 @@ func (f *File) CopyTo(w io.Writer, off, n int64) (int64, error) {
 	}
 	var done int64
 	for done < n {
-		if err := f.enter(policy.OpRead); err != nil {
-			return done, err
-		}
-		piece := min(n-done, maxPiece)
-		sent, err := send(w, off+done, piece)
-		f.use.RUnlock()
+		sent, err := f.sendPiece(send, w, off+done, min(n-done, maxPiece))
 		done += sent
-		f.out.Add(sent)
+		if err == io.EOF {
+			return done, nil
+		}
 		if err != nil {
 			return done, f.c.wrap(err)
 		}
-		if sent < piece {
-			return done, nil
-		}
 	}
 	return done, nil
+}
+
+// sendPiece sends one piece; io.EOF says that the file ended with it.
+func (f *File) sendPiece(send func(io.Writer, int64, int64) (int64, error), w io.Writer, off, n int64) (sent int64, err error) {
+	g, refused := f.outgoing(n)
+	defer func() { g.Moved(sent) }()
+	if err := f.enter(policy.OpRead); err != nil {
+		return 0, err
+	}
+	defer f.use.RUnlock()
+	if refused != nil {
+		return 0, f.atEnd(off, refused)
+	}
+	sent, err = send(w, off, g.Bytes)
+	f.out.Add(sent)
+	if err == nil && sent < g.Bytes {
+		err = io.EOF
+	}
+	return sent, err
 }
 
 // sendTo lets w read from the kernel's file.
@@ -107,19 +120,15 @@ func (f *File) CopyFrom(r io.Reader, off int64) (int64, error) {
 
 // receive lets the kernel's file read from r, piece by piece.
 func (f *File) receive(r io.Reader, off int64) (int64, error) {
-	var done, piece int64 = 0, firstPiece
+	var done, want int64 = 0, firstPiece
 	for {
-		if err := f.enter(policy.OpWrite); err != nil {
-			return done, err
-		}
 		began := time.Now()
-		n, room, err := f.receivePiece(r, off+done, piece)
-		f.use.RUnlock()
+		n, room, err := f.receivePiece(r, off+done, want)
 		done += n
 		if err != nil || n < room || room == 0 {
-			return done, f.c.wrap(err)
+			return done, err
 		}
-		piece = nextPiece(piece, time.Since(began))
+		want = nextPiece(want, time.Since(began))
 	}
 }
 
@@ -133,17 +142,25 @@ func nextPiece(piece int64, took time.Duration) int64 {
 	return piece
 }
 
-func (f *File) receivePiece(r io.Reader, off, piece int64) (n, room int64, err error) {
-	room, refused := f.begin(off, piece)
+func (f *File) receivePiece(r io.Reader, off, want int64) (n, room int64, err error) {
+	g, refused := f.incoming(want)
+	defer func() { g.Moved(n) }()
+	if err := f.enter(policy.OpWrite); err != nil {
+		return 0, 0, err
+	}
+	defer f.use.RUnlock()
+	if refused == nil {
+		room, refused = f.begin(off, g.Bytes)
+	}
 	if room == 0 {
-		return 0, 0, f.overflows(r, refused)
+		return 0, 0, f.c.wrap(f.overflows(r, refused))
 	}
 	file := f.file.OS()
 	if _, err = file.Seek(off, io.SeekStart); err == nil {
 		n, err = file.ReadFrom(&io.LimitedReader{R: r, N: room})
 	}
 	f.finish(n, err == nil && n == room)
-	return n, room, f.breaks(spaceError(err))
+	return n, room, f.c.wrap(f.breaks(spaceError(err)))
 }
 
 // spaceError is what the store says too, of what the kernel says by itself.

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
@@ -23,6 +24,7 @@ type Tree struct {
 	locks   *locks.Table
 	names   names
 	files   files
+	kept    []path.Path // where the homes of deleted accounts are
 }
 
 // TreeConfig is what a Tree is made of.
@@ -35,7 +37,7 @@ type TreeConfig struct {
 
 // NewTree makes the shared part.
 func NewTree(c TreeConfig) *Tree {
-	return &Tree{
+	t := &Tree{
 		mounts:  c.Mounts,
 		store:   c.Mounts,
 		staging: c.Staging,
@@ -43,12 +45,21 @@ func NewTree(c TreeConfig) *Tree {
 		locks:   c.Locks,
 		files:   files{ledger: c.Quotas, byID: make(map[backend.FileID]*stored), staged: make(map[*pending]struct{})},
 	}
+	for _, m := range c.Mounts.Mounts() {
+		if p, err := m.Path.Join(policy.Kept); err == nil {
+			t.kept = append(t.kept, p)
+		}
+	}
+	return t
 }
 
 // FS makes the file system of a session, which the caller closes.
 func (t *Tree) FS(c Config) *FS {
-	s := &session{tree: t, config: c, handles: make(map[handle]struct{}), made: newMade(), nulls: newMade()}
+	c.kept = t.kept
+	s := &session{tree: t, config: c, handles: make(map[handle]struct{}), made: newMade(), nulls: newMade(), names: newOwnNames()}
+	s.ended, s.end = context.WithCancelCause(context.Background())
 	s.rules.Store(newRules(c.Effective, c))
+	s.limitTraffic(c.Effective)
 	return &FS{s: s}
 }
 
@@ -83,6 +94,11 @@ func (t *Tree) sync(ctx context.Context, folders ...path.Path) error {
 		}
 	}
 	return nil
+}
+
+// holdsMount reports whether p is a mount point, or has one below it.
+func (t *Tree) holdsMount(p path.Path) bool {
+	return slices.ContainsFunc(t.mounts.Mounts(), func(m mount.Mount) bool { return p.Contains(m.Path) })
 }
 
 // hold keeps others off these names, and announces to the quotas that

@@ -141,12 +141,11 @@ func TestDropBox(t *testing.T) {
 	}
 }
 
-// A grant with a name appears in the root and stands in front of what is there
-// by that name; the shared folder itself is nobody's to move or remove by it.
+// A grant with a name appears in the root; the shared folder itself is nobody's
+// to move or remove by it.
 func TestSharedFolders(t *testing.T) {
 	w := newWorld(t)
 	w.put("/groups/team/plan", "p")
-	w.put("/home/ann/team", "a file that the shared folder hides")
 	w.put("/home/ann/own", "o")
 	u := w.user("ann", grantedAt("/groups/team", policy.Full, "team"), grantedAt("/groups/gone", policy.Full, "gone"))
 	w.wantNames(u, "/", "own", "team")

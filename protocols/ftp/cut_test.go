@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/policy"
+	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
 )
 
@@ -50,39 +51,41 @@ func TestDisabledAccountIsCut(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			anna, ben := s.Add("anna"), s.Add("ben")
-			s.Write("/home/anna/big", strings.Repeat("x", 64<<20))
-			for _, protected := range []bool{false, true} {
-				s.Change("anna", func(a *accounts.Account) { a.Status = policy.Status{} })
-				c, other := s.dial(t), s.dial(t).login(ben)
-				if protected {
-					c.secure(s.trust())
+			protocoltest.Patiently(t, func(t testing.TB) {
+				s := newSite(t)
+				anna, ben := s.Add("anna"), s.Add("ben")
+				s.Write("/home/anna/big", strings.Repeat("x", 64<<20))
+				for _, protected := range []bool{false, true} {
+					s.Change("anna", func(a *accounts.Account) { a.Status = policy.Status{} })
+					c, other := s.dial(t), s.dial(t).login(ben)
+					if protected {
+						c.secure(s.trust())
+					}
+					c.login(anna)
+					conn := wait(c) // where data is protected: without its handshake
+					s.Disable("anna")
+					start := time.Now()
+					if conn != nil {
+						drain(t, conn)
+					}
+					c.gone(patience)
+					waitFor(t, "the connection to be over", func() bool { return s.server.count() == 1 })
+					if took := time.Since(start); took > within {
+						t.Errorf("protected %v: took %v", protected, took)
+					}
+					other.must(200, "NOOP")
+					other.must(221, "QUIT")
+					waitFor(t, "nothing to listen any more", func() bool { return len(s.listening(t)) == 0 && s.server.count() == 0 })
 				}
-				c.login(anna)
-				conn := wait(c) // where data is protected: without its handshake
-				s.Disable("anna")
-				start := time.Now()
-				if conn != nil {
-					drain(t, conn)
-				}
-				c.gone(within)
-				waitFor(t, "the connection to be over", func() bool { return s.server.count() == 1 })
-				if took := time.Since(start); took > within {
-					t.Errorf("protected %v: took %v", protected, took)
-				}
-				other.must(200, "NOOP")
-				other.must(221, "QUIT")
-				waitFor(t, "nothing to listen any more", func() bool { return len(s.listening(t)) == 0 && s.server.count() == 0 })
-			}
+			})
 		})
 	}
 }
 
 // drain reads a data connection until it breaks.
-func drain(t *testing.T, conn *net.TCPConn) {
+func drain(t testing.TB, conn *net.TCPConn) {
 	t.Helper()
-	_ = conn.SetDeadline(time.Now().Add(within))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	b := make([]byte, 1<<20)
 	for {
 		if _, err := conn.Read(b); err != nil {
@@ -98,48 +101,52 @@ func drain(t *testing.T, conn *net.TCPConn) {
 func TestRevokedGrantCutsTheTransfer(t *testing.T) {
 	for _, command := range []string{"RETR /team/big", "STOR /team/new"} {
 		t.Run(command, func(t *testing.T) {
-			s := newSite(t)
-			s.Write("/team/big", strings.Repeat("x", 64<<20))
-			anna := s.Add("anna")
-			id := s.Grant("anna", "/team", policy.Full, "team")
-			c, other := s.dial(t).login(anna), s.dial(t).login(anna)
-			s.Write("/home/anna/f", "content")
-			conn := c.data()
-			c.must(150, "%s", command)
-			s.Revoke("anna", id)
-			start := time.Now()
-			c.expect(426)
-			if took := time.Since(start); took > within {
-				t.Errorf("took %v", took)
-			}
-			drain(t, conn)
-			if got := c.get("RETR /f"); got != "content" {
-				t.Errorf("what is still allowed: %q", got)
-			}
-			if _, code, _ := other.fetch("RETR /team/big"); code != 550 {
-				t.Errorf("what is not: %d", code)
-			}
+			protocoltest.Patiently(t, func(t testing.TB) {
+				s := newSite(t)
+				s.Write("/team/big", strings.Repeat("x", 64<<20))
+				anna := s.Add("anna")
+				id := s.Grant("anna", "/team", policy.Full, "team")
+				c, other := s.dial(t).login(anna), s.dial(t).login(anna)
+				s.Write("/home/anna/f", "content")
+				conn := c.data()
+				c.must(150, "%s", command)
+				s.Revoke("anna", id)
+				start := time.Now()
+				c.expect(426)
+				if took := time.Since(start); took > within {
+					t.Errorf("took %v", took)
+				}
+				drain(t, conn)
+				if got := c.get("RETR /f"); got != "content" {
+					t.Errorf("what is still allowed: %q", got)
+				}
+				if _, code, _ := other.fetch("RETR /team/big"); code != 550 {
+					t.Errorf("what is not: %d", code)
+				}
+			})
 		})
 	}
 }
 
 // An administrator ends a session while its client reads no replies either.
 func TestEndedSessionWithDeafClient(t *testing.T) {
-	s := newSite(t)
-	c := s.dial(t).login(s.Add("anna"))
-	_ = c.raw.(*net.TCPConn).SetReadBuffer(4 << 10)
-	flood := strings.Repeat("HELP\r\n", 64<<10)
-	go func() { _, _ = c.raw.Write([]byte(flood)) }()
-	id := s.Sessions.List()[0].ID
-	waitFor(t, "the server to be stuck", func() bool { return s.server.stuck() })
-	start := time.Now()
-	if !s.Sessions.End(id, "test") {
-		t.Fatal("no such session")
-	}
-	waitFor(t, "the connection to be over", func() bool { return s.server.count() == 0 })
-	if took := time.Since(start); took > within {
-		t.Errorf("took %v", took)
-	}
+	protocoltest.Patiently(t, func(t testing.TB) {
+		s := newSite(t)
+		c := s.dial(t).login(s.Add("anna"))
+		_ = c.raw.(*net.TCPConn).SetReadBuffer(4 << 10)
+		flood := strings.Repeat("HELP\r\n", 64<<10)
+		go func() { _, _ = c.raw.Write([]byte(flood)) }()
+		id := s.Sessions.List()[0].ID
+		waitFor(t, "the server to be stuck", func() bool { return s.server.stuck() })
+		start := time.Now()
+		if !s.Sessions.End(id, "test") {
+			t.Fatal("no such session")
+		}
+		waitFor(t, "the connection to be over", func() bool { return s.server.count() == 0 })
+		if took := time.Since(start); took > within {
+			t.Errorf("took %v", took)
+		}
+	})
 }
 
 // count is how many connections there are.

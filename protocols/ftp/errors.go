@@ -78,6 +78,8 @@ var answers = []struct {
 var denials = map[policy.Rule]reply{
 	policy.RuleNames:         {553, "The name is not allowed here"},
 	policy.RuleLargestUpload: {552, "The file is larger than allowed"},
+	policy.RuleBytesPerDay:   {552, "The traffic allowed per day is used up"},
+	policy.RuleBytesPerMonth: {552, "The traffic allowed per month is used up"},
 }
 
 // replyTo is the one translation of errors to replies.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/auth/session"
+	"gatehouse/protocols/protocoltest"
 )
 
 // Connections that never log in are few, and do not keep others out for longer
@@ -31,15 +32,11 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 	c := &client{t: t, raw: raw}
 	c.use(raw)
 	c.expect(421)
-	c.gone(time.Second)
+	c.gone(patience)
 	held[0].login(p) // who has logged in is no stranger any more
 	s.dial(t).login(p)
 	held[1].must(221, "QUIT")
-	waitFor(t, "the place to be free", func() bool {
-		s.server.mu.Lock()
-		defer s.server.mu.Unlock()
-		return s.server.strangers.total == 1
-	})
+	waitFor(t, "the place to be free", func() bool { return s.server.waiting() == 1 })
 	s.dial(t).login(p)
 }
 
@@ -48,46 +45,52 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 func TestLoginTime(t *testing.T) {
 	const login = 300 * time.Millisecond
 	t.Run("talking", func(t *testing.T) {
-		s := newSite(t, func(c *Config) { c.Limits.Login = login })
-		c := s.dial(t)
-		start := time.Now()
-		for code := 200; code == 200 && time.Since(start) < patience; {
-			code, _ = c.cmd("NOOP")
-		}
-		c.gone(time.Second)
-		if took := time.Since(start); took < login/2 || took > patience/2 {
-			t.Errorf("ended after %v", took)
-		}
+		protocoltest.Patiently(t, func(t testing.TB) {
+			s := newSite(t, func(c *Config) { c.Limits.Login = login })
+			start := time.Now()
+			c := s.dial(t)
+			for code := 200; code == 200 && time.Since(start) < patience; {
+				code, _ = c.cmd("NOOP")
+			}
+			c.gone(patience)
+			if took := time.Since(start); took < login/2 || took > patience/2 {
+				t.Errorf("ended after %v", took)
+			}
+		})
 	})
 	for _, mode := range []Mode{Explicit, Implicit} {
 		t.Run(fmt.Sprintf("shaking hands, mode %d", mode), func(t *testing.T) {
-			s := newSite(t, func(c *Config) { c.Limits.Login, c.Mode = login, mode })
-			raw, err := net.Dial("tcp", s.addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer raw.Close()
-			c := &client{t: t, raw: raw}
-			c.use(raw)
-			if mode == Explicit {
-				c.expect(220)
-				c.must(234, "AUTH TLS")
-			}
-			c.send("\x16\x03\x01\x02") // and nothing more
-			c.gone(patience / 2)
+			protocoltest.Patiently(t, func(t testing.TB) {
+				s := newSite(t, func(c *Config) { c.Limits.Login, c.Mode = login, mode })
+				raw, err := net.Dial("tcp", s.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer raw.Close()
+				c := &client{t: t, raw: raw}
+				c.use(raw)
+				if mode == Explicit {
+					c.expect(220)
+					c.must(234, "AUTH TLS")
+				}
+				c.send("\x16\x03\x01\x02") // and nothing more
+				c.gone(patience / 2)
+			})
 		})
 	}
 }
 
 func TestIdleTime(t *testing.T) {
-	s := newSite(t, func(c *Config) { c.Limits.Idle = 300 * time.Millisecond })
-	c := s.dial(t).login(s.Add("anna"))
-	for range 4 {
-		time.Sleep(150 * time.Millisecond)
-		c.must(200, "NOOP")
-	}
-	c.expect(421)
-	c.gone(time.Second)
+	protocoltest.Patiently(t, func(t testing.TB) {
+		s := newSite(t, func(c *Config) { c.Limits.Idle = 300 * time.Millisecond })
+		c := s.dial(t).login(s.Add("anna"))
+		for range 4 {
+			time.Sleep(150 * time.Millisecond)
+			c.must(200, "NOOP")
+		}
+		c.expect(421)
+		c.gone(patience)
+	})
 }
 
 // The library would drop the connection without a word, at half the length that
@@ -119,7 +122,7 @@ func TestShutdownDrains(t *testing.T) {
 		down <- s.server.Shutdown(ctx)
 	}()
 	idle.expect(421)
-	idle.gone(time.Second)
+	idle.gone(patience)
 	if _, err := net.Dial("tcp", s.addr); err == nil {
 		t.Error("still accepting")
 	}
@@ -129,7 +132,7 @@ func TestShutdownDrains(t *testing.T) {
 	_ = conn.Close()
 	busy.expect(226)
 	busy.expect(421)
-	busy.gone(time.Second)
+	busy.gone(patience)
 	if err := <-down; err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
@@ -153,10 +156,8 @@ func TestShutdownCuts(t *testing.T) {
 		t.Errorf("Shutdown: %v", err)
 	}
 	drain(t, conn)
-	c.gone(time.Second)
-	if n := s.server.count(); n != 0 {
-		t.Errorf("%d connections are left", n)
-	}
+	c.gone(patience)
+	waitFor(t, "no connection to be left", func() bool { return s.server.count() == 0 })
 }
 
 // A panic below a session ends that session and no other.
@@ -176,7 +177,7 @@ func TestPanicIsContained(t *testing.T) {
 	s.server.mu.Unlock()
 	c.must(451, "SIZE f")
 	c.expect(421)
-	c.gone(time.Second)
+	c.gone(patience)
 	other.must(550, "SIZE f")
 }
 

@@ -52,7 +52,7 @@ func TestSecondLogin(t *testing.T) {
 		t.Errorf("sessions: %v, want anna's alone", open)
 	}
 	c.must(221, "QUIT")
-	c.gone(time.Second)
+	c.gone(patience)
 	waitFor(t, "the session to end", func() bool { return len(s.Sessions.List()) == 0 })
 }
 
@@ -79,7 +79,7 @@ func TestCommandsBehindAUTH(t *testing.T) {
 	c := s.dial(t)
 	c.send("AUTH TLS\r\nUSER anna\r\nPASS x\r\n")
 	c.expect(421)
-	c.gone(time.Second)
+	c.gone(patience)
 }
 
 func TestClearLogins(t *testing.T) {
@@ -181,7 +181,7 @@ func TestRefusedLogin(t *testing.T) {
 		c := s.dial(t)
 		c.must(331, "USER %s", name)
 		text := c.must(530, "PASS wrong")
-		c.gone(time.Second)
+		c.gone(patience)
 		found, _, err := s.Events.List(t.Context(), events.Query{Kind: events.Refused, Limit: 1})
 		if err != nil || len(found) != 1 {
 			t.Fatalf("events: %v, %v", found, err)
@@ -313,7 +313,7 @@ func TestConfigurations(t *testing.T) {
 }
 
 // waitFor waits for something that comes about elsewhere.
-func waitFor(t *testing.T, what string, come func() bool) {
+func waitFor(t testing.TB, what string, come func() bool) {
 	t.Helper()
 	deadline := time.After(patience)
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -4,12 +4,17 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"gatehouse/policy/path"
 )
 
 // maxPassed bounds a line for the library, which reads lines of 4096 bytes.
 const maxPassed = 4000
+
+// lastCall is how long a client that will send no command any more may take over
+// its data connection.
+const lastCall = time.Second
 
 // A command is what the screen does with one: answer it, or return a line that
 // the library carries out.
@@ -121,16 +126,33 @@ func (c *conn) screen(verb, arg string) (string, error) {
 }
 
 // await waits for the transfer, so that replies come in the order of commands.
+// Nobody reads meanwhile, so it looks whether the client has gone: without one
+// nothing goes on, and where it may still read the answers, what waits for data
+// from it ends.
 func (c *conn) await() error {
 	t := c.running()
 	if t == nil {
 		return nil
 	}
-	select {
-	case <-t.done:
-		return nil
-	case <-c.done:
-		return errCut
+	look := time.NewTicker(lastCall / 8)
+	defer look.Stop()
+	for left := (time.Time{}); ; {
+		select {
+		case <-t.done:
+			return nil
+		case <-c.done:
+			return errCut
+		case <-look.C:
+		}
+		switch {
+		case c.broken():
+			c.close()
+		case !c.left():
+		case left.IsZero():
+			left = time.Now()
+		case t.source.connection() == nil && time.Since(left) >= lastCall:
+			t.cut(errNoData)
+		}
 	}
 }
 

@@ -64,11 +64,22 @@ func serve(t testing.TB, w *protocoltest.World, changes ...func(*Config)) *site 
 		if err := <-s.ended; !errors.Is(err, ErrServerClosed) {
 			t.Errorf("Serve: %v", err)
 		}
-		if n := s.server.strangers.total; n != 0 {
-			t.Errorf("%d connections are still counted as strangers", n)
+		strangers := 0
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if strangers = s.server.waiting(); strangers == 0 {
+				return
+			}
 		}
+		t.Errorf("%d connections are still counted as strangers", strangers)
 	})
 	return s
+}
+
+// waiting is how many connections count as strangers.
+func (s *Server) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.strangers.total
 }
 
 // trust is a client's TLS configuration, with a session cache of its own.

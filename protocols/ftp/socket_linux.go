@@ -45,18 +45,28 @@ func acknowledge(c syscall.Conn) {
 	})
 }
 
-// established is the kernel's TCP_ESTABLISHED.
-const established = 1
+// The kernel's TCP_ESTABLISHED and TCP_CLOSE.
+const (
+	established = 1
+	closed      = 7
+)
 
 // left reports whether the client has closed the control connection, whether or
-// not anybody has read so far.
-func (c *conn) left() bool {
+// not anybody has read so far. It may still read.
+func (c *conn) left() bool { return c.socketState() != established }
+
+// broken is left for a connection that nothing can be sent over any more.
+func (c *conn) broken() bool { return c.socketState() == closed }
+
+func (c *conn) socketState() uint8 {
 	raw, ok := c.raw.(syscall.Conn)
 	if !ok {
-		return false
+		return established
 	}
-	info := tcpInfo(raw)
-	return info == nil || info.State != established
+	if info := tcpInfo(raw); info != nil {
+		return info.State
+	}
+	return closed
 }
 
 // bare is the socket itself.

@@ -31,8 +31,10 @@ func (c counted) Write(b []byte) (int, error) {
 // acknowledge does nothing where the system has no such wish.
 func acknowledge(*net.TCPConn) {}
 
-// left is told by reading alone, where the system does not tell.
+// left is told by reading alone, where the system does not tell; so is broken.
 func (c *conn) left() bool { return false }
+
+func (c *conn) broken() bool { return false }
 
 // hush does nothing: the library's listener is closed with its transfer.
 func hush(net.Listener) error { return nil }

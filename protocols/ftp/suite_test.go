@@ -31,7 +31,7 @@ func runSuite(t *testing.T, r Requirement) {
 		SetsTimes:      true,
 		Again:          r == Off,
 		Carries:        func(name string) bool { return !strings.ContainsAny(name, "\r\n") },
-		Serve: func(t *testing.T, w *protocoltest.World) protocoltest.Dial {
+		Serve: func(t testing.TB, w *protocoltest.World) protocoltest.Dial {
 			w.SetSite(func(site *policy.Site) {
 				site.PlainFTP = policy.Deny
 				if r == Off {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,6 +87,9 @@ func (s *suite) swap(folder, one, two string) (stop func()) {
 	})
 }
 
+// enough is how long a client works where the adversary takes most of the machine.
+const enough = time.Minute
+
 // work does everything that a client can, below /d; whether it succeeds does
 // not matter.
 func (v *visitor) work(total int) {
@@ -118,7 +122,8 @@ func (v *visitor) work(total int) {
 			}
 		},
 	}
-	for i := 0; i < total && !v.s.T.Failed(); i++ {
+	began := time.Now()
+	for i := 0; i < total && !v.s.T.Failed() && time.Since(began) < enough; i++ {
 		ops[i%len(ops)]()
 	}
 }

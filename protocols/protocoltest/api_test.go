@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/admin"
 	"gatehouse/admin/pages"
+	"gatehouse/admin/rest"
 	"gatehouse/policy"
 )
 
@@ -21,7 +22,7 @@ func (h *house) api() http.Handler {
 		Hosts: []string{"localhost"}, Connection: directly,
 	})
 	h.t.Cleanup(a.Close)
-	mux.Handle(admin.Prefix+"/", a.Handler())
+	mux.Handle(rest.Prefix+"/", a.Handler())
 	mux.Handle(pages.Prefix+"/", a.Pages())
 	return mux
 }
@@ -46,7 +47,7 @@ func (h *house) overAPI(c caller) (visit, error) {
 func (h *house) withToken(c caller) (visit, error) { return h.call(c, http.MethodGet, "/me", "") }
 
 func (h *house) call(c caller, method, path, body string) (visit, error) {
-	r, err := http.NewRequest(method, "https://localhost"+admin.Prefix+path, strings.NewReader(body))
+	r, err := http.NewRequest(method, "https://localhost"+rest.Prefix+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

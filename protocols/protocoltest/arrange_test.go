@@ -8,6 +8,7 @@ import (
 	"gatehouse/policy"
 	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/links"
 )
 
 func rndText() string { return rand.Text() }
@@ -16,7 +17,7 @@ func rndText() string { return rand.Text() }
 func (h *house) abandon(g *guest) error {
 	m := h.Add("manager of " + g.name)
 	if g.by == byInvitation {
-		g.link = h.invitation(accounts.Invitation{Role: policy.RoleGuest, ManagedBy: []string{m.ID}})
+		g.link = h.invitation(links.Invitation{Role: policy.RoleGuest, ManagedBy: []string{m.ID}})
 		h.Disable(m.Name)
 		return nil
 	}
@@ -46,7 +47,7 @@ func (h *house) spoil(g *guest) error {
 
 // use has the guest's link do what it is for, once.
 func (h *house) use(g *guest) error {
-	_, err := h.Accounts.TakeLink(h.t.Context(), g.link)
+	_, err := h.Accounts.Links().Take(h.t.Context(), g.link)
 	return err
 }
 
@@ -54,7 +55,7 @@ func (h *house) use(g *guest) error {
 func (h *house) expire(g *guest) {
 	ended := &policy.Expiry{Instant: past}
 	if g.by == byInvitation {
-		g.link = h.invitation(accounts.Invitation{Expires: ended})
+		g.link = h.invitation(links.Invitation{Expires: ended})
 		return
 	}
 	h.Change(g.name, func(a *accounts.Account) { a.Expires = ended })
@@ -94,6 +95,6 @@ func (h *house) unenrol(g *guest) error {
 	if g.by != byCode && g.by != byKeyAndCode {
 		return nil
 	}
-	_, err := h.Accounts.RemoveTOTP(h.t.Context(), g.name, accounts.Forced)
+	_, err := h.Accounts.RemoveTOTP(h.t.Context(), g.name, 0, accounts.Forced)
 	return err
 }

@@ -40,6 +40,8 @@ type visit interface {
 	List(folder string) error
 	Delete(name string) error
 	Mkdir(name string) error
+	Rename(from, to string) error
+	Copy(from, to string) error // WebDAV alone has it
 	io.Closer
 }
 
@@ -148,8 +150,9 @@ func (v *sshVisit) List(folder string) error {
 	return err
 }
 
-func (v *sshVisit) Delete(name string) error { return v.Remove(name) }
-func (v *sshVisit) Close() error             { return v.conn.Close() }
+func (v *sshVisit) Delete(name string) error  { return v.Remove(name) }
+func (v *sshVisit) Copy(string, string) error { return errors.ErrUnsupported }
+func (v *sshVisit) Close() error              { return v.conn.Close() }
 
 // overFTP comes in with a password: in clear, or with TLS as the listener has it.
 func (h *house) overFTP(on listener, c caller, clear bool) (visit, error) {
@@ -267,11 +270,19 @@ func drained(data io.ReadWriter) error {
 	return err
 }
 
-func (v *ftpVisit) Read(name string) error   { return v.move("RETR "+name, drained) }
-func (v *ftpVisit) List(folder string) error { return v.move("MLSD "+folder, drained) }
-func (v *ftpVisit) Delete(name string) error { return v.do(2, "DELE "+name) }
-func (v *ftpVisit) Mkdir(name string) error  { return v.do(2, "MKD "+name) }
-func (v *ftpVisit) Close() error             { return v.raw.Close() }
+func (v *ftpVisit) Read(name string) error    { return v.move("RETR "+name, drained) }
+func (v *ftpVisit) List(folder string) error  { return v.move("MLSD "+folder, drained) }
+func (v *ftpVisit) Delete(name string) error  { return v.do(2, "DELE "+name) }
+func (v *ftpVisit) Mkdir(name string) error   { return v.do(2, "MKD "+name) }
+func (v *ftpVisit) Copy(string, string) error { return errors.ErrUnsupported }
+func (v *ftpVisit) Close() error              { return v.raw.Close() }
+
+func (v *ftpVisit) Rename(from, to string) error {
+	if err := v.do(3, "RNFR "+from); err != nil {
+		return err
+	}
+	return v.do(2, "RNTO "+to)
+}
 
 func (v *ftpVisit) Write(name string) error {
 	return v.move("STOR "+name, func(data io.ReadWriter) error {
@@ -313,12 +324,15 @@ type davVisit struct {
 	base   string
 }
 
-func (v *davVisit) do(method, name, body string) (int, string, error) {
+func (v *davVisit) do(method, name, body string, headers ...string) (int, string, error) {
 	r, err := http.NewRequest(method, v.base+"/dav"+name, strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}
 	r.SetBasicAuth(v.c.name, v.c.password)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
 	if method == "PROPFIND" {
 		r.Header.Set("Depth", "1")
 	}
@@ -330,8 +344,8 @@ func (v *davVisit) do(method, name, body string) (int, string, error) {
 	return answer.StatusCode, string(text), errors.Join(err, answer.Body.Close())
 }
 
-func (v *davVisit) ok(method, name, body string) error {
-	status, text, err := v.do(method, name, body)
+func (v *davVisit) ok(method, name, body string, headers ...string) error {
+	status, text, err := v.do(method, name, body, headers...)
 	if err == nil && status/100 != 2 {
 		err = fmt.Errorf("%s %s: %d %s", method, name, status, oneLine(text))
 	}
@@ -344,3 +358,11 @@ func (v *davVisit) List(folder string) error { return v.ok("PROPFIND", folder+"/
 func (v *davVisit) Delete(name string) error { return v.ok("DELETE", name, "") }
 func (v *davVisit) Mkdir(name string) error  { return v.ok("MKCOL", name, "") }
 func (v *davVisit) Close() error             { return nil }
+
+func (v *davVisit) Rename(from, to string) error {
+	return v.ok("MOVE", from, "", "Destination", v.base+"/dav"+to)
+}
+
+func (v *davVisit) Copy(from, to string) error {
+	return v.ok("COPY", from, "", "Destination", v.base+"/dav"+to)
+}

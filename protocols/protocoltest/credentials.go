@@ -23,7 +23,7 @@ func (w *World) Issue(name string, c accounts.Credential) (secret string) {
 	if c.Name == "" {
 		c.Name = "of the test"
 	}
-	_, secret, err := w.Accounts.AddCredential(w.t.Context(), name, c, accounts.Forced)
+	_, secret, err := w.Accounts.AddCredential(w.t.Context(), name, 0, c, accounts.Forced)
 	w.must(err)
 	return secret
 }

@@ -26,7 +26,7 @@ func TestSessionsWithoutProtocol(t *testing.T) {
 		Resumes:        true,
 		RenameReplaces: true,
 		SetsTimes:      true,
-		Serve: func(t *testing.T, w *protocoltest.World) protocoltest.Dial {
+		Serve: func(t testing.TB, w *protocoltest.World) protocoltest.Dial {
 			return func(l protocoltest.Login) (protocoltest.Client, error) { return dial(t.Context(), w, l) }
 		},
 	})

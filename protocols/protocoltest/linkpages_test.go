@@ -10,28 +10,28 @@ import (
 
 	"gatehouse/admin/pages"
 	"gatehouse/policy"
-	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/links"
 )
 
 // resetLink makes a link to set a new password with.
 func (h *house) resetLink(account string) (secret string) {
 	h.t.Helper()
-	return h.makeLink(accounts.Link{Kind: accounts.LinkReset, Account: account, By: "the test"})
+	return h.makeLink(links.Link{Kind: links.Reset, Account: account, By: "the test"})
 }
 
 // invitation makes a link to make an account with, as whoever runs the machine does.
-func (h *house) invitation(i accounts.Invitation) (secret string) {
+func (h *house) invitation(i links.Invitation) (secret string) {
 	h.t.Helper()
 	i.Email = "invited@example.com"
 	if i.Role == "" {
 		i.Role = policy.RoleUser
 	}
-	return h.makeLink(accounts.Link{Kind: accounts.LinkInvitation, Invitation: &i, By: "socket"})
+	return h.makeLink(links.Link{Kind: links.Invite, Invitation: &i, By: "socket"})
 }
 
-func (h *house) makeLink(l accounts.Link) (secret string) {
+func (h *house) makeLink(l links.Link) (secret string) {
 	h.t.Helper()
-	_, secret, err := h.Accounts.MakeLink(h.t.Context(), l, accounts.Forced)
+	_, secret, err := h.Accounts.Links().Make(h.t.Context(), l, links.Unbounded)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -342,7 +342,7 @@ func abortedUpload(s *suite) {
 	}
 	// Only then the rest is released: a client library that is still closing its
 	// connection would send it, and the upload would be whole.
-	s.within(5*time.Second, "nothing is staged any more", func() bool { return len(s.Staged()) == 0 })
+	s.within(patience, "nothing is staged any more", func() bool { return len(s.Staged()) == 0 })
 	up.wasCut()
 	s.onDisk("/home/ann/f", "old")
 }

@@ -75,7 +75,7 @@ func recreated(s *suite) {
 	before.lists("/", "pub/")
 	_, err := s.Accounts.Delete(s.T.Context(), "ann", 0, accounts.Forced)
 	s.must(err)
-	s.within(soon, "the old session is gone", func() bool { return len(s.of("ann")) == 0 })
+	s.within(patience, "the old session is gone", func() bool { return len(s.of("ann")) == 0 })
 	now := s.Add("ann")
 	changed, err := s.Auth.NewPassword(s.T.Context(), accounts.Account{}, "another password")
 	s.must(err)

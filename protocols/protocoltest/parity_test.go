@@ -2,9 +2,9 @@ package protocoltest_test
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 )
 
 // rounds of parity are bounded in number and in time: a busy machine does fewer.
@@ -55,14 +57,13 @@ func TestParity(t *testing.T) {
 	}
 }
 
+//go:embed testdata/parity.seeds
+var seedsText string
+
 func keptSeeds(t *testing.T) []uint64 {
 	t.Helper()
-	text, err := os.ReadFile("testdata/parity.seeds")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var seeds []uint64
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(seedsText) {
 		number, _, _ := strings.Cut(line, "#")
 		if number = strings.TrimSpace(number); number == "" {
 			continue
@@ -217,45 +218,35 @@ func (one *player) credential(w way, a accounts.Account) (policy.CredentialKind,
 }
 
 func idOf(secret string) string {
-	id, _, _ := accounts.ParseSecret(secret)
+	id, _, _ := credentials.ParseSecret(secret)
 	return id
 }
 
 // handle does a few things with files, each of which ends as explain says.
 func (p *parity) handle(one *player, w way, v visit, e policy.Effective, rnd *rand.Rand) {
 	for range 6 {
-		op, name, do := p.act(rnd, one.ground+folders[rnd.IntN(len(folders))], v)
-		want, err := p.Sessions.Explain(context.Background(), e, w.door, op, path.MustParse(name))
+		d := p.act(rnd, one, w, v)
+		want, err := p.foretold(e, w.door, d)
 		if err != nil {
-			p.t.Error(err)
+			p.t.Errorf("%s of %s: explain %s: %v", w.name, one.name, d, err)
 			return
 		}
-		err = do()
+		err = d.do()
 		p.operations.Add(1)
 		if err == nil {
 			p.done.Add(1)
 		}
-		if (err == nil) != want.Allowed {
-			p.t.Errorf("%s of %s: %s %s ends with %v, and explain says %+v", w.name, one.name, op, name, err, want.Decision)
+		if (err == nil) != want.Done() {
+			p.t.Errorf("%s of %s: %s ends with %v, and explain says %+v, to %+v", w.name, one.name, d, err, want, want.To)
 		}
 	}
 }
 
-// act is something to do in a folder, with a file of its own.
-func (p *parity) act(rnd *rand.Rand, folder string, v visit) (policy.Operation, string, func() error) {
-	name := fmt.Sprintf("%s/f%d", folder, comers.Add(1))
-	switch rnd.IntN(5) {
-	case 0:
-		return policy.OpList, folder, func() error { return v.List(folder) }
-	case 1:
-		return policy.OpCreate, name, func() error { return v.Write(name) }
-	case 2:
-		p.Write(name, "content")
-		return policy.OpRead, name, func() error { return v.Read(name) }
-	case 3:
-		p.Write(name, "content")
-		return policy.OpWrite, name, func() error { return v.Write(name) }
+func (p *parity) foretold(e policy.Effective, door policy.Door, d deed) (session.Explained, error) {
+	if d.to == "" {
+		return p.Sessions.Explain(context.Background(), e, door, d.op, path.MustParse(d.name))
 	}
-	p.Write(name, "content")
-	return policy.OpDelete, name, func() error { return v.Delete(name) }
+	return p.Sessions.ExplainMove(context.Background(), e, door, session.Move{
+		Op: d.op, From: path.MustParse(d.name), To: path.MustParse(d.to), Replace: replaces[door],
+	})
 }

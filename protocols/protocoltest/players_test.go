@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,7 +29,8 @@ type player struct {
 	// certified is a key with a certificate.
 	certified ssh.Signer
 	ways      []way
-	wrong     bool // the first of them with a wrong password
+	wrong     bool           // the first of them with a wrong password
+	entries   []policy.Grant // its own that have a name
 }
 
 // chance is true once in n times.
@@ -117,6 +119,7 @@ func (p *parity) player(r *rand.Rand, seed uint64, i int, groups []string) *play
 	one := &player{rnd: r, ground: here, wrong: chance(r, 4), enrolled: chance(r, 3)}
 	one.guest = p.welcome(name, anywhere(), byPassword, badge{account: func(a *accounts.Account) {
 		randomAccount(r, a, groups, here)
+		one.entries = slices.DeleteFunc(slices.Clone(a.Grants), func(g policy.Grant) bool { return g.At == "" })
 	}})
 	if one.enrolled {
 		one.codes = p.Enrol(name).Code
@@ -135,8 +138,13 @@ func (p *parity) player(r *rand.Rand, seed uint64, i int, groups []string) *play
 func randomAccount(r *rand.Rand, a *accounts.Account, groups []string, here string) {
 	root := path.Root
 	a.Root = &root
-	for range r.IntN(3) {
-		a.Grants = append(a.Grants, randomGrant(r, here))
+	for i := range r.IntN(3) {
+		g := randomGrant(r, here)
+		g.At = []string{"", "", fmt.Sprint("entry ", i), taken}[r.IntN(4)]
+		if i > 0 && g.At == taken {
+			g.At = ""
+		}
+		a.Grants = append(a.Grants, g)
 	}
 	for _, g := range groups {
 		if chance(r, 2) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"gatehouse/policy/path"
 	"gatehouse/storage/quota"
@@ -32,7 +31,7 @@ func (s *suite) used(folder string, bytes, files int64) {
 	s.T.Helper()
 	want := quota.Amount{Bytes: bytes, Files: files}
 	var last quota.Usage
-	s.within(5*time.Second, fmt.Sprintf("%s uses %+v", folder, want), func() bool {
+	s.within(patience, fmt.Sprintf("%s uses %+v", folder, want), func() bool {
 		u, ok, err := s.Quotas.Get(s.T.Context(), path.MustParse(folder))
 		if err != nil || !ok {
 			s.T.Errorf("the quota of %s: %v, %v", folder, ok, err)

@@ -16,6 +16,7 @@ var rightsCases = []testCase{
 	{name: "rights/read only", run: readOnly},
 	{name: "rights/upload only", run: uploadOnly},
 	{name: "rights/two share a folder", run: shared},
+	{name: "rights/nobody shares into an own folder", run: ownNames},
 	{name: "rights/hidden names do not exist", run: hidden},
 	{name: "rights/shells lead to what is granted", run: shells},
 	{name: "rights/moving never widens", run: widening},
@@ -124,6 +125,33 @@ func shared(s *suite) {
 	}
 	a.lists("/", "together/", "mine")
 	b.lists("/with ann", "d/")
+}
+
+// A folder that is shared under the name of one that the account has already
+// takes nothing that is meant for the account's own; once the name is free, the
+// next session finds the shared one there, and nothing else can take its place.
+func ownNames(s *suite) {
+	s.Mkdir("/projects/x")
+	s.Write("/home/ann/docs/diary", "mine")
+	ann := s.Add("ann")
+	s.Grant("ann", "/projects/x", policy.Full, "docs")
+	a := s.enter(ann)
+	a.lists("/", "docs/")
+	a.lists("/docs", "diary")
+	a.mustPut("/docs/more", "mine too")
+	s.onDisk("/home/ann/docs/more", "mine too")
+	a.must("rename", a.Rename("/docs", "/mine"))
+	a.mustPut("/free", "x")
+	next := s.Add("bob")
+	s.Grant("bob", "/projects/x", policy.Full, "docs")
+	b := s.enter(next)
+	b.lists("/", "docs/")
+	if err := b.Mkdir("/docs"); err == nil {
+		s.T.Error("made a folder where a shared one is")
+	}
+	s.Mkdir("/home/bob/docs")
+	b.mustPut("/docs/plan", "shared")
+	s.onDisk("/projects/x/plan", "shared")
 }
 
 // What an account may not see does not exist for it: no answer tells the name

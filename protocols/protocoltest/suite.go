@@ -24,7 +24,7 @@ const patience = 30 * time.Second
 
 // A suite is one case: a world, a door into it, and the words for it.
 type suite struct {
-	*testing.T
+	T testing.TB
 	*World
 	door Door
 	dial Dial

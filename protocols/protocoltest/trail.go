@@ -34,7 +34,7 @@ func (s *suite) recorded(account string, kinds ...events.Kind) []string {
 func (s *suite) records(account string, want []string, kinds ...events.Kind) {
 	s.T.Helper()
 	var got []string
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
 		got = s.recorded(account, kinds...)
 		if slices.Equal(got, want) || time.Now().After(deadline) {
@@ -51,6 +51,8 @@ func oneEvent(s *suite) {
 	ann := s.enter(s.Add("ann"))
 	ann.mustPut("/f", "content")
 	ann.holds("/f", "content")
+	// The client has all of it before the door has closed the file.
+	s.records("ann", []string{"file.upload ok 7 /home/ann/f", "file.download ok 7 /home/ann/f"}, events.Upload, events.Download)
 	ann.must("mkdir", ann.Mkdir("/d"))
 	ann.must("rename", ann.Rename("/f", "/d/g"))
 	ann.mustPut("/d/g", "changed")
@@ -74,7 +76,7 @@ func refusals(s *suite) {
 	ann := s.enter(Person{Name: "ann", Password: "the password of ann"})
 	ann.refused("put", ann.put("/pub/new", "x"), ErrDenied)
 	ann.refused("remove", ann.Remove("/pub/f"), ErrDenied)
-	s.within(5*time.Second, "the refusals are recorded", func() bool {
+	s.within(patience, "the refusals are recorded", func() bool {
 		got := s.recorded("ann", events.Upload, events.Delete)
 		return slices.Equal(got, []string{"file.upload refused 0 /pub/new", "file.delete refused 0 /pub/f"})
 	})
@@ -127,7 +129,7 @@ func sessions(s *suite) {
 	if !s.Sessions.End(list[0].ID, "test") {
 		s.T.Error("the session could not be ended")
 	}
-	s.within(soon, "the session is gone", func() bool { return len(s.of("bob")) == 0 })
+	s.within(patience, "the session is gone", func() bool { return len(s.of("bob")) == 0 })
 	for _, d := range s.of("ann") {
 		if d.ID == list[0].ID {
 			s.T.Errorf("the ended session is still listed: %+v", d)

@@ -8,6 +8,7 @@ import (
 	"gatehouse/policy"
 	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/links"
 )
 
 // A proof is what a way in proves an account with.
@@ -90,7 +91,7 @@ type badge struct {
 func (h *house) welcome(name string, from netip.Addr, by proof, b badge) guest {
 	h.t.Helper()
 	if by == byInvitation {
-		return guest{by: by, caller: caller{name: name, from: from, link: h.invitation(accounts.Invitation{})}}
+		return guest{by: by, caller: caller{name: name, from: from, link: h.invitation(links.Invitation{})}}
 	}
 	changes := []func(*accounts.Account){}
 	if b.account != nil {

@@ -25,6 +25,7 @@ import (
 	"gatehouse/policy/guard"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 	"gatehouse/storage/backend/local"
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
@@ -34,6 +35,7 @@ import (
 	"gatehouse/storage/staging"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
+	"gatehouse/storage/traffic"
 )
 
 // A World is a whole site without front ends: state in memory, one mount in a
@@ -50,6 +52,7 @@ type World struct {
 	Mounts   *mount.Table
 	Tree     *guard.Tree
 	Quotas   *quota.Ledger
+	Traffic  *traffic.Traffic
 	Locks    *locks.Table
 	Events   *events.Log
 
@@ -128,6 +131,8 @@ func (w *World) openTree(ctx context.Context) {
 	})
 	w.must(err)
 	w.after(w.Quotas.Close)
+	w.Traffic = traffic.New(w.State, node+"/"+epoch)
+	w.after(w.Traffic.Close)
 	w.Locks = locks.New(w.State, func(p path.Path) string {
 		m, _ := w.Mounts.Of(p)
 		return m.Path.String()
@@ -159,6 +164,7 @@ func (w *World) openDoors(ctx context.Context) {
 		Auth:     w.Auth,
 		Tree:     w.Tree,
 		Quotas:   w.Quotas,
+		Traffic:  w.Traffic,
 		Events:   w.Events,
 		State:    w.State,
 		Log:      w.Log,
@@ -192,7 +198,7 @@ func (w *World) Add(name string, changes ...func(*accounts.Account)) Person {
 	a := accounts.Account{}
 	a.Name = name
 	a.Role = policy.RoleUser
-	key, err := accounts.ParseKey(string(ssh.MarshalAuthorizedKey(p.Key.PublicKey())))
+	key, err := credentials.ParseKey(string(ssh.MarshalAuthorizedKey(p.Key.PublicKey())))
 	w.must(err)
 	a.Keys = []accounts.Key{key}
 	for _, change := range changes {

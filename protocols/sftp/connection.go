@@ -115,6 +115,7 @@ func (c *connection) login() (<-chan ssh.NewChannel, <-chan *ssh.Request) {
 	conn, channels, requests, err := ssh.NewServerConn(c.net, l.config())
 	if err != nil {
 		l.session(nil)
+		l.gone()
 		c.log.Debug("an sftp connection ended before its login", "error", err)
 		return nil, nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/protocols/protocoltest"
 	"gatehouse/protocols/sftp/wire"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
@@ -53,27 +54,29 @@ func (r *raw) stopReading(handle string) {
 // A disabled account is out at once, also where its client has stopped reading
 // and the server waits to send; others go on.
 func TestDisabledAccountIsCut(t *testing.T) {
-	w := serving(t)
-	w.add("bob")
-	w.put("alice", "large", strings.Repeat("x", 1<<20))
-	bob := w.files("bob")
-	idle, stopped := w.raw("alice"), w.raw("alice")
-	stopped.stopReading(stopped.open("/large", wire.FlagRead))
-	w.Change("alice", func(a *accounts.Account) { a.Status = policy.Status{Disabled: true, At: time.Now()} })
-	w.without("alice")
-	for name, r := range map[string]*raw{"idle": idle, "stopped": stopped} {
-		done := make(chan error, 1)
-		go func() { done <- r.ssh.Wait() }() // ends with the connection
-		go io.Copy(io.Discard, r.in)         // as far as it was sent
-		select {
-		case <-done:
-		case <-time.After(10 * time.Second):
-			t.Errorf("%s: the connection is still open", name)
+	protocoltest.Patiently(t, func(t testing.TB) {
+		w := serving(t)
+		w.add("bob")
+		w.put("alice", "large", strings.Repeat("x", 1<<20))
+		bob := w.files("bob")
+		idle, stopped := w.raw("alice"), w.raw("alice")
+		stopped.stopReading(stopped.open("/large", wire.FlagRead))
+		w.Change("alice", func(a *accounts.Account) { a.Status = policy.Status{Disabled: true, At: time.Now()} })
+		w.without("alice")
+		for name, r := range map[string]*raw{"idle": idle, "stopped": stopped} {
+			done := make(chan error, 1)
+			go func() { done <- r.ssh.Wait() }() // ends with the connection
+			go io.Copy(io.Discard, r.in)         // as far as it was sent
+			select {
+			case <-done:
+			case <-time.After(10 * time.Second):
+				t.Errorf("%s: the connection is still open", name)
+			}
 		}
-	}
-	if _, err := bob.Getwd(); err != nil {
-		t.Errorf("bob's session: %v", err)
-	}
+		if _, err := bob.Getwd(); err != nil {
+			t.Errorf("bob's session: %v", err)
+		}
+	})
 }
 
 // share gives alice a folder of bob's as /shared.
@@ -89,34 +92,39 @@ func (w *world) share() {
 
 // A grant that is taken back cuts the handles that lived by it, and no other.
 func TestRemovedGrantCutsItsHandles(t *testing.T) {
-	w := serving(t)
-	w.put("bob", "shared/f", "shared content")
-	os.RemoveAll(w.home("bob"))
-	w.share()
-	w.put("bob", "shared/f", "shared content")
-	w.put("alice", "own", "own content")
-	r := w.raw("alice")
-	own := r.open("/own", wire.FlagRead)
-	reading, writing := r.open("/shared/f", wire.FlagRead), r.open("/shared/g", wire.FlagWrite|wire.FlagCreate)
-	r.want("before", r.ask(wire.Write, writing, uint64(0), "x"), wire.OK)
+	protocoltest.Patiently(t, func(t testing.TB) {
+		w := serving(t)
+		w.put("bob", "shared/f", "shared content")
+		os.RemoveAll(w.home("bob"))
+		w.share()
+		w.put("bob", "shared/f", "shared content")
+		w.put("alice", "own", "own content")
+		r := w.raw("alice")
+		own := r.open("/own", wire.FlagRead)
+		reading, writing := r.open("/shared/f", wire.FlagRead), r.open("/shared/g", wire.FlagWrite|wire.FlagCreate)
+		r.want("before", r.ask(wire.Write, writing, uint64(0), "x"), wire.OK)
 
-	w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
-	start := time.Now()
-	waitFor(t, "the grant's handle is cut", func() bool {
-		return r.ask(wire.Read, reading, uint64(0), uint32(5)).code() == wire.PermissionDenied
+		w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
+		start := time.Now()
+		for what, ask := range map[string]func() reply{
+			"read":  func() reply { return r.ask(wire.Read, reading, uint64(0), uint32(5)) },
+			"write": func() reply { return r.ask(wire.Write, writing, uint64(0), "x") },
+		} {
+			waitFor(t, "the grant's handle is cut: "+what, func() bool { return ask().code() == wire.PermissionDenied })
+		}
+		if took := time.Since(start); took > soon {
+			t.Errorf("it took %v", took)
+		}
+		r.want("write", r.ask(wire.Write, writing, uint64(0), "y"), wire.PermissionDenied)
+		r.want("truncate", r.ask(wire.Fsetstat, writing, uint32(wire.HasSize), uint64(0)), wire.PermissionDenied)
+		r.want("stat", r.ask(wire.Stat, "/shared/f"), wire.NoSuchFile)
+		if got := r.ask(wire.Read, own, uint64(0), uint32(20)).string(); got != "own content" {
+			t.Errorf("the account's own handle: %q", got)
+		}
+		if got := w.content("bob", "shared/g"); got != "x" {
+			t.Errorf("the file holds %q", got)
+		}
 	})
-	if took := time.Since(start); took > soon {
-		t.Errorf("it took %v", took)
-	}
-	r.want("write", r.ask(wire.Write, writing, uint64(0), "y"), wire.PermissionDenied)
-	r.want("truncate", r.ask(wire.Fsetstat, writing, uint32(wire.HasSize), uint64(0)), wire.PermissionDenied)
-	r.want("stat", r.ask(wire.Stat, "/shared/f"), wire.NoSuchFile)
-	if got := r.ask(wire.Read, own, uint64(0), uint32(20)).string(); got != "own content" {
-		t.Errorf("the account's own handle: %q", got)
-	}
-	if got := w.content("bob", "shared/g"); got != "x" {
-		t.Errorf("the file holds %q", got)
-	}
 }
 
 // A listing that lived by the grant ends with it, entries that were read before
@@ -146,20 +154,22 @@ func TestRemovedGrantEndsItsListings(t *testing.T) {
 // packet cannot be taken back, so a peer that has stopped reading loses its
 // connection.
 func TestRemovedGrantTakesUnsentContentBack(t *testing.T) {
-	w := serving(t)
-	w.share()
-	w.put("bob", "shared/f", strings.Repeat("s", 8<<20))
-	stopped, other := w.raw("alice"), w.raw("alice")
-	stopped.stopReading(stopped.open("/shared/f", wire.FlagRead))
-	w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
-	start := time.Now()
-	waitFor(t, "the stopped reader's connection ends", func() bool { return len(w.Sessions.List()) == 1 })
-	if took := time.Since(start); took > soon {
-		t.Errorf("it took %v", took)
-	}
-	if got := other.ask(wire.Realpath, ".").name(); got != "/" {
-		t.Errorf("the account's other connection: %q", got)
-	}
+	protocoltest.Patiently(t, func(t testing.TB) {
+		w := serving(t)
+		w.share()
+		w.put("bob", "shared/f", strings.Repeat("s", 8<<20))
+		stopped, other := w.raw("alice"), w.raw("alice")
+		stopped.stopReading(stopped.open("/shared/f", wire.FlagRead))
+		w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
+		start := time.Now()
+		waitFor(t, "the stopped reader's connection ends", func() bool { return len(w.Sessions.List()) == 1 })
+		if took := time.Since(start); took > soon {
+			t.Errorf("it took %v", took)
+		}
+		if got := other.ask(wire.Realpath, ".").name(); got != "/" {
+			t.Errorf("the account's other connection: %q", got)
+		}
+	})
 }
 
 // Also from one that reads again at once it gets no more than the packet that
@@ -193,14 +203,16 @@ func TestRemovedGrantWithdrawsQueuedContent(t *testing.T) {
 // A client that has stopped reading holds nothing for longer than the watchdog
 // allows, whatever keeps its connection open.
 func TestStoppedReaderIsCut(t *testing.T) {
-	w := newWorld(t)
-	w.config.Limits.Stalled = 300 * time.Millisecond
-	w.add("alice")
-	w.serve()
-	w.put("alice", "large", strings.Repeat("x", 1<<20))
-	r := w.raw("alice")
-	r.stopReading(r.open("/large", wire.FlagRead))
-	w.without("alice")
+	protocoltest.Patiently(t, func(t testing.TB) {
+		w := newWorld(t)
+		w.config.Limits.Stalled = 300 * time.Millisecond
+		w.add("alice")
+		w.serve()
+		w.put("alice", "large", strings.Repeat("x", 1<<20))
+		r := w.raw("alice")
+		r.stopReading(r.open("/large", wire.FlagRead))
+		w.without("alice")
+	})
 }
 
 // An upload whose client vanishes is told so: in place it stays, to be resumed;
@@ -208,22 +220,24 @@ func TestStoppedReaderIsCut(t *testing.T) {
 func TestVanishingClient(t *testing.T) {
 	for _, way := range []policy.Uploads{policy.InPlace, policy.Atomic} {
 		t.Run(string(way), func(t *testing.T) {
-			w := newWorld(t)
-			w.add("alice", func(a *accounts.Account) { a.Uploads = way })
-			w.serve()
-			w.put("alice", "f", "old content, long")
-			r := w.raw("alice")
-			h := r.open("/f", wire.FlagWrite|wire.FlagCreate|wire.FlagTruncate)
-			r.want("write", r.ask(wire.Write, h, uint64(0), "new"), wire.OK)
-			r.ssh.Close()
-			w.without("alice")
-			want := map[policy.Uploads]string{policy.InPlace: "new", policy.Atomic: "old content, long"}[way]
-			if got := w.content("alice", "f"); got != want {
-				t.Errorf("the file holds %q, want %q", got, want)
-			}
-			waitFor(t, "the event tells that the upload broke", func() bool {
-				found, _, err := w.Events.List(t.Context(), events.Query{Kind: events.Upload})
-				return err == nil && len(found) == 1 && found[0].Outcome == events.Aborted && found[0].Bytes == 3
+			protocoltest.Patiently(t, func(t testing.TB) {
+				w := newWorld(t)
+				w.add("alice", func(a *accounts.Account) { a.Uploads = way })
+				w.serve()
+				w.put("alice", "f", "old content, long")
+				r := w.raw("alice")
+				h := r.open("/f", wire.FlagWrite|wire.FlagCreate|wire.FlagTruncate)
+				r.want("write", r.ask(wire.Write, h, uint64(0), "new"), wire.OK)
+				r.ssh.Close()
+				w.without("alice")
+				want := map[policy.Uploads]string{policy.InPlace: "new", policy.Atomic: "old content, long"}[way]
+				if got := w.content("alice", "f"); got != want {
+					t.Errorf("the file holds %q, want %q", got, want)
+				}
+				waitFor(t, "the event tells that the upload broke", func() bool {
+					found, _, err := w.Events.List(t.Context(), events.Query{Kind: events.Upload})
+					return err == nil && len(found) == 1 && found[0].Outcome == events.Aborted && found[0].Bytes == 3
+				})
 			})
 		})
 	}

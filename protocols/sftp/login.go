@@ -3,6 +3,7 @@ package sftp
 import (
 	"context"
 	"errors"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -28,6 +29,10 @@ type login struct {
 	// made are the sessions that this connection was admitted to. More than the
 	// one that the handshake completes with can only be there where it failed.
 	made []*session.Session
+	// untaken is a key or a certificate that was not taken when it was offered,
+	// tried whether there was anything to judge.
+	untaken *auth.Attempt
+	tried   bool
 }
 
 // config makes the handshake's configuration. It is made for each connection,
@@ -84,11 +89,33 @@ var (
 // offered answers a client that asks whether a key is worth a signature. The
 // library also asks it before it verifies one.
 func (l *login) offered(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-	if !l.c.server.config.Manager.OffersKey(l.ctx, l.withKey(meta, key)) {
-		return nil, errUnknownKey
+	a := l.withKey(meta, key)
+	if l.c.server.config.Manager.OffersKey(l.ctx, a) {
+		l.tried = true
+		return &ssh.Permissions{}, nil
 	}
-	return &ssh.Permissions{}, nil
+	// Of several the first certificate says most: clients offer its key as well.
+	if l.untaken == nil || a.Certificate != nil && l.untaken.Certificate == nil {
+		l.untaken = &a
+	}
+	return nil, errUnknownKey
 }
+
+// gone notes the refusal of a client that left, or was left, and had offered
+// nothing but what was not taken: each such offer alone is none.
+func (l *login) gone() {
+	if l.untaken == nil || l.tried {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), noteTime)
+	defer cancel()
+	if err := l.c.server.config.Manager.RefuseOffer(ctx, *l.untaken); err != nil {
+		l.c.log.Error("record a refused sftp login", "error", err)
+	}
+}
+
+// noteTime is how long the log may take to note who has left already.
+const noteTime = 5 * time.Second
 
 var errUnknownKey = errors.New("the key is not the account's")
 
@@ -111,6 +138,7 @@ func (l *login) withKey(meta ssh.ConnMetadata, key ssh.PublicKey) auth.Attempt {
 // in asks for the session. The text of a refusal travels in a banner, the only
 // words that SSH has during a login.
 func (l *login) in(a auth.Attempt) (*ssh.Permissions, error) {
+	l.tried = true
 	s, err := l.c.server.config.Manager.Login(l.ctx, a)
 	var refused *auth.RefusedError
 	var needed *auth.CodeNeededError

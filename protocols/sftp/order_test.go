@@ -206,12 +206,12 @@ func waitFor(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	ticks := time.NewTicker(5 * time.Millisecond)
 	defer ticks.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(30 * time.Second)
 	for !so() {
 		select {
 		case <-ticks.C:
 		case <-deadline:
-			t.Fatalf("waited for ten seconds: %s", what)
+			t.Fatalf("waited in vain: %s", what)
 		}
 	}
 }

@@ -28,6 +28,8 @@ type Manager interface {
 	Login(ctx context.Context, a auth.Attempt) (*session.Session, error)
 	// OffersKey reports whether a key would be taken. It admits nobody.
 	OffersKey(ctx context.Context, a auth.Attempt) bool
+	// RefuseOffer records who left having offered only what would not be taken.
+	RefuseOffer(ctx context.Context, a auth.Attempt) error
 }
 
 // Config is what a Server is made of. Manager, HostKeys and Log must be set.

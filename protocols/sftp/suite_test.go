@@ -23,7 +23,7 @@ import (
 func TestSuite(t *testing.T) {
 	protocoltest.Run(t, protocoltest.Door{
 		Door: policy.SFTP, Keys: true, Resumes: true, RenameReplaces: true, SetsTimes: true,
-		Serve: func(t *testing.T, w *protocoltest.World) protocoltest.Dial {
+		Serve: func(t testing.TB, w *protocoltest.World) protocoltest.Dial {
 			keys := []ssh.Signer{protocoltest.NewKey(t)}
 			served := &world{World: w, t: t, hostKeys: keys, config: sftp.Config{Manager: w.Sessions, HostKeys: keys, Log: w.Log}}
 			served.serve()

@@ -19,6 +19,7 @@ import (
 	"gatehouse/protocols/protocoltest"
 	"gatehouse/protocols/sftp"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/accounts/credentials"
 )
 
 // password is that of every account in these tests.
@@ -98,7 +99,7 @@ func (w *world) add(name string, with ...func(*accounts.Account)) {
 // authorize lets a key prove an account.
 func (w *world) authorize(name string, key ssh.PublicKey) {
 	w.t.Helper()
-	k, err := accounts.ParseKey(string(ssh.MarshalAuthorizedKey(key)))
+	k, err := credentials.ParseKey(string(ssh.MarshalAuthorizedKey(key)))
 	if err != nil {
 		w.t.Fatal(err)
 	}

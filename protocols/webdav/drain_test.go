@@ -32,7 +32,7 @@ func TestRefusedUploadSeesItsAnswer(t *testing.T) {
 			if err != nil || answer.StatusCode != http.StatusInsufficientStorage {
 				t.Errorf("got %v, %v, want 507", answer, err)
 			}
-			within(t, 5*time.Second, outcome)
+			within(t, soon, outcome)
 		})
 	}
 	t.Run("chunked", func(t *testing.T) {

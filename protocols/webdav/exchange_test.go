@@ -15,14 +15,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/protocols/protocoltest"
 )
 
-// soon is well within the second that a cut may take.
-const soon = 900 * time.Millisecond
+// soon is far below the minute after which these exchanges end by themselves.
+const soon = 10 * time.Second
 
 // exchanging serves handlers that work on a bare exchange; what they return
 // arrives on the channel.
-func exchanging(t *testing.T, stall time.Duration, do func(*exchange, *http.Request) error) (*httptest.Server, <-chan error) {
+func exchanging(t testing.TB, stall time.Duration, do func(*exchange, *http.Request) error) (*httptest.Server, <-chan error) {
 	t.Helper()
 	outcome := make(chan error, 16)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,20 +41,20 @@ func exchanging(t *testing.T, stall time.Duration, do func(*exchange, *http.Requ
 	return s, outcome
 }
 
-func dial(t *testing.T, s *httptest.Server) net.Conn {
+func dial(t testing.TB, s *httptest.Server) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(2 * soon)); err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func within(t *testing.T, d time.Duration, outcome <-chan error) error {
+func within(t testing.TB, d time.Duration, outcome <-chan error) error {
 	t.Helper()
 	select {
 	case err := <-outcome:
@@ -256,7 +258,7 @@ func TestStall(t *testing.T) {
 		s, outcome := exchanging(t, stall, func(x *exchange, _ *http.Request) error { return forever(x) })
 		s.Start()
 		fmt.Fprint(dial(t, s), "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-		if err := within(t, 5*time.Second, outcome); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := within(t, soon, outcome); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("got %v, want a deadline", err)
 		}
 	})
@@ -267,7 +269,7 @@ func TestStall(t *testing.T) {
 		})
 		s.Start()
 		fmt.Fprint(dial(t, s), "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfirst")
-		if err := within(t, 5*time.Second, outcome); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := within(t, soon, outcome); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("got %v, want a deadline", err)
 		}
 	})
@@ -277,23 +279,25 @@ func TestStall(t *testing.T) {
 // piece: when the body is here, its deadline no longer ends the request (the
 // server takes it away).
 func TestReceivedBodyHasNoDeadline(t *testing.T) {
-	const stall = 50 * time.Millisecond
-	s, outcome := exchanging(t, stall, func(x *exchange, r *http.Request) error {
-		if _, err := io.Copy(io.Discard, x.body); err != nil {
-			return err
-		}
-		select {
-		case <-r.Context().Done():
-			return context.Cause(r.Context())
-		case <-time.After(4 * stall):
-			return nil
+	protocoltest.Patiently(t, func(t testing.TB) {
+		const stall = 50 * time.Millisecond
+		s, outcome := exchanging(t, stall, func(x *exchange, r *http.Request) error {
+			if _, err := io.Copy(io.Discard, x.body); err != nil {
+				return err
+			}
+			select {
+			case <-r.Context().Done():
+				return context.Cause(r.Context())
+			case <-time.After(4 * stall):
+				return nil
+			}
+		})
+		s.Start()
+		fmt.Fprint(dial(t, s), "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nwhole")
+		if err := within(t, soon, outcome); err != nil {
+			t.Error(err)
 		}
 	})
-	s.Start()
-	fmt.Fprint(dial(t, s), "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nwhole")
-	if err := within(t, 5*time.Second, outcome); err != nil {
-		t.Error(err)
-	}
 }
 
 // A file reaches the connection in pieces of bounded size, each with the

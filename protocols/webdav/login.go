@@ -68,9 +68,9 @@ func (h *Handler) login(r *http.Request) (*session.Session, func(), error) {
 // tooClear refuses what came in the clear, and leaves an event that names nobody:
 // whose credential it is was not looked at.
 func (h *Handler) tooClear(r *http.Request, from Origin) error {
-	err := h.c.Sessions.Refuse(r.Context(), auth.Attempt{
+	err := h.c.Sessions.RefuseOverheard(r.Context(), auth.Attempt{
 		Door: policy.WebDAV, Address: from.Address, Transport: from.Transport, Client: clip(r.UserAgent(), maxAgent),
-	}, policy.Decision{Rule: policy.RuleTransport, Because: "clear HTTP from beyond loopback, and no trusted proxy says https"})
+	})
 	if refused, ok := errors.AsType[*auth.RefusedError](err); ok {
 		return refuse(http.StatusForbidden, textClear+" (reference "+refused.Reference+")")
 	}

@@ -102,9 +102,15 @@ func TestClearTextIsRefusedUnseen(t *testing.T) {
 		!strings.Contains(right.body, found[0].Reference) {
 		t.Errorf("events: %+v, %v; want one that the reference of %q leads to, and that names nobody", found, err, right.body)
 	}
+	origin.Address = netip.Addr{} // the proxies' headers disagree
+	unknown := c.do("GET", "/dav/", "")
+	found, _, err = s.Events.List(t.Context(), events.Query{Kind: events.Refused, Rule: string(policy.RuleAddress)})
+	if err != nil || unknown.status != http.StatusForbidden || len(found) != 1 {
+		t.Errorf("from nowhere: got %d, %+v, %v; want a 403 by the rule address", unknown.status, found, err)
+	}
 	for _, o := range []Origin{
-		{Address: origin.Address, Transport: policy.TLS},
-		{Address: origin.Address, Transport: policy.TLSProxied},
+		{Address: netip.MustParseAddr("203.0.113.7"), Transport: policy.TLS},
+		{Address: netip.MustParseAddr("203.0.113.7"), Transport: policy.TLSProxied},
 		{Address: netip.MustParseAddr("127.0.0.1"), Transport: policy.Clear},
 		{Address: netip.MustParseAddr("::1"), Transport: policy.Clear},
 	} {

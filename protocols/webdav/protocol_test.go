@@ -28,7 +28,7 @@ func TestProtocol(t *testing.T) {
 		RemovesTrees:   true,
 		SetsTimes:      true,
 		ClimbsRefused:  true,
-		Serve: func(t *testing.T, w *protocoltest.World) protocoltest.Dial {
+		Serve: func(t testing.TB, w *protocoltest.World) protocoltest.Dial {
 			s := httptest.NewServer(New(Config{Sessions: w.Sessions, Log: w.Log}).Mount(http.NotFoundHandler()))
 			t.Cleanup(s.Close)
 			return func(l protocoltest.Login) (protocoltest.Client, error) { return enter(s, l) }

@@ -19,7 +19,7 @@ func rootJoin(name string) (path.Path, error) { return path.Root.Join(name) }
 func chunked(s string) io.Reader { return io.MultiReader(strings.NewReader(s)) }
 
 // waitCounted waits until a quota on a filled folder is enforced.
-func waitCounted(t *testing.T, s *site, c *client) {
+func waitCounted(t testing.TB, s *site, c *client) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
 		u, ok, err := s.Quotas.Get(t.Context(), c.Home)
@@ -91,12 +91,12 @@ func TestAbortedPutKeepsTheOldFile(t *testing.T) {
 	c.wantFiles(map[string]string{"a": old})
 }
 
-func waitStaged(t *testing.T, s *site) { waitFor(t, func() bool { return len(s.Staged()) > 0 }) }
+func waitStaged(t testing.TB, s *site) { waitFor(t, func() bool { return len(s.Staged()) > 0 }) }
 
-func waitUnstaged(t *testing.T, s *site) { waitFor(t, func() bool { return len(s.Staged()) == 0 }) }
+func waitUnstaged(t testing.TB, s *site) { waitFor(t, func() bool { return len(s.Staged()) == 0 }) }
 
 // waitFor polls for what another goroutine does, in bounded time.
-func waitFor(t *testing.T, done func() bool) {
+func waitFor(t testing.TB, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if done() {

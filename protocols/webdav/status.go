@@ -60,6 +60,7 @@ func answerTo(method string, err error) answer {
 	var name *policy.NameError
 	var broken *brokenError
 	var denied *session.DeniedError
+	var unsupported *session.UnsupportedError
 	var locked *session.LockedError
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -79,8 +80,12 @@ func answerTo(method string, err error) answer {
 		return answer{status: http.StatusPreconditionFailed}
 	case errors.As(err, &tooLarge), errors.As(err, &denied) && denied.Rule == policy.RuleLargestUpload:
 		return answer{status: http.StatusRequestEntityTooLarge}
+	case denied != nil && spent[denied.Rule] != "":
+		return answer{status: http.StatusForbidden, text: spent[denied.Rule]}
 	case errors.As(err, &name):
 		return answer{status: http.StatusForbidden, text: name.Error()}
+	case errors.As(err, &unsupported):
+		return answer{status: http.StatusForbidden, text: unsupported.Text}
 	case errors.Is(err, path.ErrTooLong):
 		return answer{status: http.StatusRequestURITooLong, text: path.ErrTooLong.Error()}
 	case errors.Is(err, path.ErrClimbs), errors.Is(err, path.ErrInvalid):
@@ -95,6 +100,13 @@ func answerTo(method string, err error) answer {
 	return storageAnswer(method, err)
 }
 
+// spent are what the client hears where what its account may move is used up. The
+// status is one that clients do not wait and try again for.
+var spent = map[policy.Rule]string{
+	policy.RuleBytesPerDay:   "the traffic allowed per day is used up",
+	policy.RuleBytesPerMonth: "the traffic allowed per month is used up",
+}
+
 // storageAnswer translates the kinds of errors that a file system has.
 func storageAnswer(method string, err error) answer {
 	switch {
@@ -106,8 +118,9 @@ func storageAnswer(method string, err error) answer {
 		return answer{status: http.StatusConflict}
 	case errors.Is(err, session.ErrTooManyLocks):
 		return answer{status: http.StatusForbidden, text: session.ErrTooManyLocks.Error()}
-	case errors.Is(err, session.ErrBusy), errors.Is(err, session.ErrUnsupported),
-		errors.Is(err, session.ErrSpecial), errors.Is(err, session.ErrLink):
+	case errors.Is(err, session.ErrBusy):
+		return answer{status: http.StatusForbidden, text: session.ErrBusy.Error()}
+	case errors.Is(err, session.ErrUnsupported), errors.Is(err, session.ErrSpecial), errors.Is(err, session.ErrLink):
 		return answer{status: http.StatusForbidden}
 	case errors.Is(err, fs.ErrPermission):
 		return answer{status: http.StatusForbidden}
@@ -124,7 +137,7 @@ func storageAnswer(method string, err error) answer {
 func outageAnswer(err error) answer {
 	var away *awayError
 	if errors.As(err, &away) {
-		return answer{status: http.StatusServiceUnavailable}
+		return answer{status: http.StatusServiceUnavailable, text: "logging in is not possible now, try again later"}
 	}
 	for _, passing := range []error{
 		session.ErrManyUploads, session.ErrUnknown, session.ErrClosed, context.Canceled, context.DeadlineExceeded,

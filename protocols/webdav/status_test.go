@@ -90,3 +90,16 @@ func TestAnswerHidesDetails(t *testing.T) {
 		t.Errorf("got %q, want the status' own text", a.text)
 	}
 }
+
+// What no rule of anybody forbids, and is not done all the same, is said in words.
+func TestAnswerSaysWhatIsNotDone(t *testing.T) {
+	for text, err := range map[string]error{
+		"a folder with a quota of its own stays where it is": &session.UnsupportedError{Text: "a folder with a quota of its own stays where it is"},
+		session.ErrBusy.Error():                              session.ErrBusy,
+	} {
+		wrapped := &os.LinkError{Op: "rename", Old: "/a", New: "/b", Err: err}
+		if a := answerTo("MOVE", wrapped); a.status != http.StatusForbidden || a.text != text {
+			t.Errorf("got %d %q, want 403 %q", a.status, a.text, text)
+		}
+	}
+}

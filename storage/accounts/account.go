@@ -4,31 +4,18 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"gatehouse/policy"
+	"gatehouse/storage/accounts/index"
+	"gatehouse/storage/accounts/names"
+	"gatehouse/storage/accounts/record"
 	"gatehouse/storage/state"
+	"gatehouse/storage/state/typed"
 )
 
 // Local is the authentication of accounts whose credentials are kept here.
 const Local = "local"
-
-// scheme returns the parameters of the account's password hash, without salt
-// and hash; "" where there is none.
-func (a *Account) scheme() string {
-	if a.Password == nil {
-		return ""
-	}
-	parts := strings.Split(a.Password.Hash, "$")
-	switch {
-	case len(parts) < 4:
-		return "other"
-	case strings.HasPrefix(parts[1], "2"): // bcrypt writes salt and hash in one
-		return strings.Join(parts[1:3], "$")
-	}
-	return strings.Join(parts[1:len(parts)-2], "$")
-}
 
 // Account returns the account of this name; ErrNotFound. It is one cached read.
 func (s *Store) Account(_ context.Context, name string) (Account, error) {
@@ -36,38 +23,38 @@ func (s *Store) Account(_ context.Context, name string) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
-	return e.account.clone(), nil
+	return e.Account.Clone(), nil
 }
 
 // ByID returns the account with this id.
 func (s *Store) ByID(_ context.Context, id string) (Account, error) {
-	e, ok := s.index.byID(id)
+	e, ok := s.index.ByID(id)
 	if !ok {
 		return Account{}, ErrNotFound
 	}
-	return e.account.clone(), nil
+	return e.Account.Clone(), nil
 }
 
 // PasswordSchemes returns the parameters of the password hashes there are.
-func (s *Store) PasswordSchemes() []string { return s.index.allSchemes() }
+func (s *Store) PasswordSchemes() []string { return s.index.Schemes() }
 
 // All returns the ids of all accounts, in no order.
 func (s *Store) All() []string {
-	entries := s.index.all()
+	entries := s.index.All()
 	ids := make([]string, len(entries))
 	for i, e := range entries {
-		ids[i] = e.account.ID
+		ids[i] = e.Account.ID
 	}
 	return ids
 }
 
-func (s *Store) find(name string) (*entry, error) {
-	folded, err := Canonical(name)
+func (s *Store) find(name string) (*index.Entry, error) {
+	folded, err := names.Canonical(name)
 	if err != nil {
 		// What cannot be a name is nobody's.
 		return nil, ErrNotFound
 	}
-	e, ok := s.index.byName(folded)
+	e, ok := s.index.ByName(folded)
 	if !ok {
 		return nil, ErrNotFound
 	}
@@ -76,18 +63,21 @@ func (s *Store) find(name string) (*entry, error) {
 
 // Prepare fills in what Create would, and validates, without writing anything.
 func (s *Store) Prepare(_ context.Context, a Account) (Account, error) {
-	folded, err := Canonical(a.Name)
+	folded, err := names.Canonical(a.Name)
 	if err != nil {
 		return Account{}, err
 	}
-	if _, taken := s.index.byName(folded); taken {
+	if _, taken := s.index.ByName(folded); taken {
 		return Account{}, ErrExists
 	}
-	a = a.clone()
-	if a.ID == "" {
-		a.ID = newID()
+	if names.Reserved(folded) {
+		return Account{}, &InvalidError{Field: "username", Why: "is what events call the gateway itself"}
 	}
-	if s.index.idTaken(a.ID) {
+	a = a.Clone()
+	if a.ID == "" {
+		a.ID = typed.NewID()
+	}
+	if s.index.IDTaken(a.ID) {
 		return Account{}, &InvalidError{Field: "id", Why: "is or was another account's"}
 	}
 	if a.Created.IsZero() {
@@ -100,7 +90,7 @@ func (s *Store) Prepare(_ context.Context, a Account) (Account, error) {
 		a.Role = policy.RoleUser
 	}
 	if a.Home.IsRoot() {
-		if a.Home, err = homeOf(folded); err != nil {
+		if a.Home, err = record.HomeOf(folded); err != nil {
 			return Account{}, err
 		}
 	}
@@ -114,7 +104,7 @@ func (s *Store) Prepare(_ context.Context, a Account) (Account, error) {
 // where it is the root path.
 func (s *Store) Create(ctx context.Context, a Account) (Account, error) {
 	var made Account
-	err := retry(func() (err error) {
+	err := typed.Retry(func() (err error) {
 		if made, err = s.Prepare(ctx, a); err != nil {
 			return err
 		}
@@ -131,8 +121,8 @@ const never = math.MaxUint64
 func (s *Store) groupChecks(now, before []string) []state.Check {
 	var checks []state.Check
 	for _, id := range without(now, before) {
-		check := state.Check{Name: groupPrefix + id, Revision: never}
-		if g, ok := s.index.groupByID(id); ok {
+		check := state.Check{Name: record.GroupPrefix + id, Revision: never}
+		if g, ok := s.index.GroupByID(id); ok {
 			check.Revision = g.Revision
 		}
 		checks = append(checks, check)
@@ -150,7 +140,7 @@ func (s *Store) Update(ctx context.Context, name string, revision uint64, change
 		if err != nil {
 			return nil, err
 		}
-		return e.account, nil
+		return e.Account, nil
 	}
 	return edit(find, revision, change, func(cur, next *Account) error { return s.replace(ctx, cur, next, o) })
 }
@@ -169,11 +159,11 @@ func (s *Store) replace(ctx context.Context, cur, next *Account, o Option) error
 		return err
 	}
 	next.Revision, err = s.apply(ctx, *b)
-	return again(err)
+	return typed.Again(err)
 }
 
 // Delete removes an account's record at once, and with it its credentials, links
-// and personal groups: an id never comes again.
+// and personal groups: an id never comes typed.Again.
 func (s *Store) Delete(ctx context.Context, name string, revision uint64, o Option) (Account, error) {
 	return s.remove(ctx, name, revision, nil, o)
 }
@@ -181,35 +171,35 @@ func (s *Store) Delete(ctx context.Context, name string, revision uint64, o Opti
 func (s *Store) remove(ctx context.Context, name string, revision uint64, note func(Account) *Leaving, o Option) (Account, error) {
 	var gone Account
 	var owned []*Group
-	err := retry(func() error {
+	err := typed.Retry(func() error {
 		e, err := s.find(name)
 		if err != nil {
 			return err
 		}
-		if err := matches(accountPrefix+e.account.ID, e.account.Revision, revision); err != nil {
+		if err := matches(record.AccountPrefix+e.Account.ID, e.Account.Revision, revision); err != nil {
 			return err
 		}
-		gone = e.account.clone()
+		gone = e.Account.Clone()
 		b := state.Batch{
-			Checks:  []state.Check{{Name: accountPrefix + gone.ID, Revision: gone.Revision}},
-			Deletes: []string{accountPrefix + gone.ID, namePrefix + e.folded},
+			Checks:  []state.Check{{Name: record.AccountPrefix + gone.ID, Revision: gone.Revision}},
+			Deletes: []string{record.AccountPrefix + gone.ID, namePrefix + e.Folded},
 		}
-		owned = s.index.ownedGroups(gone.ID)
+		owned = s.index.Owned(gone.ID)
 		if err := removeGroups(&b, owned); err != nil {
 			return err
 		}
 		if note != nil {
-			p, err := put(leavingPrefix+gone.ID, note(gone))
+			p, err := typed.Put(leavingPrefix+gone.ID, note(gone))
 			if err != nil {
 				return err
 			}
 			b.Puts = append(b.Puts, p)
 		}
-		if err := s.guardAccount(ctx, &b, e.account, nil, o); err != nil {
+		if err := s.guardAccount(ctx, &b, e.Account, nil, o); err != nil {
 			return err
 		}
 		_, err = s.apply(ctx, b)
-		return again(err)
+		return typed.Again(err)
 	})
 	if err != nil {
 		return Account{}, err
@@ -224,9 +214,9 @@ func (s *Store) remove(ctx context.Context, name string, revision uint64, note f
 func (s *Store) sweep(ctx context.Context, id string, groups []*Group) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer done()
-	s.dropActivity(ctx, id)
-	_ = s.dropCodes(ctx, id)
-	_ = s.dropLinks(ctx, id)
+	_ = s.activity.Drop(ctx, id)
+	_ = s.codes.Drop(ctx, id)
+	_ = s.links.Drop(ctx, id)
 	for _, g := range groups {
 		_ = s.expel(ctx, g.ID)
 	}
@@ -244,7 +234,7 @@ func (s *Store) Disable(ctx context.Context, name, by, why string, o Option) (Ac
 	}, o)
 }
 
-// Enable lets a disabled account in again.
+// Enable lets a disabled account in typed.Again.
 func (s *Store) Enable(ctx context.Context, name, by string, o Option) (Account, error) {
 	return s.Update(ctx, name, 0, func(a *Account) error {
 		if !a.Status.Disabled {
@@ -277,3 +267,7 @@ func without(list, other []string) []string {
 	}
 	return rest
 }
+
+// CloneOf returns a draft for a new account that is set up as source is, as
+// record.CloneOf does.
+func CloneOf(source Account, name string) (Account, error) { return record.CloneOf(source, name) }

@@ -152,3 +152,31 @@ func TestConcurrentUpdatesLoseNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestCloneIsCreated(t *testing.T) {
+	s := open(t, memory.New())
+	boss := create(t, s, "boss", func(a *Account) { admin(a); a.Keys = nil })
+	draft, err := CloneOf(boss, "second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Create(t.Context(), draft)
+	if err != nil || a.Role != policy.RoleUser || a.Password != nil || a.ID == boss.ID {
+		t.Errorf("got %+v %v", a, err)
+	}
+}
+
+// Nobody may leave a trail that reads as the gateway's own, or as that of an
+// administrator at the local socket.
+func TestNobodyIsCalledAsTheGateway(t *testing.T) {
+	s := open(t, memory.New())
+	for name, refused := range map[string]bool{
+		"socket": true, "Socket": true, "socket (uid 0)": true, "Gatehouse": true, "socket2": false, "gatehouses": false,
+	} {
+		_, err := s.Create(t.Context(), Account{Account: policy.Account{Name: name}})
+		var invalid *InvalidError
+		if errors.As(err, &invalid) != refused || err != nil && invalid.Field != "username" {
+			t.Errorf("%q: got %v, want refused %v", name, err, refused)
+		}
+	}
+}

@@ -3,15 +3,18 @@ package accounts
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"gatehouse/policy"
+	"gatehouse/storage/accounts/record"
 	"gatehouse/storage/state"
+	"gatehouse/storage/state/typed"
 )
 
-// A standing says how well an account serves as an administrator who can log in
-// by web or API.
+// A standing says how well an account serves as an administrator who can log in.
 type standing int
 
 const (
@@ -27,13 +30,14 @@ type rules struct {
 	without string // the id of a group
 }
 
-// standing judges with the very rules that judge at the door. Nobody stands
-// around an admin: its managers and the owners of its groups bear on files alone.
-func (s *Store) standing(a *Account, r rules, now time.Time) standing {
+// standing judges with the very rules that judge at the door, for who comes from
+// an address; the zero one is any. Nobody stands around an admin: its managers and
+// the owners of its groups bear on files alone.
+func (s *Store) standing(a *Account, r rules, from netip.Addr, now time.Time) standing {
 	if a == nil || a.Role != policy.RoleAdmin || a.Password == nil {
 		return unable
 	}
-	site, groups := s.index.rules(a.Groups)
+	site, groups := s.index.Rules(a.Groups)
 	if r.site != nil {
 		site = r.site.Site
 	}
@@ -46,7 +50,11 @@ func (s *Store) standing(a *Account, r rules, now time.Time) standing {
 			kept = append(kept, g)
 		}
 	}
-	if !admitted(policy.Resolve(site, kept, a.Account), site, a, now) {
+	addresses := []netip.Addr{from}
+	if !from.IsValid() {
+		addresses = candidates(site.AllowedIPs, a.AllowedIPs)
+	}
+	if !admitted(policy.Resolve(site, kept, a.Account), addresses, a, now) {
 		return unable
 	}
 	if a.Expires != nil {
@@ -55,21 +63,14 @@ func (s *Store) standing(a *Account, r rules, now time.Time) standing {
 	return lasting
 }
 
-// admitted reports whether there is an address from which the web or the API
-// lets the account in.
-func admitted(e policy.Effective, site policy.Site, a *Account, now time.Time) bool {
-	for _, door := range []policy.Door{policy.Web, policy.API} {
-		for _, address := range candidates(site.AllowedIPs, a.AllowedIPs) {
-			d := e.Admit(policy.Attempt{
-				Door: door, Address: address, Transport: policy.TLS, Time: now,
-				Credential: proved(e, a),
-			})
-			if d.Allowed {
-				return true
-			}
-		}
-	}
-	return false
+// admitted reports whether the API, which alone gives administration, lets the
+// account in from one of the addresses.
+func admitted(e policy.Effective, addresses []netip.Addr, a *Account, now time.Time) bool {
+	return slices.ContainsFunc(addresses, func(address netip.Addr) bool {
+		return e.Admit(policy.Attempt{
+			Door: policy.API, Address: address, Transport: policy.TLS, Time: now, Credential: proved(e, a),
+		}).Allowed
+	})
 }
 
 // candidates returns an address that a client can have out of each list, and
@@ -94,60 +95,73 @@ func usable(a netip.Addr) bool {
 		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
+// places are the addresses that the option's rule asks for; the zero one is any.
+func (o Option) places() []netip.Addr {
+	if o.from.IsValid() {
+		return []netip.Addr{{}, o.from}
+	}
+	return []netip.Addr{{}}
+}
+
+// locksOut says from where nobody comes in any more.
+func locksOut(from netip.Addr) error {
+	if from.IsValid() {
+		return fmt.Errorf("from %s: %w", from, ErrLastAdmin)
+	}
+	return ErrLastAdmin
+}
+
 // guardAccount makes sure that a change of an account, its removal where next is
 // nil, leaves as good an admin as there was. Of two such changes at once one
 // meets a conflict on the guard record.
 func (s *Store) guardAccount(ctx context.Context, b *state.Batch, cur, next *Account, o Option) error {
 	now := time.Now()
-	before := s.standing(cur, rules{}, now)
-	if s.standing(next, rules{}, now) >= before {
+	lost := slices.DeleteFunc(o.places(), func(from netip.Addr) bool {
+		return s.standing(next, rules{}, from, now) >= s.standing(cur, rules{}, from, now)
+	})
+	if len(lost) == 0 {
 		return nil
 	}
-	if err := s.bump(ctx, b); err != nil {
+	if err := s.bump(ctx, b); err != nil || o.forced {
 		return err
 	}
-	if o == Forced {
-		return nil
-	}
-	others, err := s.best(ctx, rules{}, cur.ID)
+	others, err := s.freshAdmins(ctx, cur.ID)
 	if err != nil {
 		return err
 	}
-	if others < before {
-		return ErrLastAdmin
+	for _, from := range lost {
+		if s.best(others, rules{}, from, now) < s.standing(cur, rules{}, from, now) {
+			return locksOut(from)
+		}
 	}
 	return nil
 }
 
 // guardRules makes sure that changed rules leave as good an admin as there was.
 func (s *Store) guardRules(ctx context.Context, b *state.Batch, r rules, o Option) error {
-	if err := s.bump(ctx, b); err != nil {
+	if err := s.bump(ctx, b); err != nil || o.forced {
 		return err
 	}
-	if o == Forced {
-		return nil
-	}
-	before, err := s.best(ctx, rules{}, "")
+	admins, err := s.freshAdmins(ctx, "")
 	if err != nil {
 		return err
 	}
-	after, err := s.best(ctx, r, "")
-	if err != nil {
-		return err
-	}
-	if after < before {
-		return ErrLastAdmin
+	now := time.Now()
+	for _, from := range o.places() {
+		if s.best(admins, r, from, now) < s.best(admins, rules{}, from, now) {
+			return locksOut(from)
+		}
 	}
 	return nil
 }
 
 // bump makes b conflict with every other change that could cost an admin.
 func (s *Store) bump(ctx context.Context, b *state.Batch) error {
-	r, err := s.state.Get(ctx, scope, adminsName)
+	r, err := s.state.Get(ctx, record.Scope, adminsName)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
-	p, err := put(adminsName, struct{}{})
+	p, err := typed.Put(adminsName, struct{}{})
 	if err != nil {
 		return err
 	}
@@ -156,43 +170,52 @@ func (s *Store) bump(ctx context.Context, b *state.Batch) error {
 	return nil
 }
 
-// best returns the best standing of all admins but one, read anew: what another
-// node has changed a moment ago counts.
-func (s *Store) best(ctx context.Context, r rules, but string) (standing, error) {
-	if err := s.pull(ctx, siteName); err != nil {
-		return unable, err
-	}
+// best returns the best standing that one of the admins has.
+func (s *Store) best(admins []*Account, r rules, from netip.Addr, now time.Time) standing {
 	found := unable
-	for _, e := range s.index.all() {
-		if e.account.Role != policy.RoleAdmin || e.account.ID == but {
-			continue
-		}
-		a, err := s.fresh(ctx, e.account.ID)
-		if err != nil {
-			return unable, err
-		}
-		if found = max(found, s.standing(a, r, time.Now())); found == lasting {
+	for _, a := range admins {
+		if found = max(found, s.standing(a, r, from, now)); found == lasting {
 			break
 		}
 	}
-	return found, nil
+	return found
+}
+
+// freshAdmins returns all admins but one, read anew with what they depend on: what
+// another node has changed a moment ago counts.
+func (s *Store) freshAdmins(ctx context.Context, but string) ([]*Account, error) {
+	if err := s.pull(ctx, record.SiteName); err != nil {
+		return nil, err
+	}
+	var admins []*Account
+	for _, e := range s.index.All() {
+		if e.Account.Role != policy.RoleAdmin || e.Account.ID == but {
+			continue
+		}
+		a, err := s.fresh(ctx, e.Account.ID)
+		if err != nil {
+			return nil, err
+		}
+		admins = append(admins, a)
+	}
+	return admins, nil
 }
 
 // fresh reads an account and its groups anew; nil where it is gone.
 func (s *Store) fresh(ctx context.Context, id string) (*Account, error) {
-	if err := s.pull(ctx, accountPrefix+id); err != nil {
+	if err := s.pull(ctx, record.AccountPrefix+id); err != nil {
 		return nil, err
 	}
-	e, ok := s.index.byID(id)
+	e, ok := s.index.ByID(id)
 	if !ok {
 		return nil, nil
 	}
-	for _, g := range e.account.Groups {
-		if err := s.pull(ctx, groupPrefix+g); err != nil {
+	for _, g := range e.Account.Groups {
+		if err := s.pull(ctx, record.GroupPrefix+g); err != nil {
 			return nil, err
 		}
 	}
-	return e.account, nil
+	return e.Account, nil
 }
 
 // proved is what the account's password comes in with once it was proved. Who has

@@ -33,21 +33,22 @@ func TestNeverLockedOut(t *testing.T) {
 		do      func(*Store) error
 		refused bool
 	}{
-		"demote":           {change(func(a *Account) { a.Role = policy.RoleUser }), true},
-		"expire":           {change(func(a *Account) { a.Expires = &policy.Expiry{Instant: time.Now().Add(-time.Hour)} }), true},
-		"expire some day":  {change(func(a *Account) { a.Expires = &policy.Expiry{Date: "2999-01-01"} }), true},
-		"take web and API": {change(func(a *Account) { a.Protocols = []policy.Door{policy.SFTP} }), true},
-		"take the web":     {change(func(a *Account) { a.Protocols = []policy.Door{policy.API} }), false},
-		"no address":       {change(func(a *Account) { a.AllowedIPs = nowhere }), true},
-		"an address":       {change(func(a *Account) { a.AllowedIPs = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")} }), false},
-		"take password":    {change(func(a *Account) { a.Password = nil }), true},
-		"must change":      {change(func(a *Account) { a.Password.MustChange = true }), false},
-		"rename":           {change(func(a *Account) { a.DisplayName = "Admin" }), false},
+		"demote":          {change(func(a *Account) { a.Role = policy.RoleUser }), true},
+		"expire":          {change(func(a *Account) { a.Expires = &policy.Expiry{Instant: time.Now().Add(-time.Hour)} }), true},
+		"expire some day": {change(func(a *Account) { a.Expires = &policy.Expiry{Date: "2999-01-01"} }), true},
+		"take the API":    {change(func(a *Account) { a.Protocols = []policy.Door{policy.SFTP, policy.Web} }), true},
+		"take the web":    {change(func(a *Account) { a.Protocols = []policy.Door{policy.API} }), false},
+		"no address":      {change(func(a *Account) { a.AllowedIPs = nowhere }), true},
+		"an address":      {change(func(a *Account) { a.AllowedIPs = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")} }), false},
+		"take password":   {change(func(a *Account) { a.Password = nil }), true},
+		"must change":     {change(func(a *Account) { a.Password.MustChange = true }), false},
+		"rename":          {change(func(a *Account) { a.DisplayName = "Admin" }), false},
 		"delete": {func(s *Store) error {
 			_, err := s.Delete(context.Background(), "admin", 0, Guarded)
 			return err
 		}, true},
 		"site: doors":         {site(func(s *Site) { s.Doors = []policy.Door{policy.SFTP, policy.FTP} }), true},
+		"site: only the web":  {site(func(s *Site) { s.Doors = []policy.Door{policy.Web} }), true},
 		"site: one door":      {site(func(s *Site) { s.Doors = []policy.Door{policy.API} }), false},
 		"site: no address":    {site(func(s *Site) { s.AllowedIPs = nowhere }), true},
 		"site: the office":    {site(func(s *Site) { s.AllowedIPs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }), false},
@@ -56,7 +57,7 @@ func TestNeverLockedOut(t *testing.T) {
 		"site: password age":  {site(func(s *Site) { s.Password.MaxAgeDays = 1 }), false},
 		"to an auditor":       {change(func(a *Account) { a.Role = policy.RoleAuditor }), true},
 		"nobody's app password": {func(s *Store) error {
-			_, _, err := s.AddCredential(context.Background(), "admin", appPassword("phone"), Guarded)
+			_, _, err := s.AddCredential(context.Background(), "admin", 0, appPassword("phone"), Guarded)
 			return err
 		}, false},
 		"site: something else": {site(func(s *Site) { s.Language = "de" }), false},
@@ -99,6 +100,59 @@ func TestGroupCannotLockOut(t *testing.T) {
 	}
 	if _, err := s.UpdateGroup(t.Context(), "admins", 0, filesOnly, Forced); err != nil {
 		t.Errorf("forced: got %v", err)
+	}
+}
+
+// An administrator far away who lets in the office alone has locked himself out as
+// surely as with no address at all, unless another one can come in from where he is.
+func TestNobodyLocksOutWhereHeIs(t *testing.T) {
+	here, office := netip.MustParseAddr("192.0.2.7"), []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for name, c := range map[string]struct {
+		with    func(*Account) // of the second admin; nil for none
+		from    Option
+		refused bool
+	}{
+		"alone":                   {nil, From(here), true},
+		"alone, written as IPv6":  {nil, From(netip.MustParseAddr("::ffff:192.0.2.7")), true},
+		"alone, from the office":  {nil, From(netip.MustParseAddr("10.1.2.3")), false},
+		"alone, from nowhere":     {nil, Guarded, false},
+		"alone, at the socket":    {nil, Forced, false},
+		"with one who comes in":   {func(*Account) {}, From(here), false},
+		"with one who does not":   {func(a *Account) { a.AllowedIPs = office }, From(here), true},
+		"with one until some day": {func(a *Account) { a.Expires = &policy.Expiry{Date: "2999-01-01"} }, From(here), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, memory.New())
+			create(t, s, "admin", admin)
+			if c.with != nil {
+				create(t, s, "second", func(a *Account) { admin(a); c.with(a) })
+			}
+			_, err := s.Update(t.Context(), "admin", 0, func(a *Account) error { a.AllowedIPs = office; return nil }, c.from)
+			if errors.Is(err, ErrLastAdmin) != c.refused || err != nil && !c.refused {
+				t.Errorf("got %v, want refused %v", err, c.refused)
+			}
+		})
+	}
+}
+
+// The same holds for the site's list; who could not come in from there before
+// loses nothing by it.
+func TestSiteLocksOutNobodyWhereHeIs(t *testing.T) {
+	office := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	close := func(s *Store, from string, list []netip.Prefix) error {
+		_, err := s.UpdateSite(t.Context(), 0, func(s *Site) error { s.AllowedIPs = list; return nil }, From(netip.MustParseAddr(from)))
+		return err
+	}
+	s := open(t, memory.New())
+	create(t, s, "admin", admin)
+	if err := close(s, "192.0.2.7", office); !errors.Is(err, ErrLastAdmin) {
+		t.Errorf("from elsewhere: got %v, want %v", err, ErrLastAdmin)
+	}
+	if err := close(s, "10.1.2.3", office); err != nil {
+		t.Errorf("from the office: %v", err)
+	}
+	if err := close(s, "192.0.2.7", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/9")}); err != nil {
+		t.Errorf("from where nobody came in before: %v", err)
 	}
 }
 
@@ -248,7 +302,7 @@ func TestSecondFactorOfTheLastAdmin(t *testing.T) {
 	if _, err := s.Update(t.Context(), "admin", 0, share, Guarded); err != nil {
 		t.Errorf("shared, with a second factor: %v", err)
 	}
-	if _, err := s.RemoveTOTP(t.Context(), "admin", Guarded); err == nil {
+	if _, err := s.RemoveTOTP(t.Context(), "admin", 0, Guarded); err == nil {
 		t.Error("the second factor that the last admin must have, and cannot set up, was taken away")
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/storage/accounts/index"
 	"gatehouse/storage/state/memory"
 )
 
@@ -132,12 +133,11 @@ func (w *world) step() {
 func TestNothingStaleIsKeptAndNobodyForgotten(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		st := memory.New()
-		lived, err := Open(rt.Context(), st)
+		lived, err := openWith(rt.Context(), st, index.New(rapid.IntRange(1, 5).Draw(rt, "kept")))
 		if err != nil {
 			rt.Fatal(err)
 		}
 		defer lived.Close(rt.Context())
-		lived.recent.most = rapid.IntRange(1, 5).Draw(rt, "kept")
 		w := &world{
 			T: rt, store: lived, heard: &watcher{wake: make(chan struct{}, 1)}, now: time.Now(),
 			accounts: []string{"a", "b", "c", "d"}, groups: []string{"g", "h", "i"},

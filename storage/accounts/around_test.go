@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/storage/accounts/index"
 	"gatehouse/storage/state/memory"
 )
 
@@ -135,7 +136,7 @@ func TestGroupManagesAGuest(t *testing.T) {
 		here, there := open(t, st), open(t, st)
 		lead := create(t, here, "lead", nil)
 		staff := group(t, here, Group{Group: policy.Group{Name: "staff"}})
-		create(t, here, "member", func(a *Account) { a.Groups = []string{staff.ID} })
+		create(t, here, "member", func(a *Account) { a.Groups, a.Manage.Guests = []string{staff.ID}, true })
 		guest := create(t, here, "guest", func(a *Account) { a.Role, a.ManagedBy = policy.RoleGuest, []string{staff.ID} })
 		synctest.Wait()
 		changes := there.Changes(t.Context())
@@ -149,16 +150,8 @@ func TestGroupManagesAGuest(t *testing.T) {
 			}
 		}
 		if enters(t, there, "guest") {
-			t.Error("a member without rights over others acts as a manager")
+			t.Error("a delegate who is but a member of the group acts as a manager")
 		}
-		change(t, here, "member", func(a *Account) { a.Manage.Guests = true })
-		check("a delegate", true)
-		change(t, here, "member", func(a *Account) { a.Groups = nil })
-		check("the delegate left", false)
-		change(t, here, "member", func(a *Account) { a.Groups = []string{staff.ID} })
-		check("the delegate is back", true)
-		change(t, here, "member", func(a *Account) { a.Manage.Guests = false })
-		check("no delegate any more", false)
 		if _, err := here.UpdateGroup(t.Context(), "staff", 0, func(g *Group) error { g.Managers = []string{lead.ID}; return nil }, Guarded); err != nil {
 			t.Fatal(err)
 		}
@@ -278,7 +271,7 @@ func TestManyGuestsOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, memory.New())
 		boss := create(t, s, "boss", nil)
-		for i := range maxPending + 10 {
+		for i := range index.MaxTold + 10 {
 			create(t, s, fmt.Sprint("guest", i), func(a *Account) { a.Role, a.ManagedBy = policy.RoleGuest, []string{boss.ID} })
 		}
 		if !enters(t, s, "guest7") {
@@ -289,7 +282,7 @@ func TestManyGuestsOfOne(t *testing.T) {
 		if all := announced(changes); !all[KindAll] || len(all) > 4 {
 			t.Errorf("got %v, want to be told of all", all)
 		}
-		for _, name := range []string{"guest7", fmt.Sprint("guest", maxPending)} {
+		for _, name := range []string{"guest7", fmt.Sprint("guest", index.MaxTold)} {
 			if enters(t, s, name) {
 				t.Errorf("%s comes in without a manager", name)
 			}
@@ -309,7 +302,7 @@ func TestManyMembersOfAGroupWhoseOwnerIsInIt(t *testing.T) {
 		in := []string{group(t, s, club).ID}
 		change(t, s, "owner", func(a *Account) { a.Groups = in })
 		var names []string
-		for i := range 2 * maxPending {
+		for i := range 2 * index.MaxTold {
 			names = append(names, fmt.Sprint("member", i))
 			create(t, s, names[i], func(a *Account) { a.Groups = in })
 		}

@@ -3,11 +3,9 @@ package accounts
 import (
 	"context"
 	"sync"
-)
 
-// maxPending is how many changes wait for a slow reader before they become one
-// "all".
-const maxPending = 256
+	"gatehouse/storage/accounts/index"
+)
 
 // watchers hands changes to who follows them, and waits for nobody.
 type watchers struct {
@@ -22,7 +20,7 @@ type watcher struct {
 }
 
 // Changes yields what has changed, on this node or another, until ctx ends.
-// A slow reader gets Kind "all".
+// For a slow reader index.MaxTold changes wait, then they become one of KindAll.
 func (s *Store) Changes(ctx context.Context) <-chan Change {
 	w := &watcher{wake: make(chan struct{}, 1)}
 	s.watchers.add(w)
@@ -79,7 +77,7 @@ func (ws *watchers) publish(list ...Change) {
 	defer ws.mu.Unlock()
 	for w := range ws.all {
 		w.pending = append(w.pending, list...)
-		if len(w.pending) > maxPending {
+		if len(w.pending) > index.MaxTold {
 			w.pending = []Change{{Kind: KindAll}}
 		}
 		select {

@@ -11,6 +11,8 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/storage/accounts/credentials"
+	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
 )
 
@@ -30,11 +32,11 @@ func TestCredentialIsFoundByItsText(t *testing.T) {
 	before, _ := s.Account(t.Context(), "alice")
 	seen := map[string]bool{}
 	for _, c := range []Credential{appPassword("phone"), {Kind: policy.KindToken, Name: "script"}, client("laptop")} {
-		made, text, err := s.AddCredential(t.Context(), "alice", c, Guarded)
+		made, text, err := s.AddCredential(t.Context(), "alice", 0, c, Guarded)
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, secret, ok := ParseSecret(text)
+		id, secret, ok := credentials.ParseSecret(text)
 		if !ok || id != made.ID || seen[secret] || len(secret) < 32 {
 			t.Errorf("%s: got %q, %v, for the credential %s", c.Kind, text, ok, made.ID)
 		}
@@ -61,7 +63,7 @@ func TestCredentialIsFoundByItsText(t *testing.T) {
 		t.Errorf("after a restart: %v", err)
 	}
 	for _, text := range []string{"", "password", "gwa_", "gwa_a_b", "xxx_" + strings.Repeat("a", 16) + "_" + strings.Repeat("a", 32)} {
-		if _, _, ok := ParseSecret(text); ok {
+		if _, _, ok := credentials.ParseSecret(text); ok {
 			t.Errorf("%q was taken for a credential", text)
 		}
 	}
@@ -74,11 +76,11 @@ func TestRevokedCredentialIsKnownNowhere(t *testing.T) {
 		st := memory.New()
 		here, there := open(t, st), open(t, st)
 		a := create(t, here, "alice", nil)
-		one, _, err := here.AddCredential(t.Context(), "alice", appPassword("one"), Guarded)
+		one, _, err := here.AddCredential(t.Context(), "alice", 0, appPassword("one"), Guarded)
 		if err != nil {
 			t.Fatal(err)
 		}
-		two, _, err := here.AddCredential(t.Context(), "alice", appPassword("two"), Guarded)
+		two, _, err := here.AddCredential(t.Context(), "alice", 0, appPassword("two"), Guarded)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,13 +89,13 @@ func TestRevokedCredentialIsKnownNowhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		changes := there.Changes(t.Context())
-		if _, err := here.RemoveCredential(t.Context(), "alice", one.ID, Guarded); err != nil {
+		if _, err := here.RemoveCredential(t.Context(), "alice", 0, one.ID, Guarded); err != nil {
 			t.Fatal(err)
 		}
 		if !announced(changes)[a.ID] {
 			t.Error("nobody was told")
 		}
-		if _, err := here.RemoveCredential(t.Context(), "alice", one.ID, Guarded); !errors.Is(err, ErrNotFound) {
+		if _, err := here.RemoveCredential(t.Context(), "alice", 0, one.ID, Guarded); !errors.Is(err, ErrNotFound) {
 			t.Errorf("a second time: got %v, want %v", err, ErrNotFound)
 		}
 		if _, err := here.Delete(t.Context(), "alice", 0, Guarded); err != nil {
@@ -145,7 +147,7 @@ func TestWhatIsNoCredential(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			made := appPassword("phone")
 			c.change(&made)
-			_, _, err := s.AddCredential(t.Context(), "alice", made, Guarded)
+			_, _, err := s.AddCredential(t.Context(), "alice", 0, made, Guarded)
 			var invalid *InvalidError
 			if !errors.As(err, &invalid) || invalid.Field != c.field || invalid.Why == "" {
 				t.Errorf("got %v, want a refusal of %q", err, c.field)
@@ -174,12 +176,12 @@ func TestOpenDoors(t *testing.T) {
 func TestUpdateKeepsWhatACredentialIs(t *testing.T) {
 	s := open(t, memory.New())
 	create(t, s, "alice", nil)
-	made, _, err := s.AddCredential(t.Context(), "alice", appPassword("phone"), Guarded)
+	made, _, err := s.AddCredential(t.Context(), "alice", 0, appPassword("phone"), Guarded)
 	if err != nil {
 		t.Fatal(err)
 	}
 	changed, err := s.UpdateCredential(t.Context(), "alice", made.ID, func(c *Credential) error {
-		c.Name, c.ID, c.Hash, c.Kind, c.Added = "tablet", "x", HashSecret("known"), policy.KindToken, time.Time{}
+		c.Name, c.ID, c.Hash, c.Kind, c.Added = "tablet", "x", credentials.HashSecret("known"), policy.KindToken, time.Time{}
 		return nil
 	}, Guarded)
 	if err != nil {
@@ -198,7 +200,7 @@ func TestCredentialIDsAreOnce(t *testing.T) {
 	s := open(t, memory.New())
 	create(t, s, "alice", nil)
 	create(t, s, "mallory", nil)
-	made, _, err := s.AddCredential(t.Context(), "alice", appPassword("phone"), Guarded)
+	made, _, err := s.AddCredential(t.Context(), "alice", 0, appPassword("phone"), Guarded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +220,7 @@ func TestCredentialIDsAreOnce(t *testing.T) {
 func TestSyncsOfAClient(t *testing.T) {
 	s := open(t, memory.New())
 	a := create(t, s, "alice", nil)
-	made, _, err := s.AddCredential(t.Context(), "alice", client("laptop"), Guarded)
+	made, _, err := s.AddCredential(t.Context(), "alice", 0, client("laptop"), Guarded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +250,7 @@ func TestSyncsOfAClient(t *testing.T) {
 	if err := s.RemoveSync(t.Context(), "alice", made.ID, y.ID, Guarded); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v, want %v", err, ErrNotFound)
 	}
-	phone, _, err := s.AddCredential(t.Context(), "alice", appPassword("phone"), Guarded)
+	phone, _, err := s.AddCredential(t.Context(), "alice", 0, appPassword("phone"), Guarded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,11 +263,11 @@ func TestSyncsOfAClient(t *testing.T) {
 func TestUsesOfCredentials(t *testing.T) {
 	s := open(t, memory.New())
 	a := create(t, s, "alice", nil)
-	kept, _, err := s.AddCredential(t.Context(), "alice", appPassword("kept"), Guarded)
+	kept, _, err := s.AddCredential(t.Context(), "alice", 0, appPassword("kept"), Guarded)
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone, _, err := s.AddCredential(t.Context(), "alice", appPassword("gone"), Guarded)
+	gone, _, err := s.AddCredential(t.Context(), "alice", 0, appPassword("gone"), Guarded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +276,7 @@ func TestUsesOfCredentials(t *testing.T) {
 		s.Touch(a.ID, id, time.Now(), "192.0.2.1", policy.SFTP)
 	}
 	s.Touch(a.ID, old, time.Now().AddDate(0, -6, 0), "192.0.2.1", policy.SFTP)
-	if _, err := s.RemoveCredential(t.Context(), "alice", gone.ID, Guarded); err != nil {
+	if _, err := s.RemoveCredential(t.Context(), "alice", 0, gone.ID, Guarded); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Flush(t.Context()); err != nil {
@@ -287,6 +289,52 @@ func TestUsesOfCredentials(t *testing.T) {
 	for id, want := range map[string]bool{kept.ID: true, gone.ID: false, certificate: true, old: false} {
 		if _, got := used.LastUsed[id]; got != want {
 			t.Errorf("%s: got %v, want %v", id, got, want)
+		}
+	}
+}
+
+// Two who change what proves an account from one and the same view of it: the
+// second is told that it has changed, and nothing of the first is lost.
+func TestLostUpdatesOfCredentials(t *testing.T) {
+	s := open(t, memory.New())
+	a, _ := enrolled(t, s, "alice")
+	phone, _, err := s.AddCredential(t.Context(), "alice", 0, appPassword("phone"), Guarded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := func() Key {
+		k, err := credentials.ParseKey(newEd25519(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	laptop, _, err := s.AddKey(t.Context(), "alice", 0, key(), Guarded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(revision uint64) error{
+		"add credential": func(r uint64) error {
+			_, _, err := s.AddCredential(t.Context(), "alice", r, appPassword("tablet"), Guarded)
+			return err
+		},
+		"remove credential": func(r uint64) error {
+			_, err := s.RemoveCredential(t.Context(), "alice", r, phone.ID, Guarded)
+			return err
+		},
+		"add key":     func(r uint64) error { _, _, err := s.AddKey(t.Context(), "alice", r, key(), Guarded); return err },
+		"remove key":  func(r uint64) error { _, err := s.RemoveKey(t.Context(), "alice", r, laptop.ID, Guarded); return err },
+		"remove TOTP": func(r uint64) error { _, err := s.RemoveTOTP(t.Context(), "alice", r, Guarded); return err },
+	} {
+		if err := change(a.Revision); !errors.Is(err, state.ErrConflict) {
+			t.Errorf("%s against an old revision: got %v, want %v", name, err, state.ErrConflict)
+		}
+		now, err := s.Account(t.Context(), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := change(now.Revision); err != nil {
+			t.Errorf("%s against the present one: %v", name, err)
 		}
 	}
 }

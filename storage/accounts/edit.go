@@ -4,36 +4,30 @@ import (
 	"bytes"
 
 	"gatehouse/storage/state"
+	"gatehouse/storage/state/typed"
 )
 
-// A record is an account, a group or the site, changed in place.
-type record[T any] interface {
+// editable is an account, a group or the site, changed in place.
+type editable[T any] interface {
 	*T
-	recordName() string
-	revision() *uint64
-	clone() T
+	RecordName() string
+	Written() *uint64
+	Clone() T
 }
-
-func (a *Account) recordName() string { return accountPrefix + a.ID }
-func (a *Account) revision() *uint64  { return &a.Revision }
-func (g *Group) recordName() string   { return groupPrefix + g.ID }
-func (g *Group) revision() *uint64    { return &g.Revision }
-func (s *Site) recordName() string    { return siteName }
-func (s *Site) revision() *uint64     { return &s.Revision }
 
 // edit changes what find returns through change, and writes it, for as often as
 // others are faster. revision 0 takes the present one, any other must match.
-func edit[T any, R record[T]](find func() (R, error), revision uint64, change func(R) error, write func(cur, next R) error) (T, error) {
+func edit[T any, R editable[T]](find func() (R, error), revision uint64, change func(R) error, write func(cur, next R) error) (T, error) {
 	var next T
-	err := retry(func() error {
+	err := typed.Retry(func() error {
 		cur, err := find()
 		if err != nil {
 			return err
 		}
-		if err := matches(cur.recordName(), *cur.revision(), revision); err != nil {
+		if err := matches(cur.RecordName(), *cur.Written(), revision); err != nil {
 			return err
 		}
-		next = cur.clone()
+		next = cur.Clone()
 		if err := change(&next); err != nil {
 			return err
 		}
@@ -43,26 +37,26 @@ func edit[T any, R record[T]](find func() (R, error), revision uint64, change fu
 		var none T
 		return none, err
 	}
-	return R(&next).clone(), nil
+	return R(&next).Clone(), nil
 }
 
 // replacement begins a batch that puts next in the place of cur. It returns none
 // where nothing has changed.
-func replacement[T any, R record[T]](cur, next R) (*state.Batch, error) {
-	p, err := put(cur.recordName(), next)
+func replacement[T any, R editable[T]](cur, next R) (*state.Batch, error) {
+	p, err := typed.Put(cur.RecordName(), next)
 	if err != nil {
 		return nil, err
 	}
-	was, err := encode(cur)
+	was, err := typed.Encode(cur)
 	if err != nil {
 		return nil, err
 	}
 	if bytes.Equal(was, p.Value) {
-		*next.revision() = *cur.revision()
+		*next.Written() = *cur.Written()
 		return nil, nil
 	}
 	return &state.Batch{
-		Checks: []state.Check{{Name: p.Name, Revision: *cur.revision()}},
+		Checks: []state.Check{{Name: p.Name, Revision: *cur.Written()}},
 		Puts:   []state.Put{p},
 	}, nil
 }

@@ -9,8 +9,11 @@ import (
 	"testing/synctest"
 
 	"gatehouse/policy"
+	"gatehouse/storage/accounts/index"
+	"gatehouse/storage/accounts/record"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
+	"gatehouse/storage/state/typed"
 )
 
 // What another node writes is known here within moments, and announced once.
@@ -21,7 +24,7 @@ func TestChangesOfAnotherNode(t *testing.T) {
 		changes := here.Changes(t.Context())
 		next := func() Change { return <-changes }
 		a := create(t, there, "Alice", nil)
-		if got, want := next(), (Change{KindAccount, a.ID, "alice"}); got != want {
+		if got, want := next(), (Change{Kind: KindAccount, ID: a.ID, Name: "alice"}); got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		if got, err := here.Account(t.Context(), "alice"); err != nil || got.Revision != a.Revision {
@@ -41,13 +44,13 @@ func TestChangesOfAnotherNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := next(), (Change{KindGroup, g.ID, "staff"}); got != want {
+		if got, want := next(), (Change{Kind: KindGroup, ID: g.ID, Name: "staff"}); got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		if _, err := there.Delete(t.Context(), "alice", 0, Guarded); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := next(), (Change{KindAccount, a.ID, "alice"}); got != want {
+		if got, want := next(), (Change{Kind: KindAccount, ID: a.ID, Name: "alice"}); got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		synctest.Wait()
@@ -66,7 +69,7 @@ func TestSlowReaderOfChangesGetsAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, memory.New())
 		changes := s.Changes(t.Context())
-		for i := range 3 * maxPending {
+		for i := range 3 * index.MaxTold {
 			create(t, s, fmt.Sprint("user", i), nil)
 		}
 		synctest.Wait()
@@ -74,7 +77,7 @@ func TestSlowReaderOfChangesGetsAll(t *testing.T) {
 		for len(kinds) == 0 || kinds[len(kinds)-1] != KindAll {
 			kinds = append(kinds, (<-changes).Kind)
 		}
-		if len(kinds) > maxPending {
+		if len(kinds) > index.MaxTold {
 			t.Errorf("%d changes waited before %q", len(kinds), KindAll)
 		}
 	})
@@ -130,7 +133,7 @@ func (g *gappy) resync() { g.out <- state.Change{Resync: true} }
 
 func (g *gappy) Watch(ctx context.Context, name string, after uint64) (<-chan state.Change, error) {
 	in, err := g.Store.Watch(ctx, name, after)
-	if err != nil || name != scope {
+	if err != nil || name != record.Scope {
 		return in, err
 	}
 	g.out = make(chan state.Change)
@@ -156,7 +159,7 @@ func (g *gappy) Watch(ctx context.Context, name string, after uint64) (<-chan st
 func TestDeletedStaysDeleted(t *testing.T) {
 	s := open(t, memory.New())
 	a := create(t, s, "alice", nil)
-	late, err := put(accountPrefix+a.ID, a)
+	late, err := typed.Put(record.AccountPrefix+a.ID, a)
 	if err != nil {
 		t.Fatal(err)
 	}

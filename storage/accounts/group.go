@@ -8,13 +8,11 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/storage/accounts/index"
+	"gatehouse/storage/accounts/names"
+	"gatehouse/storage/accounts/record"
 	"gatehouse/storage/state"
-)
-
-// Kinds of groups.
-const (
-	UserGroup     = "user"
-	PersonalGroup = "personal"
+	"gatehouse/storage/state/typed"
 )
 
 // Group returns the group of this name; ErrNotFound.
@@ -23,24 +21,24 @@ func (s *Store) Group(_ context.Context, name string) (Group, error) {
 	if err != nil {
 		return Group{}, err
 	}
-	return g.clone(), nil
+	return g.Clone(), nil
 }
 
 // GroupByID returns the group with this id; ErrNotFound.
 func (s *Store) GroupByID(_ context.Context, id string) (Group, error) {
-	g, ok := s.index.groupByID(id)
+	g, ok := s.index.GroupByID(id)
 	if !ok {
 		return Group{}, ErrNotFound
 	}
-	return g.clone(), nil
+	return g.Clone(), nil
 }
 
 func (s *Store) findGroup(name string) (*Group, error) {
-	folded, err := Canonical(name)
+	folded, err := names.Canonical(name)
 	if err != nil {
 		return nil, ErrNotFound
 	}
-	g, ok := s.index.groupByName(folded)
+	g, ok := s.index.GroupByName(folded)
 	if !ok {
 		return nil, ErrNotFound
 	}
@@ -49,10 +47,10 @@ func (s *Store) findGroup(name string) (*Group, error) {
 
 // Groups returns all groups by name.
 func (s *Store) Groups(context.Context) ([]Group, error) {
-	all := s.index.allGroups()
+	all := s.index.Groups()
 	list := make([]Group, len(all))
 	for i, g := range all {
-		list[i] = g.clone()
+		list[i] = g.Clone()
 	}
 	sortGroups(list)
 	return list, nil
@@ -65,8 +63,8 @@ func sortGroups(list []Group) {
 // Members returns the accounts in the group with this id, by username.
 func (s *Store) Members(_ context.Context, id string) ([]Account, error) {
 	var list []Account
-	for _, e := range s.index.membersOf(id) {
-		list = append(list, e.account.clone())
+	for _, e := range s.index.Members(id) {
+		list = append(list, e.Account.Clone())
 	}
 	slices.SortFunc(list, func(a, b Account) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil
@@ -75,7 +73,7 @@ func (s *Store) Members(_ context.Context, id string) ([]Account, error) {
 // CreateGroup makes a group. ID, Created and Kind are filled in.
 func (s *Store) CreateGroup(ctx context.Context, g Group) (Group, error) {
 	var made Group
-	err := retry(func() (err error) {
+	err := typed.Retry(func() (err error) {
 		if made, err = s.prepareGroup(g); err != nil {
 			return err
 		}
@@ -88,15 +86,15 @@ func (s *Store) CreateGroup(ctx context.Context, g Group) (Group, error) {
 }
 
 func (s *Store) prepareGroup(g Group) (Group, error) {
-	g = g.clone()
+	g = g.Clone()
 	folded, err := canonicalGroup(g.Name)
 	if err != nil {
 		return Group{}, err
 	}
-	if _, taken := s.index.groupByName(folded); taken {
+	if _, taken := s.index.GroupByName(folded); taken {
 		return Group{}, ErrExists
 	}
-	g.ID = newID()
+	g.ID = typed.NewID()
 	g.Created = time.Now().UTC().Truncate(time.Millisecond)
 	g.Kind = cmp.Or(g.Kind, UserGroup)
 	return g, s.validateGroup(&g, nil)
@@ -107,17 +105,17 @@ func (s *Store) insertGroup(ctx context.Context, g *Group) error {
 	if err != nil {
 		return err
 	}
-	record, err := put(groupPrefix+g.ID, g)
+	group, err := typed.Put(record.GroupPrefix+g.ID, g)
 	if err != nil {
 		return err
 	}
-	name, err := put(groupNameIndex+folded, g.ID)
+	name, err := typed.Put(groupNameIndex+folded, g.ID)
 	if err != nil {
 		return err
 	}
 	b := state.Batch{
-		Checks: []state.Check{{Name: groupPrefix + g.ID}, {Name: groupNameIndex + folded}},
-		Puts:   []state.Put{record, name},
+		Checks: []state.Check{{Name: record.GroupPrefix + g.ID}, {Name: groupNameIndex + folded}},
+		Puts:   []state.Put{group, name},
 	}
 	if g.Owner != "" {
 		// An owner that is deleted at this moment leaves no group behind.
@@ -128,14 +126,14 @@ func (s *Store) insertGroup(ctx context.Context, g *Group) error {
 	if errors.As(err, &conflict) && conflict.Name == groupNameIndex+folded {
 		return ErrExists
 	}
-	return again(err)
+	return typed.Again(err)
 }
 
 // accountCheck demands of an account that it is as it is known.
 func (s *Store) accountCheck(id string) state.Check {
-	check := state.Check{Name: accountPrefix + id, Revision: never}
-	if e, ok := s.index.byID(id); ok {
-		check.Revision = e.account.Revision
+	check := state.Check{Name: record.AccountPrefix + id, Revision: never}
+	if e, ok := s.index.ByID(id); ok {
+		check.Revision = e.Account.Revision
 	}
 	return check
 }
@@ -166,7 +164,7 @@ func (s *Store) replaceGroup(ctx context.Context, cur, next *Group, o Option) er
 	if errors.As(err, &conflict) && taken != "" && conflict.Name == taken {
 		return ErrExists
 	}
-	return again(err)
+	return typed.Again(err)
 }
 
 // renameGroup adds to b what a changed name asks for, and returns the name's
@@ -180,7 +178,7 @@ func renameGroup(b *state.Batch, cur, next *Group) (string, error) {
 	if err != nil || was == is {
 		return "", err
 	}
-	p, err := put(groupNameIndex+is, cur.ID)
+	p, err := typed.Put(groupNameIndex+is, cur.ID)
 	if err != nil {
 		return "", err
 	}
@@ -195,12 +193,12 @@ func renameGroup(b *state.Batch, cur, next *Group) (string, error) {
 // after it, and where that is cut short, with each account's next change.
 func (s *Store) DeleteGroup(ctx context.Context, name string, revision uint64, o Option) error {
 	var gone *Group
-	err := retry(func() error {
+	err := typed.Retry(func() error {
 		cur, err := s.findGroup(name)
 		if err != nil {
 			return err
 		}
-		if err := matches(groupPrefix+cur.ID, cur.Revision, revision); err != nil {
+		if err := matches(record.GroupPrefix+cur.ID, cur.Revision, revision); err != nil {
 			return err
 		}
 		var b state.Batch
@@ -212,7 +210,7 @@ func (s *Store) DeleteGroup(ctx context.Context, name string, revision uint64, o
 		}
 		gone = cur
 		_, err = s.apply(ctx, b)
-		return again(err)
+		return typed.Again(err)
 	})
 	if err != nil {
 		return err
@@ -227,8 +225,8 @@ func removeGroups(b *state.Batch, groups []*Group) error {
 		if err != nil {
 			return err
 		}
-		b.Checks = append(b.Checks, state.Check{Name: groupPrefix + g.ID, Revision: g.Revision})
-		b.Deletes = append(b.Deletes, groupPrefix+g.ID, groupNameIndex+folded)
+		b.Checks = append(b.Checks, state.Check{Name: record.GroupPrefix + g.ID, Revision: g.Revision})
+		b.Deletes = append(b.Deletes, record.GroupPrefix+g.ID, groupNameIndex+folded)
 	}
 	return nil
 }
@@ -237,7 +235,7 @@ func removeGroups(b *state.Batch, groups []*Group) error {
 // lose nothing by it that they had not lost with the group.
 func (s *Store) expel(ctx context.Context, group string) error {
 	for {
-		members := s.index.membersOf(group)
+		members := s.index.Members(group)
 		if len(members) == 0 {
 			return nil
 		}
@@ -247,16 +245,16 @@ func (s *Store) expel(ctx context.Context, group string) error {
 	}
 }
 
-func (s *Store) expelSome(ctx context.Context, group string, members []*entry) error {
+func (s *Store) expelSome(ctx context.Context, group string, members []*index.Entry) error {
 	var b state.Batch
 	for _, e := range members {
-		next := e.account.clone()
+		next := e.Account.Clone()
 		next.Groups = slices.DeleteFunc(next.Groups, func(id string) bool { return id == group })
-		p, err := put(accountPrefix+next.ID, &next)
+		p, err := typed.Put(record.AccountPrefix+next.ID, &next)
 		if err != nil {
 			return err
 		}
-		b.Checks = append(b.Checks, state.Check{Name: p.Name, Revision: e.account.Revision})
+		b.Checks = append(b.Checks, state.Check{Name: p.Name, Revision: e.Account.Revision})
 		b.Puts = append(b.Puts, p)
 	}
 	_, err := s.apply(ctx, b)
@@ -267,35 +265,9 @@ func (s *Store) expelSome(ctx context.Context, group string, members []*entry) e
 	return err
 }
 
-// AddMember puts an account into a group.
-func (s *Store) AddMember(ctx context.Context, group, account string, o Option) (Account, error) {
-	g, err := s.findGroup(group)
-	if err != nil {
-		return Account{}, err
-	}
-	return s.Update(ctx, account, 0, func(a *Account) error {
-		if !slices.Contains(a.Groups, g.ID) {
-			a.Groups = append(a.Groups, g.ID)
-		}
-		return nil
-	}, o)
-}
-
-// RemoveMember takes an account out of a group.
-func (s *Store) RemoveMember(ctx context.Context, group, account string, o Option) (Account, error) {
-	g, err := s.findGroup(group)
-	if err != nil {
-		return Account{}, err
-	}
-	return s.Update(ctx, account, 0, func(a *Account) error {
-		a.Groups = slices.DeleteFunc(a.Groups, func(id string) bool { return id == g.ID })
-		return nil
-	}, o)
-}
-
-// canonicalGroup is Canonical for the names of groups.
+// canonicalGroup is names.Canonical for the names of groups.
 func canonicalGroup(name string) (string, error) {
-	folded, err := Canonical(name)
+	folded, err := names.Canonical(name)
 	var invalid *InvalidError
 	if errors.As(err, &invalid) {
 		return "", &InvalidError{Field: "name", Why: invalid.Why}

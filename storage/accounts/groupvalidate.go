@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"gatehouse/policy"
+	"gatehouse/storage/accounts/field"
+	"gatehouse/storage/state/typed"
 )
 
 // validateGroup puts a group into its stored form, as validate does an account.
@@ -17,11 +19,11 @@ func (s *Store) validateGroup(next, cur *Group) error {
 	if _, err := canonicalGroup(next.Name); err != nil {
 		return err
 	}
-	next.Protocols = inOrder(next.Protocols)
-	next.Managers = unique(next.Managers)
+	next.Protocols = field.Doors(next.Protocols)
+	next.Managers = field.Unique(next.Managers)
 	for i := range next.Grants {
 		if next.Grants[i].ID == "" {
-			next.Grants[i].ID = newID()
+			next.Grants[i].ID = typed.NewID()
 		}
 	}
 	if p := next.Problems(); len(p) > 0 {
@@ -30,9 +32,9 @@ func (s *Store) validateGroup(next, cur *Group) error {
 	if len(next.Grants) > maxGrants {
 		return &InvalidError{Field: "grants", Why: fmt.Sprintf("are more than %d", maxGrants)}
 	}
-	return firstError(
+	return field.First(
 		s.validateKind(next, cur), s.validateLeaders(next, cur), s.validateFolder(next),
-		validateQuota("quota", next.Quota), validateQuota("folder_quota", next.FolderQuota), validateLimits(next.Limits),
+		field.Quota("quota", next.Quota), field.Quota("folder_quota", next.FolderQuota), field.Limits(next.Limits),
 	)
 }
 
@@ -63,13 +65,13 @@ func (s *Store) validateKind(g, cur *Group) error {
 	if cur != nil && cur.Owner == g.Owner {
 		return nil
 	}
-	e, ok := s.index.byID(g.Owner)
+	e, ok := s.index.ByID(g.Owner)
 	switch {
 	case !ok:
 		return &InvalidError{Field: "owner", Why: fmt.Sprintf("there is no account %q", g.Owner)}
-	case e.account.Role == policy.RoleGuest:
+	case e.Account.Role == policy.RoleGuest:
 		return &InvalidError{Field: "owner", Why: "a guest has no groups"}
-	case len(s.index.ownedGroups(g.Owner)) >= maxOwned:
+	case len(s.index.Owned(g.Owner)) >= maxOwned:
 		return &InvalidError{Field: "owner", Why: fmt.Sprintf("has %d groups already", maxOwned)}
 	}
 	return nil
@@ -78,18 +80,18 @@ func (s *Store) validateKind(g, cur *Group) error {
 // validateLeaders refuses managers of a group that there are not, but for those
 // that it had when they went: these are dropped.
 func (s *Store) validateLeaders(next, cur *Group) error {
-	if len(next.Managers) > maxList {
-		return &InvalidError{Field: "managers", Why: fmt.Sprintf("are more than %d", maxList)}
+	if len(next.Managers) > field.MaxList {
+		return &InvalidError{Field: "managers", Why: fmt.Sprintf("are more than %d", field.MaxList)}
 	}
 	var kept []string
 	for _, id := range next.Managers {
-		e, ok := s.index.byID(id)
+		e, ok := s.index.ByID(id)
 		switch {
-		case ok && e.account.Role != policy.RoleGuest:
+		case ok && e.Account.Role != policy.RoleGuest:
 			kept = append(kept, id)
 		case cur != nil && slices.Contains(cur.Managers, id):
 		case ok:
-			return &InvalidError{Field: "managers", Why: fmt.Sprintf("%q is a guest", e.account.Name)}
+			return &InvalidError{Field: "managers", Why: fmt.Sprintf("%q is a guest", e.Account.Name)}
 		default:
 			return &InvalidError{Field: "managers", Why: fmt.Sprintf("there is no account %q", id)}
 		}
@@ -103,7 +105,7 @@ func (s *Store) validateFolder(g *Group) error {
 	if g.Folder == nil {
 		return nil
 	}
-	for _, other := range s.index.allGroups() {
+	for _, other := range s.index.Groups() {
 		if other.ID != g.ID && other.Folder != nil && *other.Folder == *g.Folder {
 			return &InvalidError{Field: "folder", Why: fmt.Sprintf("is that of the group %q", other.Name)}
 		}

@@ -3,9 +3,14 @@ package accounts
 import (
 	"context"
 	"errors"
+	"iter"
 
 	"gatehouse/policy/path"
+	"gatehouse/storage/accounts/index"
+	"gatehouse/storage/accounts/names"
+	"gatehouse/storage/accounts/record"
 	"gatehouse/storage/state"
+	"gatehouse/storage/state/typed"
 )
 
 // A Making is a note that an account is being made and that its home may be
@@ -34,11 +39,11 @@ const (
 
 // Making returns the note of an account that is being made; ErrNotFound.
 func (s *Store) Making(ctx context.Context, name string) (Making, error) {
-	folded, err := Canonical(name)
+	folded, err := names.Canonical(name)
 	if err != nil {
 		return Making{}, err
 	}
-	r, err := s.state.Get(ctx, scope, makingPrefix+folded)
+	r, err := s.state.Get(ctx, record.Scope, makingPrefix+folded)
 	if errors.Is(err, state.ErrNotFound) {
 		return Making{}, ErrNotFound
 	}
@@ -46,17 +51,17 @@ func (s *Store) Making(ctx context.Context, name string) (Making, error) {
 		return Making{}, err
 	}
 	var m Making
-	return m, decode(r, &m)
+	return m, typed.Decode(r, &m)
 }
 
 // Begin notes that an account is being made, before its home is. Create ends
 // the note; where it does not come to that, the note lets another try go on.
 func (s *Store) Begin(ctx context.Context, name string, m Making) error {
-	folded, err := Canonical(name)
+	folded, err := names.Canonical(name)
 	if err != nil {
 		return err
 	}
-	p, err := put(makingPrefix+folded, m)
+	p, err := typed.Put(makingPrefix+folded, m)
 	if err != nil {
 		return err
 	}
@@ -78,7 +83,7 @@ func (s *Store) Remove(ctx context.Context, name string, revision uint64, files 
 	if err != nil {
 		return Leaving{}, err
 	}
-	other := s.HomeIn(e.account.Home, e.account.ID)
+	other := s.HomeIn(e.Account.Home, e.Account.ID)
 	if other != "" && files == DeleteFiles {
 		return Leaving{}, &InvalidError{Field: "files", Why: "the home of " + other + " is the same or in it: keep them, or move that first"}
 	}
@@ -99,18 +104,31 @@ func (s *Store) Remove(ctx context.Context, name string, revision uint64, files 
 // HomeIn names an account, but not the one with this id, whose home is the folder
 // or in it; "" where there is none.
 func (s *Store) HomeIn(folder path.Path, but string) string {
-	for _, e := range s.index.all() {
-		if e.account.ID != but && folder.Contains(e.account.Home) {
-			return e.account.Name
-		}
+	for e := range s.index.HomesIn(folder, but) {
+		return e.Account.Name
 	}
 	return ""
+}
+
+// Overlapping returns up to most accounts, but for the one with this id, whose
+// homes are the folder, in it, or around it.
+func (s *Store) Overlapping(folder path.Path, but string, most int) []Account {
+	var list []Account
+	for _, found := range []iter.Seq[*index.Entry]{s.index.HomesAround(folder, but), s.index.HomesIn(folder, but)} {
+		for e := range found {
+			if len(list) == most {
+				return list
+			}
+			list = append(list, e.Account.Clone())
+		}
+	}
+	return list
 }
 
 // Leaving returns the note of a deleted account whose home is still there;
 // ErrNotFound.
 func (s *Store) Leaving(ctx context.Context, id string) (Leaving, error) {
-	r, err := s.state.Get(ctx, scope, leavingPrefix+id)
+	r, err := s.state.Get(ctx, record.Scope, leavingPrefix+id)
 	if errors.Is(err, state.ErrNotFound) {
 		return Leaving{}, ErrNotFound
 	}
@@ -118,20 +136,20 @@ func (s *Store) Leaving(ctx context.Context, id string) (Leaving, error) {
 		return Leaving{}, err
 	}
 	var l Leaving
-	return l, decode(r, &l)
+	return l, typed.Decode(r, &l)
 }
 
 // Leavings returns the notes of deleted accounts whose homes are still there.
 func (s *Store) Leavings(ctx context.Context) ([]Leaving, error) {
 	var list []Leaving
 	for after, more := "", true; more; {
-		page, err := s.state.List(ctx, scope, leavingPrefix, after, 500)
+		page, err := s.state.List(ctx, record.Scope, leavingPrefix, after, 500)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range page.Records {
 			var l Leaving
-			if err := decode(r, &l); err != nil {
+			if err := typed.Decode(r, &l); err != nil {
 				return nil, err
 			}
 			list = append(list, l)

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"gatehouse/policy"
-	"gatehouse/storage/state"
+	"gatehouse/storage/accounts/record"
 )
 
 // bySite is who disables an account where the site's policy does.
@@ -18,23 +18,23 @@ const bySite = "site policy"
 // and returns them as they now are. Never an admin. It may be called on every
 // node at once, and again after it was cut short.
 func (s *Store) DisableInactive(ctx context.Context, now time.Time) ([]Account, error) {
-	days := s.index.present().Inactive
+	days := s.index.Site().Inactive
 	if days <= 0 {
 		return nil, nil
 	}
 	before := now.AddDate(0, 0, -days)
 	var done []Account
 	var all []error
-	for _, e := range s.index.all() {
+	for _, e := range s.index.All() {
 		if ctx.Err() != nil {
 			return done, errors.Join(append(all, ctx.Err())...)
 		}
-		if !s.idle(e.account, before) {
+		if !s.idle(e.Account, before) {
 			continue
 		}
-		a, disabled, err := s.disableIdle(ctx, e.account, before, days)
+		a, disabled, err := s.disableIdle(ctx, e.Account, before, days)
 		if err != nil {
-			all = append(all, fmt.Errorf("disable %s: %w", e.account.Name, err))
+			all = append(all, fmt.Errorf("disable %s: %w", e.Account.Name, err))
 		}
 		if disabled {
 			done = append(done, a)
@@ -48,7 +48,7 @@ func (s *Store) idle(a *Account, before time.Time) bool {
 	if a.Role == policy.RoleAdmin || a.Status.Disabled {
 		return false
 	}
-	for _, t := range []time.Time{a.Created, a.Imported, a.Status.At, s.uses.lastLogin(a.ID)} {
+	for _, t := range []time.Time{a.Created, a.Imported, a.Status.At, s.activity.LastLogin(a.ID)} {
 		if !t.Before(before) {
 			return false
 		}
@@ -62,17 +62,11 @@ var errBusy = errors.New("the account is in use")
 // disableIdle disables an account if it is still idle for what every node has
 // written: a login that this one has not heard of counts.
 func (s *Store) disableIdle(ctx context.Context, a *Account, before time.Time, days int) (Account, bool, error) {
-	if err := s.pull(ctx, accountPrefix+a.ID); err != nil {
+	if err := s.pull(ctx, record.AccountPrefix+a.ID); err != nil {
 		return Account{}, false, err
 	}
-	r, err := s.state.Get(ctx, activityScope, a.ID)
-	if err != nil && !errors.Is(err, state.ErrNotFound) {
+	if err := s.activity.Refresh(ctx, a.ID); err != nil {
 		return Account{}, false, err
-	}
-	if err == nil {
-		if err := s.learnActivity(r); err != nil {
-			return Account{}, false, err
-		}
 	}
 	now, err := s.Update(ctx, a.Name, 0, func(x *Account) error {
 		if x.ID != a.ID || !s.idle(x, before) {

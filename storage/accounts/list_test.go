@@ -11,7 +11,7 @@ import (
 	"gatehouse/storage/state/memory"
 )
 
-func names(list []Account) string {
+func namesOf(list []Account) string {
 	var all []string
 	for _, a := range list {
 		all = append(all, a.Name)
@@ -54,7 +54,7 @@ func TestList(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			list, _, err := s.List(t.Context(), c.query)
-			got := names(list)
+			got := namesOf(list)
 			if c.query.Sort == "display_name" {
 				got = strings.Join(strings.Fields(got)[len(list)-2:], " ")
 				c.want = "alice Carol"
@@ -138,7 +138,7 @@ func TestWhereLeavesOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen = append(seen, names(list))
+		seen = append(seen, namesOf(list))
 		if q.Cursor = next; next == "" {
 			break
 		}

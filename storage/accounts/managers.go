@@ -13,57 +13,24 @@ const maxOwned = 200
 // Managed returns the accounts that the account or group with this id manages,
 // by their ids, in order.
 func (s *Store) Managed(id string) []string {
-	s.index.mu.RLock()
-	defer s.index.mu.RUnlock()
-	return s.index.relations.managed.of(id)
-}
-
-// Owned returns the personal groups of the account with this id, by name.
-func (s *Store) Owned(id string) []Group {
-	var list []Group
-	for _, g := range s.index.ownedGroups(id) {
-		list = append(list, g.clone())
-	}
-	sortGroups(list)
-	return list
-}
-
-func (x *index) ownedGroups(id string) []*Group {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	var list []*Group
-	for _, g := range x.relations.owned.of(id) {
-		list = append(list, x.groups[g])
-	}
-	return list
-}
-
-// membersOf returns the entries of the accounts in a group, in no order.
-func (x *index) membersOf(group string) []*entry {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	list := make([]*entry, 0, len(x.relations.members[group]))
-	for id := range x.relations.members[group] {
-		list = append(list, x.accounts[id])
-	}
-	return list
+	return s.index.Managed(id)
 }
 
 // notManager says why the account or group with this id can manage nobody, ""
 // where it can.
 func (s *Store) notManager(id string) string {
-	if g, ok := s.index.groupByID(id); ok {
+	if g, ok := s.index.GroupByID(id); ok {
 		if g.Kind == PersonalGroup {
 			return fmt.Sprintf("%q is a personal group", g.Name)
 		}
 		return ""
 	}
-	e, ok := s.index.byID(id)
+	e, ok := s.index.ByID(id)
 	switch {
 	case !ok:
 		return fmt.Sprintf("there is no account and no group %q", id)
-	case e.account.Role == policy.RoleGuest:
-		return fmt.Sprintf("%q is a guest", e.account.Name)
+	case e.Account.Role == policy.RoleGuest:
+		return fmt.Sprintf("%q is a guest", e.Account.Name)
 	}
 	return ""
 }

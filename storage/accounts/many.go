@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"slices"
 
+	"gatehouse/storage/accounts/names"
+	"gatehouse/storage/accounts/record"
 	"gatehouse/storage/state"
+	"gatehouse/storage/state/typed"
 )
 
 // manyAtOnce is how many accounts are made in one batch: each batch is one wait
@@ -30,14 +33,14 @@ func (s *Store) CreateMany(ctx context.Context, list []Account) ([]Account, erro
 
 func (s *Store) createSome(ctx context.Context, list []Account) ([]Account, error) {
 	var made []Account
-	err := retry(func() error {
+	err := typed.Retry(func() error {
 		var b state.Batch
 		made = made[:0]
-		names := make(map[string]bool, len(list))
+		taken := make(map[string]bool, len(list))
 		for _, a := range list {
 			ready, err := s.Prepare(ctx, a)
 			if err == nil {
-				err = s.insertion(&b, &ready, names)
+				err = s.insertion(&b, &ready, taken)
 			}
 			if err != nil {
 				return fmt.Errorf("create %q: %w", a.Name, err)
@@ -48,7 +51,7 @@ func (s *Store) createSome(ctx context.Context, list []Account) ([]Account, erro
 		for i := range made {
 			made[i].Revision = revision
 		}
-		return again(err)
+		return typed.Again(err)
 	})
 	if err != nil {
 		return nil, err
@@ -56,32 +59,32 @@ func (s *Store) createSome(ctx context.Context, list []Account) ([]Account, erro
 	return made, nil
 }
 
-// insertion adds to b what making an account asks for; names are those of the
+// insertion adds to b what making an account asks for; taken are the names of the
 // others in it.
-func (s *Store) insertion(b *state.Batch, a *Account, names map[string]bool) error {
-	folded, err := Canonical(a.Name)
+func (s *Store) insertion(b *state.Batch, a *Account, taken map[string]bool) error {
+	folded, err := names.Canonical(a.Name)
 	if err != nil {
 		return err
 	}
-	if names[folded] {
+	if taken[folded] {
 		return ErrExists
 	}
-	names[folded] = true
-	record, err := put(accountPrefix+a.ID, a)
+	taken[folded] = true
+	account, err := typed.Put(record.AccountPrefix+a.ID, a)
 	if err != nil {
 		return err
 	}
-	name, err := put(namePrefix+folded, a.ID)
+	name, err := typed.Put(namePrefix+folded, a.ID)
 	if err != nil {
 		return err
 	}
-	b.Checks = append(b.Checks, state.Check{Name: accountPrefix + a.ID}, state.Check{Name: namePrefix + folded})
+	b.Checks = append(b.Checks, state.Check{Name: record.AccountPrefix + a.ID}, state.Check{Name: namePrefix + folded})
 	for _, check := range s.groupChecks(a.Groups, nil) {
 		if !slices.Contains(b.Checks, check) {
 			b.Checks = append(b.Checks, check)
 		}
 	}
-	b.Puts = append(b.Puts, record, name)
+	b.Puts = append(b.Puts, account, name)
 	b.Deletes = append(b.Deletes, makingPrefix+folded)
 	return nil
 }
@@ -98,5 +101,5 @@ func (s *Store) insert(ctx context.Context, a *Account) error {
 	if errors.As(err, &conflict) && conflict.Name == b.Puts[1].Name {
 		return ErrExists
 	}
-	return again(err)
+	return typed.Again(err)
 }

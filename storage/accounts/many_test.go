@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gatehouse/policy"
+	"gatehouse/storage/accounts/record"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
 )
@@ -33,7 +34,7 @@ func TestCreateMany(t *testing.T) {
 			t.Errorf("account %d: got %+v %v", i, got, err)
 		}
 	}
-	if revision, err := st.Revision(t.Context(), scope); err != nil || revision > 4 {
+	if revision, err := st.Revision(t.Context(), record.Scope); err != nil || revision > 4 {
 		t.Errorf("got %d batches %v, want 4", revision, err)
 	}
 	if got := s.PasswordSchemes(); !slices.Equal(got, []string{"2b$12"}) {
@@ -121,7 +122,7 @@ func TestBigGroupGoes(t *testing.T) {
 	if a, _ := s.Account(t.Context(), "user000003"); a.Notes != "x" {
 		t.Error("a change made meanwhile is lost")
 	}
-	if _, err := st.Get(t.Context(), scope, groupPrefix+g.ID); !errors.Is(err, state.ErrNotFound) {
+	if _, err := st.Get(t.Context(), record.Scope, record.GroupPrefix+g.ID); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("got %v, want %v", err, state.ErrNotFound)
 	}
 }

@@ -3,7 +3,6 @@ package accounts
 import (
 	"errors"
 	"reflect"
-	"slices"
 	"testing"
 
 	"gatehouse/policy"
@@ -39,27 +38,5 @@ func TestSite(t *testing.T) {
 	}
 	if again, err := open(t, s.state).Site(t.Context()); err != nil || !reflect.DeepEqual(again, now) {
 		t.Errorf("after a restart: got %+v %v", again, err)
-	}
-}
-
-// A weak authority, or a certificate in the place of one, would vouch for anybody.
-func TestAuthoritiesForCertificates(t *testing.T) {
-	s := open(t, memory.New())
-	set := func(lines ...string) (Site, error) {
-		return s.UpdateSite(t.Context(), 0, func(s *Site) error { s.SSHUserCAs = lines; return nil }, Guarded)
-	}
-	one := newEd25519(t)
-	for name, lines := range map[string][]string{
-		"no key": {"here"}, "weak": {line(t, rsaOf(1024))}, "twice": {one, one + " again"}, "options": {"cert-authority " + one},
-		"two in one": {one + "\n" + newEd25519(t)}, "many": slices.Repeat([]string{one}, maxCAs+1),
-	} {
-		var invalid *InvalidError
-		if _, err := set(lines...); !errors.As(err, &invalid) || invalid.Field != "ssh_user_cas" {
-			t.Errorf("%s: got %v, want a refusal of ssh_user_cas", name, err)
-		}
-	}
-	now, err := set("  "+one+" office  ", line(t, rsaOf(2048)))
-	if err != nil || len(now.SSHUserCAs) != 2 || now.SSHUserCAs[0] != one+" office" {
-		t.Errorf("got %q %v", now.SSHUserCAs, err)
 	}
 }

@@ -1,13 +1,20 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"gatehouse/policy"
+	"gatehouse/storage/accounts/activity"
+	"gatehouse/storage/accounts/codes"
+	"gatehouse/storage/accounts/index"
+	"gatehouse/storage/accounts/links"
+	"gatehouse/storage/accounts/record"
 	"gatehouse/storage/state"
+	"gatehouse/storage/state/follow"
 )
 
 // A Store reads and writes the records. Names are compared by PRECIS
@@ -16,136 +23,100 @@ import (
 // Safe for concurrent use.
 type Store struct {
 	state state.Store
-	index *index
-	// recent bounds what index keeps resolved.
-	recent recent
+	index *index.Index
 	// feed orders reading a record from the state and indexing it against
 	// indexing what was just written.
-	feed     sync.Mutex
-	watchers watchers
-	uses     uses
-	trouble  trouble
-	stop     context.CancelFunc
-	running  sync.WaitGroup
+	feed      sync.Mutex
+	watchers  watchers
+	followers *follow.Followers
+	stop      context.CancelFunc
+
+	activity *activity.Store
+	codes    *codes.Store
+	links    *links.Store
 }
+
+// maxRecent is how many accounts keep what was resolved for them: those that log
+// in and make requests, however many there are.
+const maxRecent = 4096
 
 // Open reads the index and follows the state's changes until ctx ends or Close.
 func Open(ctx context.Context, st state.Store) (*Store, error) {
-	s := &Store{state: st, index: newIndex(), recent: recent{most: maxRecent}, uses: uses{all: make(map[string]*Activity), dirty: make(map[string]bool)}}
+	return openWith(ctx, st, index.New(maxRecent))
+}
+
+func openWith(ctx context.Context, st state.Store, x *index.Index) (*Store, error) {
+	s := &Store{state: st, index: x, followers: follow.New(st), codes: codes.New(st)}
+	s.links = links.New(st, invited{s})
 	ctx, s.stop = context.WithCancel(ctx)
-	for _, f := range []follower{
-		{scope: scope, load: s.load, one: s.changed, all: func() { s.watchers.publish(Change{Kind: KindAll}) }},
-		{scope: activityScope, load: s.loadActivity, one: s.used, all: func() {}},
-	} {
-		f.store = s
-		if err := f.start(ctx); err != nil {
-			s.stop()
-			s.running.Wait()
-			return nil, fmt.Errorf("read the accounts: %w", err)
-		}
+	if err := s.follow(ctx); err != nil {
+		s.stop()
+		s.followers.Wait()
+		return nil, fmt.Errorf("read the accounts: %w", err)
 	}
-	s.running.Go(func() { s.flushEvery(ctx, time.Minute) })
 	return s, nil
+}
+
+func (s *Store) follow(ctx context.Context) error {
+	err := s.followers.Start(ctx, follow.Scope{
+		Name: record.Scope, Load: s.load, One: s.changed,
+		All: func() { s.watchers.publish(Change{Kind: KindAll}) },
+	})
+	if err != nil {
+		return err
+	}
+	s.activity, err = activity.Open(ctx, s.state, s.credentialsOf)
+	return err
 }
 
 // Err says why what this node knows may be old: it cannot follow the changes.
 // nil while it can.
-func (s *Store) Err() error { return s.trouble.first() }
+func (s *Store) Err() error { return cmp.Or(s.followers.Err(), s.activity.Err()) }
 
 // Close stops following and writes the activity that is still in memory.
 func (s *Store) Close(ctx context.Context) error {
 	s.stop()
-	s.running.Wait()
-	return s.Flush(ctx)
+	s.followers.Wait()
+	return s.activity.Close(ctx)
 }
 
-// load reads every record and returns the revision that it is at least of.
-func (s *Store) load(ctx context.Context) (uint64, error) {
-	revision, err := s.state.Revision(ctx, scope)
-	if err != nil {
-		return 0, err
-	}
-	s.feed.Lock()
-	defer s.feed.Unlock()
-	seen := make(map[string]bool)
-	for after, more := "", true; more; {
-		page, err := s.state.List(ctx, scope, "", after, 500)
-		if err != nil {
-			return 0, err
-		}
-		for _, r := range page.Records {
-			seen[r.Name] = true
-			if _, err := s.index.put(r); err != nil {
-				return 0, err
-			}
-			after = r.Name
-		}
-		more = page.More && len(page.Records) > 0
-	}
-	s.index.keepOnly(seen, revision)
-	return revision, nil
+// Links returns the links that set accounts' passwords or invite to accounts.
+func (s *Store) Links() *links.Store { return s.links }
+
+// Activity returns what changes often, as this node knows it.
+func (s *Store) Activity(_ context.Context, id string) (Activity, error) {
+	return s.activity.Of(id), nil
 }
 
-// changed takes a change in, unless it is known already.
-func (s *Store) changed(ctx context.Context, c state.Change) error {
-	if !s.index.behind(c) {
-		return nil
-	}
-	return s.pull(ctx, c.Name)
-}
-
-// pull brings the index up to date with one record of the state.
-func (s *Store) pull(ctx context.Context, name string) error {
-	s.feed.Lock()
-	defer s.feed.Unlock()
-	r, err := s.state.Get(ctx, scope, name)
-	if errors.Is(err, state.ErrNotFound) {
-		s.watchers.publish(s.index.remove(name)...)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	changed, err := s.index.put(r)
-	if err != nil {
-		return err
-	}
-	s.watchers.publish(changed...)
-	return nil
-}
-
-// apply makes a batch, and makes it again where the outcome is not known.
-func (s *Store) apply(ctx context.Context, b state.Batch) (uint64, error) {
-	b.Scope, b.ID = scope, state.NewOperationID()
-	for try := 0; ; try++ {
-		r, err := s.state.Apply(ctx, b)
-		if err == nil {
-			s.indexed(b, r.Revision)
-			return r.Revision, nil
-		}
-		var conflict *state.ConflictError
-		if errors.As(err, &conflict) {
-			if err := s.pull(ctx, conflict.Name); err != nil {
-				return 0, err
-			}
-			return 0, conflict
-		}
-		if !errors.Is(err, state.ErrUnknown) || try == 3 || ctx.Err() != nil {
-			return 0, err
-		}
+// Touch notes a login or use of a credential in memory; it is written within a
+// minute, or at Close.
+func (s *Store) Touch(id, credential string, at time.Time, address string, door policy.Door) {
+	use := Use{At: at, Address: address, Door: door}
+	s.activity.Touch(id, credential, use)
+	if e, ok := s.index.ByID(id); ok && e.Account.IsClient(credential) {
+		s.activity.Seen(id, credential, use)
 	}
 }
 
-// indexed takes into the index what a batch has written.
-func (s *Store) indexed(b state.Batch, revision uint64) {
-	s.feed.Lock()
-	defer s.feed.Unlock()
-	for _, p := range b.Puts {
-		// What this program has just encoded decodes.
-		changed, _ := s.index.put(state.Record{Name: p.Name, Value: p.Value, Revision: revision})
-		s.watchers.publish(changed...)
+// Synced notes in memory, as Touch does, that a client's folder was brought in step.
+func (s *Store) Synced(id, client, sync string, at time.Time, address string, door policy.Door) {
+	s.activity.Synced(id, client, sync, Use{At: at, Address: address, Door: door})
+}
+
+// Flush writes the activity that is only in memory.
+func (s *Store) Flush(ctx context.Context) error { return s.activity.Flush(ctx) }
+
+func (s *Store) credentialsOf(id string) (map[string]bool, bool) {
+	e, ok := s.index.ByID(id)
+	if !ok {
+		return nil, false
 	}
-	for _, name := range b.Deletes {
-		s.watchers.publish(s.index.remove(name)...)
-	}
+	return e.Account.CredentialIDs(), true
+}
+
+// UseCode uses up the code of a time step of RFC 6238 for the enrolment with
+// this id. Of several tries at once, on whichever nodes, one gets nil; a step
+// that is not later than the latest used one is codes.ErrUsed.
+func (s *Store) UseCode(ctx context.Context, accountID, totpID string, step int64) error {
+	return s.codes.Use(ctx, accountID, totpID, step)
 }

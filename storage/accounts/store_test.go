@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"gatehouse/policy"
+	"gatehouse/storage/accounts/record"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
 )
@@ -63,7 +64,7 @@ func TestNewerRecordsAreRefused(t *testing.T) {
 		"another shape": `{"format":2,"data":{"doors":{"sftp":true},"allowed_ips":["everywhere"]}}`,
 	} {
 		st := memory.New()
-		_, err := st.Apply(t.Context(), state.Batch{Scope: scope, Puts: []state.Put{{Name: "site", Value: []byte(value)}}})
+		_, err := st.Apply(t.Context(), state.Batch{Scope: record.Scope, Puts: []state.Put{{Name: "site", Value: []byte(value)}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +77,7 @@ func TestNewerRecordsAreRefused(t *testing.T) {
 func TestDamagedRecordsAreRefused(t *testing.T) {
 	for _, value := range []string{"", "{", `{"format":1,"data":{"doors":7}}`, `{"format":1,"data":{"allowed_ips":["everywhere"]}}`} {
 		st := memory.New()
-		_, err := st.Apply(t.Context(), state.Batch{Scope: scope, Puts: []state.Put{{Name: "site", Value: []byte(value)}}})
+		_, err := st.Apply(t.Context(), state.Batch{Scope: record.Scope, Puts: []state.Put{{Name: "site", Value: []byte(value)}}})
 		if err != nil {
 			t.Fatal(err)
 		}

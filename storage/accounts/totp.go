@@ -2,26 +2,17 @@ package accounts
 
 import (
 	"context"
-	"encoding/hex"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
-)
 
-// Bounds of recovery codes.
-const (
-	recoveryCodes = 10
-	recoverySize  = 10 // bytes: 80 bits each
-	maxRecovery   = 32
+	"gatehouse/storage/accounts/codes"
+	"gatehouse/storage/accounts/credentials"
+	"gatehouse/storage/state/typed"
 )
-
-// HasCode reports whether the account has a second factor that counts.
-func (a *Account) HasCode() bool { return a.TOTP != nil && a.TOTP.Confirmed }
 
 // NewTOTPID makes the identity of a new enrolment, for which its secret is sealed
 // beside the account's id.
-func NewTOTPID() string { return newID() }
+func NewTOTPID() string { return typed.NewID() }
 
 // EnrolTOTP gives an account a second factor that does not count until ConfirmTOTP.
 // One that counts is refused: it is reset first.
@@ -60,12 +51,7 @@ func (s *Store) RenewRecovery(ctx context.Context, account string, o Option) ([]
 }
 
 func (s *Store) setRecovery(ctx context.Context, account string, change func(*Account) error, o Option) ([]string, Account, error) {
-	codes := make([]string, recoveryCodes)
-	hashes := make([]string, recoveryCodes)
-	for i := range codes {
-		codes[i] = readable(randomText(recoverySize))
-		hashes[i] = hashRecovery(codes[i])
-	}
+	texts, hashes := credentials.NewRecovery()
 	a, err := s.Update(ctx, account, 0, func(a *Account) error {
 		if err := change(a); err != nil {
 			return err
@@ -76,12 +62,12 @@ func (s *Store) setRecovery(ctx context.Context, account string, change func(*Ac
 	if err != nil {
 		return nil, Account{}, err
 	}
-	return codes, a, nil
+	return texts, a, nil
 }
 
 // RemoveTOTP takes the second factor away, confirmed or not; ErrNotFound.
-func (s *Store) RemoveTOTP(ctx context.Context, account string, o Option) (Account, error) {
-	return s.Update(ctx, account, 0, func(a *Account) error {
+func (s *Store) RemoveTOTP(ctx context.Context, account string, revision uint64, o Option) (Account, error) {
+	return s.Update(ctx, account, revision, func(a *Account) error {
 		if a.TOTP == nil {
 			return ErrNotFound
 		}
@@ -91,72 +77,18 @@ func (s *Store) RemoveTOTP(ctx context.Context, account string, o Option) (Accou
 }
 
 // UseRecovery uses up one of an account's recovery codes. Of several tries at
-// once, on whichever nodes, one gets nil; ErrUsed for all others and for what is
+// once, on whichever nodes, one gets nil; codes.ErrUsed for all others and for what is
 // none of them.
 func (s *Store) UseRecovery(ctx context.Context, accountID, code string) error {
-	hash := hashRecovery(code)
-	e, ok := s.index.byID(accountID)
+	e, ok := s.index.ByID(accountID)
 	if !ok {
 		return ErrNotFound
 	}
-	_, err := s.Update(ctx, e.account.Name, 0, func(a *Account) error {
-		if a.ID != accountID || !a.HasCode() {
-			return ErrUsed
+	_, err := s.Update(ctx, e.Account.Name, 0, func(a *Account) error {
+		if a.ID != accountID || !a.HasCode() || !a.TOTP.UseRecovery(code) {
+			return codes.ErrUsed
 		}
-		// Which of them it is, or how far one goes, takes no time to tell.
-		found := -1
-		for i, h := range a.TOTP.Recovery {
-			if same(h, hash) {
-				found = i
-			}
-		}
-		if found < 0 {
-			return ErrUsed
-		}
-		a.TOTP.Recovery = slices.Delete(a.TOTP.Recovery, found, found+1)
 		return nil
 	}, Guarded)
 	return err
-}
-
-// readable groups a code for reading it aloud.
-func readable(code string) string {
-	var groups []string
-	for part := range slices.Chunk([]byte(code), 4) {
-		groups = append(groups, string(part))
-	}
-	return strings.Join(groups, "-")
-}
-
-// hashRecovery hashes a code as people write it: with dashes and spaces or
-// without, in either case.
-func hashRecovery(code string) string {
-	code = strings.ToLower(strings.Map(func(r rune) rune {
-		if r == '-' || r == ' ' {
-			return -1
-		}
-		return r
-	}, code))
-	return HashSecret(code)
-}
-
-// isHash reports whether s is what HashSecret returns.
-func isHash(s string) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == 32
-}
-
-func validateTOTP(a *Account) error {
-	if a.TOTP == nil {
-		return nil
-	}
-	switch {
-	case a.TOTP.ID == "" || len(a.TOTP.Sealed) == 0:
-		return &InvalidError{Field: "totp", Why: "has no id or no secret"}
-	case len(a.TOTP.Recovery) > maxRecovery:
-		return &InvalidError{Field: "recovery_codes", Why: fmt.Sprintf("are more than %d", maxRecovery)}
-	case slices.ContainsFunc(a.TOTP.Recovery, func(h string) bool { return !isHash(h) }):
-		return &InvalidError{Field: "recovery_codes", Why: "hold what is no hash"}
-	}
-	return nil
 }

@@ -133,6 +133,32 @@ func TestWhatIsNotRefused(t *testing.T) {
 	}
 }
 
+// An account that was brought without its password keeps what its next one is to
+// be: an export without secrets can be applied. Nothing is set anew for a password
+// that there is not.
+func TestBroughtAccountAwaitsItsPassword(t *testing.T) {
+	s := open(t, memory.New())
+	days, more := 30, 60
+	create(t, s, "alice", func(a *Account) { a.Imported, a.PasswordAge = time.Now(), &days })
+	set := func(f func(*Account)) error {
+		_, err := s.Update(t.Context(), "alice", 0, func(a *Account) error { f(a); return nil }, Guarded)
+		return err
+	}
+	if err := set(func(a *Account) { a.Notes = "x" }); err != nil {
+		t.Errorf("a change of something else: %v", err)
+	}
+	var invalid *InvalidError
+	if err := set(func(a *Account) { a.PasswordAge = &more }); !errors.As(err, &invalid) || invalid.Field != "password_max_age_days" {
+		t.Errorf("another age: got %v, want a refusal", err)
+	}
+	if err := set(func(a *Account) { a.PasswordAge = nil }); err != nil {
+		t.Errorf("no age: %v", err)
+	}
+	if err := set(func(a *Account) { a.PasswordAge = &days }); !errors.As(err, &invalid) {
+		t.Errorf("an age anew: got %v, want a refusal", err)
+	}
+}
+
 // A guest whose managers are gone can still be changed, and be given another;
 // one who has managers does not lose the last.
 func TestGuestKeepsAManager(t *testing.T) {

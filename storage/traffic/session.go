@@ -110,6 +110,23 @@ func (g Grant) Moved(n int64) {
 	g.session.exit()
 }
 
+// Left returns a *SpentError where not a byte may be moved.
+func (s *Session) Left(ctx context.Context) error {
+	if !s.Bounded() {
+		return nil
+	}
+	if !s.enter() {
+		return net.ErrClosed
+	}
+	defer s.exit()
+	g := Grant{session: s}
+	if err := g.take(ctx, 1); err != nil {
+		return err
+	}
+	s.account.back(g, g.Bytes)
+	return nil
+}
+
 // enter counts a grant in: what is leased for it is given back after it.
 func (s *Session) enter() bool {
 	s.traffic.mu.Lock()

@@ -40,7 +40,7 @@ type SpentError struct {
 }
 
 func (e *SpentError) Error() string {
-	return fmt.Sprintf("the %d bytes of this %s are spent", e.Limit, e.Period)
+	return fmt.Sprintf("the %d bytes of this %s are spent until %s", e.Limit, e.Period, e.Until.Format(time.RFC3339))
 }
 
 // Is makes a SpentError an ErrSpent.

@@ -242,7 +242,11 @@ func TestTheNextDayBeginsAtMidnightThere(t *testing.T) {
 		if g, err := s.Upload(t.Context(), 1000); err != nil || g.Bytes != 100 {
 			t.Errorf("after midnight: %d bytes, %v", g.Bytes, err)
 		}
-		// Nothing of yesterday stays in the store.
+		// Nothing of yesterday stays in the store, once no node can be in it.
+		time.Sleep(24 * time.Hour)
+		if _, err := s.Upload(t.Context(), 1); err != nil {
+			t.Error(err)
+		}
 		if v, err := store.Count(t.Context(), scope+"alice", state.Lease{Name: old.day}); err != nil || v.Used+v.Leased != 0 {
 			t.Errorf("yesterday's counter: %+v, %v", v, err)
 		}

@@ -89,12 +89,12 @@ func (a *allowance) look(ctx context.Context, zone *time.Location) (used int64, 
 	return max(v.Used+v.Leased-a.free(present), 0), until, nil
 }
 
-// free is what is leased and not taken, of a period. a.op is held.
+// free is what of a period is booked or leased and not taken. a.op is held.
 func (a *allowance) free(period string) int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if period != a.period {
 		return 0
 	}
-	return a.avail
+	return a.avail + max(-a.moved, 0)
 }

@@ -161,12 +161,9 @@ func TestSendingFails(t *testing.T) {
 	c := buffered.New(near, &buffers.Pool{})
 	defer c.Close()
 	far.Close()
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for { // a write that hangs, or succeeds for ever, ends with the test's time
 		if _, err := c.Write(make([]byte, 1<<20)); err != nil {
 			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no error in five seconds")
 		}
 	}
 }

@@ -75,6 +75,8 @@ var words = []struct {
 // of all others it hears that permission was denied.
 var ruleTexts = map[policy.Rule]string{
 	policy.RuleLargestUpload: "the upload is larger than allowed",
+	policy.RuleBytesPerDay:   "the traffic allowed per day is used up",
+	policy.RuleBytesPerMonth: "the traffic allowed per month is used up",
 	policy.RuleNames:         "this name is not allowed here",
 	policy.RuleReadOnly:      "the credential is read-only",
 }

@@ -1,0 +1,102 @@
+package credential_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"gatehouse/admin/admintest"
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+)
+
+func TestASecretIsAnsweredOnceAndNowhereElse(t *testing.T) {
+	s := admintest.New(t)
+	c := s.Root()
+	s.Add("ann")
+	for kind, body := range map[string]string{
+		"app-passwords": `{"name":"phone","doors":["sftp"],"read_only":true,"folder":"/home/ann/in"}`,
+		"tokens":        `{"name":"script","read_only":true,"allowed_ips":["192.0.2.0/24"]}`,
+		"clients":       `{"name":"laptop","device":{"computer":"T14","os":"Linux"}}`,
+	} {
+		made := c.Must(201, "POST", "/accounts/ann/"+kind, body)
+		secret, id := made["secret"].(string), made["id"].(string)
+		if len(secret) < 32 {
+			t.Fatalf("the secret of %s is %q", kind, secret)
+		}
+		for _, path := range []string{"/accounts/ann/" + kind, "/accounts/ann", "/accounts", "/events?limit=1000", "/accounts.csv"} {
+			if text := c.Do("GET", path, "").Body.String(); strings.Contains(text, secret) || strings.Contains(text, `"hash"`) {
+				t.Errorf("%s shows a secret of %s: %s", path, kind, text)
+			}
+		}
+		if list := c.Do("GET", "/accounts/ann/"+kind, "").Body.String(); !strings.Contains(list, id) {
+			t.Errorf("%s lacks it: %s", kind, list)
+		}
+		c.Must(200, "DELETE", "/accounts/ann/"+kind+"/"+id, "")
+		c.Must(404, "DELETE", "/accounts/ann/"+kind+"/"+id, "")
+	}
+	c.Must(422, "POST", "/accounts/ann/tokens", `{"name":"old","expires":"2001-02-03T00:00:00Z"}`)
+	c.Must(422, "POST", "/accounts/ann/app-passwords", `{"name":"x","doors":["api"]}`)
+	c.Must(422, "POST", "/accounts/ann/app-passwords", `{"name":"x","folder":"relative"}`)
+}
+
+// A token is made to do what its account may, and not to make itself another
+// that nobody knows of: it changes no credential of its own account, by none of
+// the ways that an administrator has for others.
+func TestATokenMakesNoCredentialOfItsOwnAccount(t *testing.T) {
+	s := admintest.New(t)
+	s.Admin("other")
+	s.Admin("root")
+	token := s.Root().Must(201, "POST", "/accounts/root/tokens", `{"name":"script"}`)["secret"].(string)
+	c := &admintest.Client{Site: s, TLS: true, Header: http.Header{"Authorization": {"Bearer " + token}}}
+	c.Must(200, "GET", "/accounts", "")
+	for _, ask := range [][3]string{
+		{"POST", "/accounts/root/tokens", `{"name":"x"}`}, {"POST", "/accounts/root/app-passwords", `{"name":"x"}`},
+		{"POST", "/accounts/root/clients", `{"name":"x","device":{"computer":"x"}}`}, {"PUT", "/accounts/root/password", `{"password":"a long passphrase"}`},
+		{"POST", "/accounts/root/keys", `{"key":"` + admintest.Authorized(s.Add("ann").Key) + `"}`}, {"POST", "/accounts/root/reset-link", ""},
+		{"DELETE", "/accounts/root/totp", ""}, {"PATCH", "/accounts/root", `{"email":"eve@example.org"}`},
+		{"PATCH", "/accounts/root", `{"recovery_email":"eve@example.org"}`}, {"PATCH", "/accounts/root", `{"second_factor":"exempt"}`},
+	} {
+		if w := c.Do(ask[0], ask[1], ask[2]); w.Code != 403 && w.Code != 409 {
+			t.Errorf("a token does %v: %d %s", ask, w.Code, w.Body)
+		}
+	}
+	c.Must(200, "PATCH", "/accounts/root", `{"display_name":"Root"}`)
+	s.Change("root", func(a *accounts.Account) { a.Role = policy.RoleUser })
+	c.Must(403, "GET", "/accounts", "")
+}
+
+func TestAReadOnlyTokenChangesNothing(t *testing.T) {
+	s := admintest.New(t)
+	s.Admin("root")
+	s.Add("ann")
+	token := s.Root().Must(201, "POST", "/accounts/root/tokens", `{"name":"script","read_only":true}`)["secret"].(string)
+	c := &admintest.Client{Site: s, TLS: true, Header: http.Header{"Authorization": {"Bearer " + token}}}
+	c.Must(200, "GET", "/accounts/ann", "")
+	c.Must(200, "POST", "/explain", `{"account":"ann","door":"sftp"}`)
+	for _, ask := range [][3]string{
+		{"PATCH", "/accounts/ann", `{"display_name":"x"}`}, {"POST", "/accounts", `{"username":"x"}`},
+		{"POST", "/accounts/ann/disable", ""}, {"PATCH", "/site", `{"language":"de"}`}, {"POST", "/groups", `{"name":"x"}`},
+		{"DELETE", "/accounts/ann?files=delete&confirm=ann", ""}, {"POST", "/invitations", `{"email":"x@example.org"}`},
+	} {
+		c.Must(403, ask[0], ask[1], ask[2])
+	}
+}
+
+func TestResettingASecondFactor(t *testing.T) {
+	s := admintest.New(t)
+	c := s.Root()
+	s.Add("ann")
+	c.Must(404, "DELETE", "/accounts/ann/totp", "")
+	s.Change("ann", func(a *accounts.Account) {
+		a.TOTP = &accounts.TOTP{ID: accounts.NewTOTPID(), Sealed: []byte("sealed"), Confirmed: true}
+	})
+	text := c.Do("GET", "/accounts/ann", "").Body.String()
+	if !strings.Contains(text, `"confirmed":true`) || strings.Contains(text, "sealed") {
+		t.Errorf("the account reads %s", text)
+	}
+	c.Must(200, "DELETE", "/accounts/ann/totp", "")
+	if v := c.Must(200, "GET", "/accounts/ann", ""); v["totp"] != nil {
+		t.Errorf("it still has %v", v["totp"])
+	}
+}

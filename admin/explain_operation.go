@@ -1,0 +1,115 @@
+package admin
+
+import (
+	"context"
+	"errors"
+
+	"gatehouse/admin/rest"
+	"gatehouse/auth/session"
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+)
+
+// explainOperation adds the decision on an operation; it is the answer where
+// the account would come in.
+func (a *API) explainOperation(ctx context.Context, e policy.Effective, q Question, answer *Answer) error {
+	found, err := a.explained(ctx, e, q)
+	if err != nil {
+		return err
+	}
+	answer.Chain = append(answer.Chain, policy.Step{Rule: found.Rule, Allowed: found.Allowed, Because: found.Because})
+	if answer.Decision == "allow" {
+		decided := answerOf(found.Decision)
+		decided.Chain, decided.Situation, decided.Transport = answer.Chain, answer.Situation, answer.Transport
+		*answer = decided
+	}
+	a.tellPaths(ctx, found, answer)
+	return nil
+}
+
+func (a *API) explained(ctx context.Context, e policy.Effective, q Question) (session.Explained, error) {
+	door, op := policy.Door(q.Door), policy.Operation(q.Operation)
+	from, err := a.seenPath(ctx, e, door, asked{"path", q.Path, "tree_path", q.TreePath})
+	if err != nil {
+		return session.Explained{}, err
+	}
+	moves := op == policy.OpRename || op == policy.OpCopy
+	if !moves && (q.To != "" || q.ToTreePath != "") {
+		return session.Explained{}, rest.Invalid("to", "is for rename and copy")
+	}
+	if !moves {
+		return a.Sessions.Explain(ctx, e, door, op, from)
+	}
+	to, err := a.seenPath(ctx, e, door, asked{"to", q.To, "to_tree_path", q.ToTreePath})
+	if err != nil {
+		return session.Explained{}, err
+	}
+	if q.To == "" && q.ToTreePath == "" {
+		return session.Explained{}, rest.Invalid("to", "is missing: where is it to be moved or copied?")
+	}
+	move := session.Move{Op: op, From: from, To: to, Replace: session.KeepTarget}
+	switch {
+	case q.Overwrite != nil && !*q.Overwrite, q.Overwrite == nil && door == policy.SFTP:
+	case door == policy.SFTP || door == policy.FTP:
+		move.Replace = session.ReplaceFile
+	default:
+		move.Replace = session.ReplaceAny
+	}
+	return a.Sessions.ExplainMove(ctx, e, door, move)
+}
+
+// asked is a path in either form, by the names of its fields.
+type asked struct{ seenField, seen, treeField, tree string }
+
+// seenPath reads a path as the account sees it.
+func (a *API) seenPath(ctx context.Context, e policy.Effective, door policy.Door, q asked) (path.Path, error) {
+	if q.seen != "" && q.tree != "" {
+		return path.Path{}, rest.Invalid(q.treeField, "stands in place of "+q.seenField+": give one of them")
+	}
+	if q.tree == "" {
+		p, err := path.Parse(q.seen)
+		if err != nil {
+			return p, rest.Invalid(q.seenField, err.Error())
+		}
+		return p, nil
+	}
+	tree, err := path.ParseStrict(q.tree)
+	if err != nil {
+		return tree, rest.Invalid(q.treeField, err.Error())
+	}
+	seen, ok, err := a.Sessions.Seen(ctx, e, door, tree)
+	if err == nil && !ok {
+		err = rest.Invalid(q.treeField, "is not in what the account sees at this door: "+tree.String())
+	}
+	return seen, err
+}
+
+// tellPaths tells where the operation would act. Whose lock is in the way is for
+// those who may look at that account.
+func (a *API) tellPaths(ctx context.Context, found session.Explained, answer *Answer) {
+	answer.PlaceView = viewPlace(found.Spot)
+	if found.To != nil {
+		to := viewPlace(*found.To)
+		answer.To = &to
+	}
+	if spent, ok := errors.AsType[*session.DeniedError](found.Obstacle); ok {
+		answer.Obstacle = string(spent.Rule) + ": " + spent.Because
+	} else if found.Obstacle != nil {
+		answer.Obstacle = found.Obstacle.Error()
+	}
+	if found.Lock == nil {
+		return
+	}
+	answer.LockedBy = "another account"
+	if r, err := a.Sight(ctx); err == nil && r.Sees(found.Lock.AccountID) {
+		answer.LockedBy = found.Lock.Account
+	}
+}
+
+func viewPlace(s session.Spot) PlaceView {
+	v := PlaceView{SeenPath: s.Seen.String(), TreePath: s.Asked.String()}
+	if s.Real != s.Asked {
+		v.RealPath = s.Real.String()
+	}
+	return v
+}

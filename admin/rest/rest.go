@@ -1,0 +1,48 @@
+// Package rest is what every operation of the HTTP API stands on: who calls and
+// how that is proved, the rights that an operation asks for, problem documents,
+// entity tags, merge patches, the record of a change in the trail.
+package rest
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+
+	"gatehouse/auth/session"
+	"gatehouse/policy"
+	"gatehouse/policy/path"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/events"
+)
+
+// Prefix is where the API stands.
+const Prefix = "/api/v1"
+
+// An API is what operations work with. The packages of operations embed it.
+type API struct {
+	Accounts *accounts.Store
+	Sessions *session.Manager
+	Events   *events.Log
+	Log      *slog.Logger
+	// Hosts are the names under which the API answers, beside loopback.
+	Hosts []string
+	// Connection tells the client's address and transport of a request.
+	Connection Connection
+	// Reach tells how people reach the doors from outside.
+	Reach Reach
+	// Cookies holds the logins of browsers.
+	Cookies *Jar
+}
+
+// Connection tells where a request comes from, trusted proxies taken into account.
+type Connection func(*http.Request) (netip.Addr, policy.Transport)
+
+// FolderThere refuses what is no folder: most often a misspelling.
+func (a *API) FolderThere(ctx context.Context, field string, p path.Path) error {
+	info, err := a.Sessions.System(CallerOf(ctx).Actor()).Lstat(ctx, p)
+	if err != nil || !info.IsDir() {
+		return Invalid(field, "there is no folder "+p.String())
+	}
+	return nil
+}
