@@ -242,6 +242,12 @@ func TestOpenSSHCopy(t *testing.T) {
 	o.same("back", "f")
 	scp("alice@127.0.0.1:/[gh]", ".")
 	o.same("h", "f")
+	// Far more than one request: see TestAnswersComeInTheOrderOfTheRequests.
+	o.write("big", content(20<<20), 0o600)
+	scp("big", "alice@127.0.0.1:")
+	o.same("big", "big")
+	scp("alice@127.0.0.1:big", "big-back")
+	o.same("big-back", "big")
 	scp("-r", "tree", "alice@127.0.0.1:")
 	scp("-r", "alice@127.0.0.1:tree", "tree-back")
 	o.same("tree-back/a/b", "tree/a/b")

@@ -60,6 +60,44 @@ func TestPipelinedRequestsKeepTheirOrder(t *testing.T) {
 	}
 }
 
+// OpenSSH's scp counts what was moved by the answers, as long as they come in the
+// order of its requests, and truncates the file to that at the end: with answers
+// in another order it lost most of each file, up and down, and said nothing.
+func TestAnswersComeInTheOrderOfTheRequests(t *testing.T) {
+	w := serving(t)
+	r := w.raw("alice")
+	h := r.open("/f", wire.FlagWrite|wire.FlagCreate)
+	const writes = 1000
+	content := strings.Repeat("x", 200_000)
+	go func() {
+		off := uint64(0)
+		for i := range writes {
+			// After each long one some short ones, which are done before it.
+			n := 1 + i%5/4*(len(content)-1)
+			r.send(fields(wire.Write, uint32(i), h, off, content[:n]))
+			off += uint64(n)
+		}
+	}()
+	for i := range uint32(writes) {
+		got := r.receive()
+		r.want("write", got, wire.OK)
+		if got.id != i {
+			t.Fatalf("write %d was answered in the place of write %d", got.id, i)
+		}
+	}
+	back := r.open("/f", wire.FlagRead)
+	go func() {
+		for i := range writes {
+			r.send(fields(wire.Read, uint32(i), back, uint64(0), uint32(1+i%5/4*len(content))))
+		}
+	}()
+	for i := range uint32(writes) {
+		if got := r.receive(); got.id != i {
+			t.Fatalf("read %d was answered in the place of read %d", got.id, i)
+		}
+	}
+}
+
 // Two handles of one file are one file.
 func TestOrderAcrossHandles(t *testing.T) {
 	w := serving(t)

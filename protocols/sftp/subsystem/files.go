@@ -101,11 +101,14 @@ func (s *server) read(ctx context.Context, r wire.Request) error {
 	}
 	id, off := r.ID, int64(r.Offset)
 	f.lane.read(span{off, off + n})
+	turn := f.turn()
 	s.work(func() {
 		b := s.Buffers.Get(wire.DataHeader + int(n))
 		defer s.memory.Release(weight)
 		defer s.Buffers.Put(b)
+		defer turn.end()
 		got, err := f.readAt(b[wire.DataHeader:], off)
+		turn.wait()
 		if got == 0 {
 			s.out.send(s.refusal(wire.Request{Type: wire.Read, ID: id}, err))
 			return
@@ -114,6 +117,26 @@ func (s *server) read(ctx context.Context, r wire.Request) error {
 	})
 	return nil
 }
+
+// A turn orders the answers about one file. What is asked for may be done in any
+// order, and is answered in that of the requests: OpenSSH's scp takes what was
+// answered without a gap for all that there is, and cuts the file off behind it.
+type turn struct{ before, told chan struct{} }
+
+func (f *file) turn() turn {
+	t := turn{f.told, make(chan struct{})}
+	f.told = t.told
+	return t
+}
+
+// wait returns once everything before it was answered.
+func (t turn) wait() {
+	if t.before != nil {
+		<-t.before
+	}
+}
+
+func (t turn) end() { close(t.told) }
 
 // readAt returns an error exactly where nothing was read: what follows a short
 // piece is told when it is asked for.
@@ -145,10 +168,12 @@ func (s *server) write(ctx context.Context, r wire.Request, p packet) error {
 		at = whole
 	}
 	f.lane.write(at)
-	id, data := r.ID, r.Data
+	id, data, turn := r.ID, r.Data, f.turn()
 	s.work(func() {
 		defer p.free()
+		defer turn.end()
 		err := f.writeAt(data, at.first)
+		turn.wait()
 		if err != nil {
 			s.out.send(s.refusal(wire.Request{Type: wire.Write, ID: id}, err))
 			return
@@ -194,9 +219,11 @@ func (s *server) fsync(r wire.Request) error {
 	}
 	f.lane.settle()
 	f.lane.writes.begin(whole)
-	id := r.ID
+	id, turn := r.ID, f.turn()
 	s.work(func() {
+		defer turn.end()
 		err := f.sync()
+		turn.wait()
 		if err != nil {
 			s.out.send(s.refusal(wire.Request{Type: wire.Extended, ID: id, Extension: wire.Fsync}, err))
 			return

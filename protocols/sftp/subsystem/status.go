@@ -51,6 +51,7 @@ var words = []struct {
 	{io.EOF, wire.EOF, "end of file"},
 	{session.ErrExceeded, wire.Failure, "quota exceeded"},
 	{session.ErrNoSpace, wire.Failure, "no space left"},
+	{session.ErrAway, wire.Failure, "the quota cannot be asked now, try again later"},
 	{session.ErrNotEmpty, wire.Failure, "the folder is not empty"},
 	{session.ErrIsDir, wire.Failure, "is a folder"},
 	{session.ErrNotDir, wire.NoSuchFile, "not a folder"},
