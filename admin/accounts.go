@@ -193,6 +193,7 @@ type changeAccountInput struct {
 type AccountChange struct {
 	record.AccountSettings
 	MustChange *bool `json:"must_change,omitempty" doc:"the password must be changed at the next login"`
+	AdoptHome  bool  `json:"adopt_home,omitempty" doc:"take a new home that exists already, with what it holds; for administrators"`
 }
 
 func (a *API) changeAccount(ctx context.Context, in *changeAccountInput) (*accountOutput, error) {
@@ -200,8 +201,12 @@ func (a *API) changeAccount(ctx context.Context, in *changeAccountInput) (*accou
 	if err != nil {
 		return nil, a.Problem(err)
 	}
+	adopts, err := a.adopts(ctx, in.Body)
+	if err != nil {
+		return nil, a.Problem(err)
+	}
 	d := record.NewDirectory(ctx, a.Accounts)
-	return a.update(ctx, in.Name, change{kind: "account.change", match: in.IfMatch, confirm: in.Confirm, do: func(x *accounts.Account) error {
+	return a.update(ctx, in.Name, change{kind: "account.change", match: in.IfMatch, confirm: in.Confirm, adopts: adopts, do: func(x *accounts.Account) error {
 		settings, err := rest.Merge(AccountChange{AccountSettings: record.SettingsOf(*x, d)}, AccountChange{}, in.Body)
 		if err != nil {
 			return err
@@ -214,6 +219,26 @@ func (a *API) changeAccount(ctx context.Context, in *changeAccountInput) (*accou
 		}
 		return settings.writeMustChange(x)
 	}})
+}
+
+// adopts reports whether a change is to take a home that is there: one that it
+// names, for an administrator.
+func (a *API) adopts(ctx context.Context, patch rest.Patch[AccountChange]) (bool, error) {
+	settings, err := rest.Merge(AccountChange{}, AccountChange{}, patch)
+	if err != nil || !settings.AdoptHome {
+		return false, err
+	}
+	if !rest.CallerOf(ctx).Administers() {
+		return false, rights.NotTheirs("adopt_home", "only administrators adopt a home")
+	}
+	if settings.Home == "" {
+		return false, rest.Invalid("adopt_home", "is for a change of the home: name it")
+	}
+	home, err := record.ParsePath("home", settings.Home)
+	if err != nil {
+		return false, err
+	}
+	return true, a.FolderThere(ctx, "home", home)
 }
 
 func (c AccountChange) writeMustChange(x *accounts.Account) error {
@@ -236,6 +261,7 @@ type change struct {
 	kind    events.Kind
 	match   string // If-Match
 	confirm string
+	adopts  bool // a new home that is there already
 	do      func(*accounts.Account) error
 }
 
@@ -253,7 +279,11 @@ func (a *API) update(ctx context.Context, name string, c change) (*accountOutput
 	if err := a.Intend(ctx, c.kind, before.Name); err != nil {
 		return nil, err
 	}
-	now, err := a.Sessions.ChangeAccount(ctx, before.Name, revision, func(x *accounts.Account) error {
+	write := a.Sessions.ChangeAccount
+	if c.adopts {
+		write = a.Sessions.ChangeAdopting
+	}
+	now, err := write(ctx, before.Name, revision, func(x *accounts.Account) error {
 		was := *x
 		if err := c.do(x); err != nil {
 			return err

@@ -76,3 +76,17 @@ func TestExplainOfAReferenceTellsNow(t *testing.T) {
 		t.Errorf("gone: %v", then)
 	}
 }
+
+// A wrong password is called that, with what the right one would come to.
+func TestExplainOfAWrongPasswordSaysSo(t *testing.T) {
+	s := admintest.New(t)
+	s.Add("ann")
+	(&admintest.Client{Site: s, TLS: true}).Must(401, http.MethodPost, "/login", admintest.Body("username", "ann", "password", "not hers at all"))
+	then := s.Root().Must(200, http.MethodGet, "/explain?ref="+told(t, s, "login.refused")[0].Reference, "")
+	if then["rule"] != "credential" || then["because"] != "the password is wrong" {
+		t.Errorf("it says %v", then)
+	}
+	if now := then["now"].(map[string]any); now["decision"] != "allow" || now["because"] != "it would be let in with the right one" {
+		t.Errorf("now: %v", now)
+	}
+}

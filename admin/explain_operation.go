@@ -37,8 +37,12 @@ func (a *API) explained(ctx context.Context, e policy.Effective, q Question) (se
 	if !moves && (q.To != "" || q.ToTreePath != "") {
 		return session.Explained{}, rest.Invalid("to", "is for rename and copy")
 	}
+	reader, err := a.explainTo(ctx)
+	if err != nil {
+		return session.Explained{}, err
+	}
 	if !moves {
-		return a.Sessions.Explain(ctx, e, door, op, from)
+		return a.Sessions.Explain(ctx, e, door, reader, op, from)
 	}
 	to, err := a.seenPath(ctx, e, door, asked{"to", q.To, "to_tree_path", q.ToTreePath})
 	if err != nil {
@@ -55,7 +59,17 @@ func (a *API) explained(ctx context.Context, e policy.Effective, q Question) (se
 	default:
 		move.Replace = session.ReplaceAny
 	}
-	return a.Sessions.ExplainMove(ctx, e, door, move)
+	return a.Sessions.ExplainMove(ctx, e, door, reader, move)
+}
+
+// explainTo is how much of the tree the caller sees: of others' accounts a
+// delegate hears what they could find out themselves.
+func (a *API) explainTo(ctx context.Context) (session.Reader, error) {
+	sight, err := a.Sight(ctx)
+	if err != nil || !sight.All {
+		return session.AsTheAccount, err
+	}
+	return session.WholeTree, nil
 }
 
 // asked is a path in either form, by the names of its fields.

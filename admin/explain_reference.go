@@ -58,6 +58,9 @@ func (a *API) decidedNow(ctx context.Context, e events.Event) (*NowView, error) 
 		return nil, err
 	}
 	decided := answerOf(again.Effective.Admit(again.Attempt))
+	if decided.Rule == string(policy.RuleAdmitted) && policy.Rule(e.Rule) == policy.RuleCredential {
+		decided.Because = "it would be let in with the right one"
+	}
 	return &NowView{
 		Decision: decided.Decision, Rule: decided.Rule, Because: decided.Because, Remedy: decided.Remedy, Until: decided.Until,
 		Chain: again.Effective.Chain(again.Attempt),

@@ -20,6 +20,10 @@ func (a *API) accountQuery(ctx context.Context, in AccountQuery) (accounts.Query
 		return accounts.Query{}, err
 	}
 	q := accounts.Query{Text: in.Q, Role: policy.Role(in.Role), Group: in.Group, Status: in.Status, Sort: in.Sort, Where: sight.Where()}
+	if _, err := a.Accounts.Group(ctx, in.Group); in.Group != "" && err != nil && !sight.All {
+		// As of a group of strangers: another answer would tell which there are.
+		q.Group, q.Where = "", func(*accounts.Account) bool { return false }
+	}
 	switch in.Status {
 	case locked:
 		ids, err := a.lockedIDs(ctx)

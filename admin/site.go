@@ -47,13 +47,20 @@ func (a *API) changeSite(ctx context.Context, in *changeSiteInput) (*siteOutput,
 	if err != nil {
 		return nil, a.Problem(err)
 	}
+	present, err := a.Accounts.Site(ctx)
+	if err != nil {
+		return nil, a.Problem(err)
+	}
+	if _, err := a.siteAfter(ctx, present.Site, patch); err != nil {
+		return nil, a.Problem(err)
+	}
 	if err := a.Intend(ctx, "site.change", ""); err != nil {
 		return nil, err
 	}
 	var before policy.Site
 	now, err := a.Accounts.UpdateSite(ctx, revision, func(s *accounts.Site) error {
 		before = s.Site
-		merged, err := rest.Merge(s.Site, policy.DefaultSite(), patch)
+		merged, err := a.siteAfter(ctx, before, patch)
 		if err != nil {
 			return err
 		}
@@ -68,4 +75,13 @@ func (a *API) changeSite(ctx context.Context, in *changeSiteInput) (*siteOutput,
 		return nil, a.Problem(err)
 	}
 	return &siteOutput{ETag: rest.ETag(now.Revision), Body: rest.Map(now.Site)}, nil
+}
+
+// siteAfter is the policy with a patch, where the caller may change it so.
+func (a *API) siteAfter(ctx context.Context, before policy.Site, patch []byte) (policy.Site, error) {
+	merged, err := rest.Merge(before, policy.DefaultSite(), patch)
+	if err != nil {
+		return before, err
+	}
+	return merged, a.MaySite(ctx, before, merged)
 }

@@ -27,9 +27,8 @@ func (z *Authenticator) OffersKey(ctx context.Context, a Attempt) bool {
 	return matchKey(account, a.Key).ID != ""
 }
 
-// Offered returns what an attempt comes to whose key or certificate was not
-// taken when it was offered, so that nobody signed with it. Why says what is
-// wrong with it. It counts for no failure.
+// Offered returns what an attempt comes to whose key or certificate was offered
+// and nobody signed with. Why says what is wrong with it. It counts for no failure.
 func (z *Authenticator) Offered(ctx context.Context, a Attempt) (Proof, error) {
 	a = a.plain()
 	p, err := z.meet(ctx, a)
@@ -37,12 +36,15 @@ func (z *Authenticator) Offered(ctx context.Context, a Attempt) (Proof, error) {
 		return Proof{}, err
 	}
 	p.Attempt.Credential = policy.Credential{Kind: kindOf(a)}
+	p.Why = "it was offered and would be taken, but nobody signed with it"
 	switch {
 	case a.Certificate != nil:
 		if _, err := certificateCredential(p.Account, p.Effective.Site(), a.Certificate); err != nil {
 			p.Why = err.Error()
 		}
-	case a.Key != nil:
+	case a.Key == nil:
+		p.Why = ""
+	case matchKey(p.Account, a.Key).ID == "":
 		p.Why = "the key " + ssh.FingerprintSHA256(a.Key) + " is not the account's"
 	}
 	return p, nil

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/rand"
 	"net/netip"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ func (w *world) secret(t testing.TB, name string, kind policy.CredentialKind, ch
 
 func (w *world) credential(t testing.TB, name string, kind policy.CredentialKind, change func(*accounts.Credential)) (accounts.Credential, string) {
 	t.Helper()
-	c := accounts.Credential{Kind: kind, Name: "of a test"}
+	c := accounts.Credential{Kind: kind, Name: "of a test " + rand.Text()}
 	if kind == policy.KindClient {
 		c.Device = &accounts.Device{Computer: "laptop"}
 	}

@@ -255,7 +255,24 @@ func plainFTP(r *resolved, a *Attempt) answer {
 }
 
 func credential(_ *resolved, a *Attempt) answer {
-	return answerOf(a.Credential.Proved, "the credential was proved", "the credential was not proved")
+	return answerOf(a.Credential.Proved, "the credential was proved", unproved(a.Credential.Kind))
+}
+
+// unproved says what was wrong with a credential, as far as its kind tells.
+func unproved(kind CredentialKind) string {
+	switch kind {
+	case KindPassword:
+		return "the password is wrong"
+	case KindAppPassword:
+		return "the app password is wrong, or was removed"
+	case KindToken:
+		return "the token is wrong, or was removed"
+	case KindClient:
+		return "the client's secret is wrong, or the client was removed"
+	case KindKey:
+		return "the key is none of the account's"
+	}
+	return "the credential was not proved"
 }
 
 func credentialExpiry(r *resolved, a *Attempt) answer {

@@ -107,7 +107,7 @@ var ruleTexts = []RuleText{
 	{RuleDoorAccount, "May the account use this door?", "account protocols, else its groups' defaults", "add the door to the account's protocols"},
 	{RuleDoorCredential, "Is the credential for this door?", "the credential's kind and doors", "use or make a credential for this door"},
 	{RuleDesktop, "May the account use clients, that is, registered devices?", "account desktop_access", "set desktop_access to allow or inherit"},
-	{RuleBan, "Is the address banned for failing too often?", "site ban.failures, ban.period", "wait until the ban ends"},
+	{RuleBan, "Is the address banned for failing too often?", "site ban.failures, ban.period", "wait until the ban ends, or lift it (gatehouse ban lift ADDRESS)"},
 	{RuleLockout, "Is the account locked after too many failures?", "site lockout.failures, lockout.period, lockout.scope", "unlock the account, or wait until the period ends"},
 	{RuleStatus, "Is the account enabled?", "account status", "enable the account"},
 	{RuleExpiry, "Is the account's last day still to come?", "account expires", "set a later date"},

@@ -55,7 +55,44 @@ func (k *Keeper) Make(ctx context.Context, x accounts.Account, revision uint64, 
 	if err := k.Record(ctx, event, x.Name, nil, rest.Map(view)); err != nil {
 		return record.MadeCredential{}, err
 	}
-	return record.MadeCredential{CredentialView: view, Secret: secret}, nil
+	return record.MadeCredential{CredentialView: view, Secret: secret, Warnings: k.closed(ctx, x, made)}, nil
+}
+
+// closed tells of the doors that a credential is for and that are shut to its
+// account: each that it names, and where it names none, all of them or nothing.
+func (k *Keeper) closed(ctx context.Context, x accounts.Account, c accounts.Credential) []string {
+	effective, err := k.Accounts.Effective(ctx, x)
+	if err != nil {
+		return nil
+	}
+	var list []string
+	doors := c.OpenDoors()
+	for _, d := range doors {
+		if why := shut(effective, policy.Attempt{Door: d, Credential: policy.Credential{Kind: c.Kind}}); why != "" {
+			list = append(list, "it does not open "+string(d)+": "+why)
+		}
+	}
+	if len(list) < len(doors) && c.Doors == nil {
+		return nil
+	}
+	if len(list) == len(doors) {
+		list = append(list, "it opens no door at all as things stand")
+	}
+	return list
+}
+
+// shut says why an account's settings refuse an attempt for its door and kind
+// alone, "" where they do not.
+func shut(e policy.Effective, a policy.Attempt) string {
+	for _, step := range e.Chain(a) {
+		switch step.Rule {
+		case policy.RuleDoorSite, policy.RuleDoorAccount, policy.RuleDesktop:
+			if !step.Allowed {
+				return step.Because
+			}
+		}
+	}
+	return ""
 }
 
 // Drop revokes an account's credential of a kind, with every session

@@ -1,6 +1,7 @@
 package credential_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -98,5 +99,69 @@ func TestResettingASecondFactor(t *testing.T) {
 	c.Must(200, "DELETE", "/accounts/ann/totp", "")
 	if v := c.Must(200, "GET", "/accounts/ann", ""); v["totp"] != nil {
 		t.Errorf("it still has %v", v["totp"])
+	}
+}
+
+// What opens nothing is told when it is made, not at the first 401.
+func TestACredentialThatOpensNothingIsWarnedOf(t *testing.T) {
+	s := admintest.New(t)
+	c := s.Root()
+	s.Add("ann", func(a *accounts.Account) { a.Protocols = []policy.Door{policy.SFTP, policy.WebDAV} })
+	s.Add("bea")
+	c.Must(201, "POST", "/groups", `{"name":"crew","protocols":["sftp"]}`)
+	c.Must(200, "PUT", "/groups/crew/members/bea", "")
+	s.Add("cem", func(a *accounts.Account) { a.Desktop = policy.Deny })
+	for ask, want := range map[[2]string]string{
+		{"/accounts/ann/tokens", `{"name":"a"}`}:                               `it does not open api: api is not among the protocols (account)","it opens no door at all`,
+		{"/accounts/bea/tokens", `{"name":"a"}`}:                               `api is not among the protocols (group crew)","it opens no door at all`,
+		{"/accounts/ann/app-passwords", `{"name":"a"}`}:                        ``,
+		{"/accounts/ann/app-passwords", `{"name":"b","doors":["ftp","sftp"]}`}: `["it does not open ftp: ftp is not among the protocols (account)"]`,
+		{"/accounts/ann/app-passwords", `{"name":"c","doors":["ftp"]}`}:        `it opens no door at all`,
+		{"/accounts/cem/clients", `{"name":"a","device":{"computer":"T14"}}`}:  `desktop_access is deny`,
+		{"/accounts/cem/tokens", `{"name":"a"}`}:                               ``,
+	} {
+		made := c.Must(201, "POST", ask[0], ask[1])
+		text, _ := json.Marshal(made["warnings"])
+		if want == "" && made["warnings"] != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%v is warned of with %s, want %s", ask, text, want)
+		}
+	}
+	c.Must(200, "PATCH", "/site", `{"doors":["sftp","web"]}`)
+	if made := c.Must(201, "POST", "/accounts/cem/tokens", `{"name":"b"}`); made["warnings"] == nil {
+		t.Error("a door that is closed for the site is not told")
+	}
+}
+
+// Who revokes "backup" must know which it is: no two of a kind share a name.
+func TestNoTwoCredentialsOfAKindShareAName(t *testing.T) {
+	s := admintest.New(t)
+	c := s.Root()
+	s.Add("ann")
+	s.Add("bea")
+	made := c.Must(201, "POST", "/accounts/ann/tokens", `{"name":"backup"}`)
+	c.Must(422, "POST", "/accounts/ann/tokens", `{"name":"backup"}`)
+	c.Must(201, "POST", "/accounts/ann/app-passwords", `{"name":"backup"}`)
+	c.Must(201, "POST", "/accounts/bea/tokens", `{"name":"backup"}`)
+	c.Must(200, "DELETE", "/accounts/ann/tokens/"+made["id"].(string), "")
+	c.Must(201, "POST", "/accounts/ann/tokens", `{"name":"backup"}`)
+}
+
+// Accounts from before, or from elsewhere, may have a name twice: they can still be
+// changed, exported and brought.
+func TestAccountsThatHaveANameTwiceGoOn(t *testing.T) {
+	s := admintest.New(t)
+	c := s.Root()
+	s.Add("ann")
+	c.Must(201, "POST", "/accounts/ann/tokens", `{"name":"one"}`)
+	c.Must(201, "POST", "/accounts/ann/tokens", `{"name":"two"}`)
+	s.Change("ann", func(a *accounts.Account) { a.Credentials[1].Name = "one" })
+	c.Must(200, "PATCH", "/accounts/ann", `{"display_name":"Ann"}`)
+	export := c.Do("GET", "/export?secrets=true", "").Body.String()
+	other := admintest.New(t)
+	if got := other.Root().Must(200, "POST", "/apply", export); len(got["refused"].([]any)) != 0 {
+		t.Errorf("it is not brought: %v", got)
+	}
+	if list := other.Root().Do("GET", "/accounts/ann/tokens", "").Body.String(); strings.Count(list, `"name":"one"`) != 2 {
+		t.Errorf("brought: %s", list)
 	}
 }

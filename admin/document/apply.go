@@ -42,7 +42,7 @@ func (a *API) Register(api huma.API) {
 type applyInput struct {
 	rest.ConfirmInput
 	DryRun   bool   `query:"dry_run" doc:"only say what differs"`
-	Existing string `query:"existing" enum:"replace,keep" default:"replace" doc:"keep: an account that is there already keeps who it is: role, manage rights, managers, status, e-mails, keys, password, second factor and credentials; what was left out is noted"`
+	Existing string `query:"existing" enum:"replace,keep" default:"replace" doc:"keep: accounts, groups and quotas that are there already are left alone altogether, and new accounts join such a group only where it is in everything as the document says; what was left out is noted"`
 	RawBody  []byte `contentType:"application/json"`
 }
 
@@ -88,7 +88,7 @@ func (a *API) apply(ctx context.Context, in *applyInput) (*rest.Body[Applied], e
 		return nil, err
 	}
 	if !in.DryRun {
-		if err := a.Intend(ctx, "apply", ""); err != nil {
+		if err := a.Intend(ctx, "document.apply", ""); err != nil {
 			return nil, err
 		}
 	}
@@ -99,6 +99,12 @@ func (a *API) apply(ctx context.Context, in *applyInput) (*rest.Body[Applied], e
 	}
 	p.zone = site.TimeZone
 	p.run(doc)
+	if !in.DryRun {
+		counts := map[string]any{"changes": len(p.Changes), "refused": len(p.Refused)}
+		if err := a.Record(ctx, "document.apply", "", nil, counts); err != nil {
+			return nil, err
+		}
+	}
 	return &rest.Body[Applied]{Body: p.Applied}, nil
 }
 
@@ -152,10 +158,11 @@ type applier struct {
 	confirm string
 	dry     bool
 	zone    string
-	// existing says what becomes of who an account is that is there already.
+	// existing says what becomes of records that are there already.
 	existing string
 
-	mu sync.Mutex // guards what follows
+	mu    sync.Mutex         // guards what follows
+	joins map[string]joining // by group
 	Applied
 }
 
@@ -260,11 +267,15 @@ func (p *applier) site(raw json.RawMessage) (AppliedChange, error) {
 		return c, nil
 	}
 	c.Action = "change"
-	if p.dry {
-		return c, nil
+	if err := p.api.MaySite(p.ctx, present.Site, merged); err != nil || p.dry {
+		return c, err
 	}
 	_, err = p.api.Accounts.UpdateSite(p.ctx, 0, func(s *accounts.Site) error {
-		if s.Site, err = rest.Merge(s.Site, policy.DefaultSite(), patch); err != nil {
+		was := s.Site
+		if s.Site, err = rest.Merge(was, policy.DefaultSite(), patch); err != nil {
+			return err
+		}
+		if err := p.api.MaySite(p.ctx, was, s.Site); err != nil {
 			return err
 		}
 		return p.api.SiteConfirmed(p.ctx, s.Site, p.confirm)

@@ -25,18 +25,121 @@ func TestAnImportLeavesWhoIsThereAlone(t *testing.T) {
 	  {"username":"fresh","secrets":{"password":{"hash":"` + hash + `"}}}]}`
 	for _, query := range []string{"?existing=keep&dry_run=true", "?existing=keep", "?existing=keep"} {
 		answer := textOf(t, s.Root().Must(200, http.MethodPost, "/apply"+query, doc))
-		if !strings.Contains(answer, "keeps its own: role, disabled, disabled_why, email, keys, password") &&
-			!strings.Contains(answer, "keeps its own: role, disabled, email, keys, password") {
+		if !strings.Contains(answer, "left alone, and keeps its own disabled, display_name, email, keys, password, role") {
 			t.Errorf("%s: what is left out is not told: %s", query, answer)
 		}
 	}
 	after, err := s.Accounts.Account(t.Context(), "boss")
 	if err != nil || after.Role != policy.RoleAdmin || after.Password.Hash != before.Password.Hash || len(after.Keys) != len(before.Keys) ||
-		after.Email != before.Email || after.Status.Disabled || after.DisplayName != "B" {
+		after.Email != before.Email || after.Status.Disabled || after.DisplayName != "" || after.Revision != before.Revision {
 		t.Errorf("the administrator is now %+v, %v", after, err)
 	}
 	if fresh, err := s.Accounts.Account(t.Context(), "fresh"); err != nil || fresh.Password.Hash != hash {
 		t.Errorf("who was not there: %+v, %v", fresh, err)
+	}
+}
+
+// An import must not set somebody's account free: end its expiry, exempt it from the
+// second factor and the site's addresses, or move it to another's folder.
+func TestAnImportSetsNobodyFree(t *testing.T) {
+	s := admintest.New(t)
+	s.Mkdir("/srv/imp")
+	root := s.Root()
+	root.Must(201, http.MethodPost, "/accounts", `{"username":"imp","expires":"2020-01-01","password":"a long passphrase"}`)
+	before, err := s.Accounts.Account(t.Context(), "imp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := `{"gatehouse":1,"accounts":[{"username":"imp","expires":null,"shared":true,"bypass_site_allowed_ips":true,"plain_ftp":"allow","home":"/srv/imp","adopt_home":true,
+	  "root":"/","uid":0,"protocols":["sftp"],"grants":[{"path":"/srv","preset":"full","at":"srv"}]}]}`
+	for _, query := range []string{"?existing=keep&dry_run=true", "?existing=keep"} {
+		got := root.Must(200, http.MethodPost, "/apply"+query, doc)
+		if !strings.Contains(textOf(t, got), "keeps its own bypass_site_allowed_ips, expires, grants, home, plain_ftp, protocols, root, shared, uid") {
+			t.Errorf("%s: it tells %v", query, got)
+		}
+	}
+	if after, err := s.Accounts.Account(t.Context(), "imp"); err != nil || after.Revision != before.Revision || after.Home != before.Home {
+		t.Errorf("it is now %+v, %v", after, err)
+	}
+}
+
+// A dump has a group staff, too, and a user in it: those here get nothing of the
+// dump's folders, and the dump's user nothing of theirs.
+func TestAnImportMixesNoGroups(t *testing.T) {
+	s := admintest.New(t)
+	s.Mkdir("/payroll")
+	s.Mkdir("/plans")
+	root := s.Root()
+	root.Must(201, http.MethodPost, "/groups", `{"name":"staff"}`)
+	root.Must(200, http.MethodPost, "/groups/staff/grants", `{"path":"/plans","preset":"full","at":"plans"}`)
+	root.Must(201, http.MethodPost, "/groups", `{"name":"plain"}`)
+	for _, dump := range []struct{ groups, name, note string }{
+		{`{"name":"staff","grants":[{"path":"/payroll","preset":"full","at":"pay"}]}`, "one", "is not made a member of staff"},
+		{`{"name":"staff"}`, "two", "is not made a member of staff"},
+		{``, "three", "is not made a member of staff"},
+		{`{"name":"staff","grants":[{"path":"/plans","preset":"full","at":"plans"}]}`, "four", "becomes a member of staff, which is there already"},
+	} {
+		doc := `{"gatehouse":1,"groups":[` + dump.groups + `],"accounts":[{"username":"` + dump.name + `","groups":["staff","plain"]}]}`
+		for _, query := range []string{"?existing=keep&dry_run=true", "?existing=keep"} {
+			if got := textOf(t, root.Must(200, http.MethodPost, "/apply"+query, doc)); !strings.Contains(got, dump.note) || !strings.Contains(got, "is not made a member of plain") {
+				t.Errorf("%s%s: it tells %s", dump.name, query, got)
+			}
+		}
+	}
+	staff := root.Must(200, http.MethodGet, "/groups/staff", "")
+	if text := textOf(t, staff); strings.Contains(text, "payroll") || textOf(t, staff["members"]) != `["four"]` {
+		t.Errorf("staff is now %s", text)
+	}
+}
+
+// What an import makes is one: groups and members, also where the accounts come in
+// several pieces.
+func TestAnImportIntoAnEmptyGateway(t *testing.T) {
+	s := admintest.New(t)
+	s.Mkdir("/b")
+	s.Mkdir("/a")
+	group := `{"name":"crew","grants":[{"path":"/b","preset":"read-only","at":"b"},{"path":"/a","permissions":["list","read","create"],"at":"a"}]}`
+	for _, name := range []string{"one", "two"} {
+		got := s.Root().Must(200, http.MethodPost, "/apply?existing=keep", `{"gatehouse":1,"groups":[`+group+`],"accounts":[{"username":"`+name+`","groups":["crew"]}]}`)
+		if refused, _ := got["refused"].([]any); len(refused) != 0 || strings.Contains(textOf(t, got), "is not made") {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if crew := s.Root().Must(200, http.MethodGet, "/groups/crew", ""); textOf(t, crew["members"]) != `["one","two"]` {
+		t.Errorf("crew is %v", crew)
+	}
+}
+
+// The quota that a folder has is not that of a file from elsewhere.
+func TestAnImportLeavesQuotasAlone(t *testing.T) {
+	s := admintest.New(t)
+	s.Mkdir("/shared")
+	s.Root().Must(200, http.MethodPut, "/quotas", `{"path":"/shared","limit_bytes":100}`)
+	got := s.Root().Must(200, http.MethodPost, "/apply?existing=keep", `{"gatehouse":1,"quotas":[{"path":"/shared","limit_bytes":1}]}`)
+	if v := s.Root().Must(200, http.MethodGet, "/quotas/at?path=/shared", ""); v["limit_bytes"] != 100.0 || !strings.Contains(textOf(t, got), "left alone") {
+		t.Errorf("got %v, told %v", v, got)
+	}
+}
+
+// A home that is there may be somebody's: it is taken where the document says so,
+// at creation and afterwards, and the dry run knows.
+func TestADocumentMovesNoHomeOntoAnotherFolder(t *testing.T) {
+	s := admintest.New(t)
+	s.Mkdir("/carol/private")
+	s.Add("bob")
+	for _, name := range []string{"bob", "new"} {
+		for _, query := range []string{"?dry_run=true", ""} {
+			got := s.Root().Must(200, http.MethodPost, "/apply"+query, `{"gatehouse":1,"accounts":[{"username":"`+name+`","home":"/carol"}]}`)
+			if refused, _ := got["refused"].([]any); len(refused) != 1 || !strings.Contains(textOf(t, refused), "exists already") {
+				t.Errorf("%s%s: %v", name, query, got)
+			}
+		}
+	}
+	for _, query := range []string{"?dry_run=true", ""} {
+		got := s.Root().Must(200, http.MethodPost, "/apply"+query, `{"gatehouse":1,"accounts":[{"username":"bob","home":"/carol","adopt_home":true}]}`)
+		if changes, _ := got["changes"].([]any); len(changes) != 1 {
+			t.Errorf("adopted%s: %v", query, got)
+		}
 	}
 }
 

@@ -34,6 +34,8 @@ func (p *applier) quota(raw json.RawMessage) (AppliedChange, error) {
 	}
 	if c.Action = "change"; !had {
 		c.Action, c.Before, c.After = "create", nil, rest.Map(q.QuotaSettings)
+	} else if p.existing == existingKeep {
+		return leftAlone(c), nil
 	}
 	if p.api.FolderThere(p.ctx, "path", folder) != nil {
 		c.Notes = []string{"there is no such folder yet"}

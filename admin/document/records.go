@@ -10,92 +10,10 @@ import (
 	"gatehouse/admin/record"
 	"gatehouse/admin/rest"
 	"gatehouse/policy"
+	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/accounts/credentials"
 )
-
-// groupFields are what a document says of a group beside its settings.
-type groupFields struct {
-	Name   string                  `json:"name"`
-	Kind   string                  `json:"kind"`
-	Owner  string                  `json:"owner"`
-	Grants *[]record.GrantSettings `json:"grants"`
-}
-
-func (p *applier) group(raw json.RawMessage) (AppliedChange, error) {
-	var f groupFields
-	c := AppliedChange{}
-	patch, err := pick(raw, &f, "name", "kind", "owner", "grants")
-	if err != nil {
-		return c, err
-	}
-	c.Name = f.Name
-	before, err := p.api.Accounts.Group(p.ctx, f.Name)
-	missing := errors.Is(err, accounts.ErrNotFound)
-	if err != nil && !missing {
-		return c, err
-	}
-	d := p.directory()
-	write := func(g *accounts.Group) error {
-		s, err := rest.Merge(record.GroupSettingsOf(*g, d), record.GroupSettings{}, patch)
-		if err != nil {
-			return err
-		}
-		if f.Grants != nil {
-			if g.Grants, err = asGrants(*f.Grants, g.Grants); err != nil {
-				return err
-			}
-		}
-		return s.Write(g, d)
-	}
-	after := before
-	if missing {
-		after.Name, after.Kind = f.Name, f.Kind
-		if after.Kind == "" {
-			after.Kind = accounts.UserGroup
-		}
-		if f.Owner != "" {
-			if after.Owner, err = d.AccountID(f.Owner); err != nil {
-				return c, rest.Invalid("owner", "there is no account "+f.Owner)
-			}
-		}
-	}
-	if err := write(&after); err != nil {
-		return c, err
-	}
-	if missing {
-		c.Action, c.After = "create", rest.Map(documentGroup(after, d))
-		if p.dry {
-			return c, nil
-		}
-		if _, err := p.api.Accounts.CreateGroup(p.ctx, after); err != nil {
-			return c, err
-		}
-		return c, p.api.RecordGroup(p.ctx, "group.create", c.Name, "", nil, c.After)
-	}
-	c.Before, c.After = rest.Difference(rest.Map(documentGroup(before, d)), rest.Map(documentGroup(after, d)))
-	if len(c.Before)+len(c.After) == 0 {
-		return c, nil
-	}
-	c.Action = "change"
-	if p.dry {
-		return c, nil
-	}
-	_, err = p.api.Accounts.UpdateGroup(p.ctx, before.Name, 0, func(g *accounts.Group) error {
-		if err := write(g); err != nil {
-			return err
-		}
-		return p.api.GroupConfirmed(p.ctx, g.ID, &g.Group, p.confirm)
-	}, rest.CallerOf(p.ctx).Option())
-	if err != nil {
-		return c, err
-	}
-	was := map[string]any{"name": before.Name}
-	for key, value := range c.Before {
-		was[key] = value
-	}
-	return c, p.api.RecordGroup(p.ctx, "group.change", c.Name, "", was, c.After)
-}
 
 // asGrants reads grants; one that is there already keeps its id.
 func asGrants(list []record.GrantSettings, present []policy.Grant) ([]policy.Grant, error) {
@@ -159,7 +77,6 @@ type accountWriter struct {
 	patch     []byte
 	directory *record.Directory
 	notes     []string
-	kept      string // what of an account that is there was not taken from the document
 }
 
 func (w *accountWriter) create() (AppliedChange, error) {
@@ -180,9 +97,12 @@ func (w *accountWriter) create() (AppliedChange, error) {
 	if err := w.write(&x); err != nil {
 		return c, err
 	}
+	if w.existing == existingKeep {
+		w.notes = append(w.notes, w.join(&x)...)
+	}
 	c.After, c.Notes = w.api.documentAccount(x, w.zone, w.directory).describe(), w.notes
 	if w.dry {
-		return c, w.check(x)
+		return c, w.check(x, path.Root)
 	}
 	made, err := w.api.Sessions.CreateAccount(w.ctx, x, "", false, w.fields.AdoptHome)
 	if bad, ok := errors.AsType[*accounts.InvalidError](err); ok && bad.Field == "id" && x.ID != "" {
@@ -197,33 +117,31 @@ func (w *accountWriter) create() (AppliedChange, error) {
 }
 
 func (w *accountWriter) change(before accounts.Account) (AppliedChange, error) {
-	c := AppliedChange{Name: before.Name}
-	if w.existing == existingKeep {
-		if err := w.withhold(before); err != nil {
-			return c, err
-		}
-	}
+	c := AppliedChange{Name: before.Name, Action: "change"}
 	was := w.api.documentAccount(before, w.zone, w.directory)
 	after := before
 	if err := w.write(&after); err != nil {
 		return c, err
 	}
 	c.Notes = w.notes
-	if w.kept != "" {
-		c.Action, c.Notes = "keep", append(c.Notes, w.kept)
-	}
 	c.Before, c.After = differ(was, w.api.documentAccount(after, w.zone, w.directory))
-	if len(c.Before)+len(c.After) == 0 {
-		return AppliedChange{Name: before.Name, Action: c.Action, Notes: c.Notes}, nil
+	if w.existing == existingKeep {
+		return leftAlone(c), nil
 	}
-	c.Action = "change"
+	if len(c.Before)+len(c.After) == 0 {
+		return AppliedChange{Name: before.Name, Notes: c.Notes}, nil
+	}
 	if err := w.api.MayProfile(w.ctx, before, after); err != nil {
 		return c, err
 	}
 	if w.dry {
-		return c, w.check(after)
+		return c, w.check(after, before.Home)
 	}
-	_, err := w.api.Sessions.ChangeAccount(w.ctx, before.Name, 0, func(x *accounts.Account) error {
+	update := w.api.Sessions.ChangeAccount
+	if w.fields.AdoptHome {
+		update = w.api.Sessions.ChangeAdopting
+	}
+	_, err := update(w.ctx, before.Name, 0, func(x *accounts.Account) error {
 		was := *x
 		if err := w.write(x); err != nil {
 			return err
@@ -240,8 +158,9 @@ func (w *accountWriter) change(before accounts.Account) (AppliedChange, error) {
 }
 
 // check judges what an account would be, as if it were a new one: those that the
-// document makes besides it are taken as there.
-func (w *accountWriter) check(x accounts.Account) error {
+// document makes besides it are taken as there. home is the one that it has.
+func (w *accountWriter) check(x accounts.Account, home path.Path) error {
+	name := x.Name
 	if _, err := w.api.Accounts.Account(w.ctx, x.Name); err == nil {
 		x.Name = "check " + rand.Text()
 	}
@@ -255,8 +174,12 @@ func (w *accountWriter) check(x accounts.Account) error {
 		x.Role = policy.RoleUser // who answers for the guest comes with the document
 	}
 	x.ManagedBy = kept
-	_, err := w.api.Accounts.Prepare(w.ctx, x)
-	return err
+	x, err := w.api.Accounts.Prepare(w.ctx, x)
+	if err != nil || w.fields.AdoptHome || x.Home == home {
+		return err
+	}
+	x.Name = name
+	return w.api.Sessions.HomeFree(w.ctx, x)
 }
 
 // write puts into an account what the document says; it may be called more than once.

@@ -18,13 +18,19 @@ import (
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
+	"gatehouse/storage/keyed"
 )
 
 // An API answers for groups.
-type API struct{ *rights.Judge }
+type API struct {
+	*rights.Judge
+	// joining lets one change of a group's members through at a time, so that each
+	// compares If-Match with what the one before has left.
+	joining keyed.Mutex[string]
+}
 
 // New makes the API.
-func New(j *rights.Judge) *API { return &API{j} }
+func New(j *rights.Judge) *API { return &API{Judge: j} }
 
 // Register adds the operations to the API.
 func (a *API) Register(api huma.API) {
@@ -57,17 +63,24 @@ func (a *API) groupView(ctx context.Context, g accounts.Group) (GroupView, error
 	d := record.NewDirectory(ctx, a.Accounts)
 	v := GroupView{
 		ID: g.ID, Name: g.Name, Kind: g.Kind, Owner: d.AccountName(g.Owner), GroupSettings: record.GroupSettingsOf(g, d),
-		Created: g.Created, Grants: record.ViewGrants(g.Grants), Members: []string{},
+		Created: g.Created, Grants: record.ViewGrants(g.Grants),
 	}
 	var err error
 	if v.Grants, err = a.cutToOwner(ctx, v.Grants, g); err != nil {
 		return v, err
 	}
-	members, err := a.Accounts.Members(ctx, g.ID)
-	for _, m := range members {
-		v.Members = append(v.Members, m.Name)
-	}
+	v.Members, err = a.members(ctx, g)
 	return v, err
+}
+
+// members are the names of who is in a group, in order.
+func (a *API) members(ctx context.Context, g accounts.Group) ([]string, error) {
+	list, err := a.Accounts.Members(ctx, g.ID)
+	names := make([]string, 0, len(list))
+	for _, x := range list {
+		names = append(names, x.Name)
+	}
+	return names, err
 }
 
 // cutToOwner tells of a personal group's grants what its owner does not have.
@@ -137,7 +150,7 @@ func (a *API) answerGroup(ctx context.Context, kind events.Kind, before *account
 			v.Warnings = append(v.Warnings, text)
 		}
 	}
-	return &groupOutput{ETag: rest.ETag(g.Revision), Body: v}, nil
+	return &groupOutput{ETag: tag(g, v.Members), Body: v}, nil
 }
 
 type createGroupInput struct {
@@ -213,7 +226,7 @@ func (a *API) getGroup(ctx context.Context, in *rest.NameInput) (*groupOutput, e
 	if err != nil {
 		return nil, a.Problem(err)
 	}
-	return &groupOutput{ETag: rest.ETag(g.Revision), Body: v}, nil
+	return &groupOutput{ETag: tag(g, v.Members), Body: v}, nil
 }
 
 type changeGroupInput struct {
@@ -250,15 +263,15 @@ type groupChange struct {
 
 // updateGroup changes a group as far as the caller may, and records it.
 func (a *API) updateGroup(ctx context.Context, name string, c groupChange) (*groupOutput, error) {
-	revision, err := rest.Revision(c.match)
-	if err != nil {
-		return nil, err
-	}
 	before, err := a.lookedGroup(ctx, name)
 	if err != nil {
 		return nil, a.Problem(err)
 	}
 	if err := a.mayTouchGroup(ctx, before); err != nil {
+		return nil, a.Problem(err)
+	}
+	revision, err := a.expected(ctx, c.match, before)
+	if err != nil {
 		return nil, a.Problem(err)
 	}
 	if err := a.Intend(ctx, c.kind, ""); err != nil {
@@ -291,16 +304,16 @@ type deleteGroupInput struct {
 }
 
 func (a *API) deleteGroup(ctx context.Context, in *deleteGroupInput) (*rest.Nothing, error) {
-	revision, err := rest.Revision(in.IfMatch)
-	if err != nil {
-		return nil, err
-	}
+	var revision uint64
 	g, err := a.lookedGroup(ctx, in.Name)
 	if err == nil {
 		err = a.mayDropGroup(ctx, g)
 	}
 	if err == nil {
 		err = a.GroupConfirmed(ctx, g.ID, nil, in.Confirm)
+	}
+	if err == nil {
+		revision, err = a.expected(ctx, in.IfMatch, g)
 	}
 	if err != nil {
 		return nil, a.Problem(err)

@@ -60,10 +60,15 @@ func (a *API) changeMember(ctx context.Context, in *memberInput, m membership) (
 		// To who may not look at an account one that is there is like one that is not.
 		err = accounts.ErrNotFound
 	}
-	if err == nil {
-		err = rest.Matched(in.IfMatch, g.Revision)
-	}
 	if err != nil {
+		return nil, a.Problem(err)
+	}
+	unlock, err := a.joining.Lock(ctx, g.ID)
+	if err != nil {
+		return nil, a.Problem(err)
+	}
+	defer unlock()
+	if _, err := a.expected(ctx, in.IfMatch, g); err != nil {
 		return nil, a.Problem(err)
 	}
 	if err := a.Intend(ctx, m.kind, x.Name); err != nil {
@@ -91,7 +96,7 @@ func (a *API) changeMember(ctx context.Context, in *memberInput, m membership) (
 	if leaves { // it is none of its business any more
 		v.Members, v.Grants = []string{}, []record.GrantView{}
 	}
-	return &groupOutput{ETag: rest.ETag(g.Revision), Body: v}, nil
+	return &groupOutput{ETag: tag(g, v.Members), Body: v}, nil
 }
 
 // memberGroup returns the group whose members change. Who leaves a personal group

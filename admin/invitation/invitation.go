@@ -57,15 +57,15 @@ type InvitationView struct {
 // MadeInvitation is the one answer that holds the address to pass on.
 type MadeInvitation struct {
 	InvitationView
-	URL     string `json:"url" doc:"shown this once"`
-	Warning string `json:"warning,omitempty" doc:"why others may not be able to open it"`
+	URL      string   `json:"url" doc:"shown this once"`
+	Warnings []string `json:"warnings,omitempty" doc:"why others may not be able to open it"`
 }
 
 // MadeLink is the one answer that holds the address to pass on.
 type MadeLink struct {
 	URL      string    `json:"url" doc:"shown this once"`
 	GoodTill time.Time `json:"good_until"`
-	Warning  string    `json:"warning,omitempty" doc:"why others may not be able to open it"`
+	Warnings []string  `json:"warnings,omitempty" doc:"why others may not be able to open it"`
 }
 
 func invitationView(l links.Link, d *record.Directory) InvitationView {
@@ -89,6 +89,9 @@ func (s InvitationSettings) invitation(zone string, d *record.Directory) (links.
 	var x accounts.Account
 	if err := settings.Write(&x, zone, d); err != nil {
 		return links.Invitation{}, err
+	}
+	if x.Expires != nil && !x.Expires.Instant.After(time.Now()) {
+		return links.Invitation{}, rest.Invalid("expires", "is in the past: nobody could come in")
 	}
 	return links.Invitation{
 		Email: s.Email, DisplayName: s.DisplayName, Role: x.Role, Groups: x.Groups, ManagedBy: x.ManagedBy, Expires: x.Expires,
@@ -161,7 +164,7 @@ func (a *API) makeInvitation(ctx context.Context, s InvitationSettings) (MadeInv
 	if err := a.Record(ctx, "invitation.create", "", nil, rest.Map(view)); err != nil {
 		return MadeInvitation{}, err
 	}
-	return MadeInvitation{view, a.linkURL(links.Invite, secret, c), a.SiteWarning(c)}, nil
+	return MadeInvitation{view, a.linkURL(links.Invite, secret, c), a.SiteWarnings(c)}, nil
 }
 
 type invitationInput struct {
@@ -210,5 +213,5 @@ func (a *API) resetLink(ctx context.Context, in *rest.NameInput) (*rest.Body[Mad
 	if err := a.Record(ctx, "account.reset-link", x.Name, nil, map[string]any{"id": l.ID, "good_until": l.Expires}); err != nil {
 		return nil, err
 	}
-	return &rest.Body[MadeLink]{Body: MadeLink{a.linkURL(links.Reset, secret, c), l.Expires, a.SiteWarning(c)}}, nil
+	return &rest.Body[MadeLink]{Body: MadeLink{a.linkURL(links.Reset, secret, c), l.Expires, a.SiteWarnings(c)}}, nil
 }

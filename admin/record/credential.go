@@ -90,7 +90,8 @@ type SyncView struct {
 // MadeCredential is the one answer that holds a secret.
 type MadeCredential struct {
 	CredentialView
-	Secret string `json:"secret" doc:"shown this once"`
+	Secret   string   `json:"secret" doc:"shown this once"`
+	Warnings []string `json:"warnings,omitempty" doc:"why it may be of no use"`
 }
 
 // Parse makes a record of the settings; the store gives it an id.

@@ -32,8 +32,8 @@ func unkept(next http.Handler) http.Handler {
 }
 
 // Answering is how the operations of mux answer: a problem document where there is
-// none, and a client that reads slowly is waited for.
-func Answering(mux *http.ServeMux) http.Handler { return patient(withProblems(mux)) }
+// none, a client that reads slowly is waited for, and a change outlasts its client.
+func Answering(mux *http.ServeMux) http.Handler { return Lasting(patient(withProblems(mux))) }
 
 // withProblems answers for addresses and methods that mux does not know.
 func withProblems(mux *http.ServeMux) http.Handler {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,6 +64,9 @@ func (a *API) Problem(err error) error {
 	var known huma.StatusError
 	if errors.As(err, &known) {
 		return err
+	}
+	if errors.Is(err, context.Canceled) { // nobody reads the answer
+		return huma.NewError(http.StatusServiceUnavailable, "the request was given up")
 	}
 	a.Log.Error("an administration request failed", "error", err)
 	return huma.NewError(http.StatusInternalServerError, "the gateway could not do this; its log says why")

@@ -43,13 +43,13 @@ func (a *API) SiteURL(c Caller) *url.URL {
 	return &url.URL{Scheme: "https", Host: net.JoinHostPort("localhost", strconv.Itoa(port))}
 }
 
-// SiteWarning says why an address that begins with SiteURL may open nowhere but
-// here, "" where the outside name of the gateway is known.
-func (a *API) SiteWarning(c Caller) string {
+// SiteWarnings say why an address that begins with SiteURL may open nowhere but
+// here: none where the outside name of the gateway is known.
+func (a *API) SiteWarnings(c Caller) []string {
 	if u, err := url.Parse(a.Reach.SiteURL); err == nil && u.Host != "" {
-		return ""
+		return nil
 	}
-	return "site_url is not set: the address begins with " + a.SiteURL(c).Host + ", by which others may not reach this gateway"
+	return []string{"site_url is not set: the address begins with " + a.SiteURL(c).Host + ", by which others may not reach this gateway"}
 }
 
 // HostOnly takes the port off a host, and the brackets off an address.

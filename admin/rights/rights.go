@@ -80,12 +80,13 @@ func (j *Judge) MayChange(ctx context.Context, before, after accounts.Account) e
 
 // MayProfile judges what is in the record and not in the policy, and asks for a
 // proof of the last minutes where somebody's own e-mails, second factor or
-// credentials change.
+// credentials change, and how long or whether these are asked for.
 func (j *Judge) MayProfile(ctx context.Context, before, after accounts.Account) error {
 	c := rest.CallerOf(ctx)
 	mails := before.Email != after.Email || before.RecoveryEmail != after.RecoveryEmail
 	if c.Administers() {
-		proves := mails || !sameFactor(before.SecondFactor, after.SecondFactor) || credentialsOf(before) != credentialsOf(after)
+		proves := mails || !sameFactor(before.SecondFactor, after.SecondFactor) || credentialsOf(before) != credentialsOf(after) ||
+			!sameID(before.PasswordAge, after.PasswordAge) || before.Shared != after.Shared
 		if !c.Is(after) || !proves {
 			return nil
 		}

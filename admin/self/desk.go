@@ -26,7 +26,7 @@ func (a *API) Pages() http.Handler {
 			return transport != policy.Clear
 		},
 	})
-	return p.Handler()
+	return rest.Lasting(p.Handler())
 }
 
 // desk does for the pages what the API does for programs.

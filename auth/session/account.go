@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"gatehouse/storage/accounts"
 )
@@ -62,8 +60,19 @@ func (m *Manager) prepareAccount(ctx context.Context, a accounts.Account, passwo
 }
 
 // ChangeAccount is accounts.Update, with what a change asks for around it: a new
-// home is made where it is missing, and the quota follows.
+// home is made, and the quota follows. A new home that is there already is
+// accounts.ErrHome.
 func (m *Manager) ChangeAccount(ctx context.Context, name string, revision uint64, change func(*accounts.Account) error, o accounts.Option) (accounts.Account, error) {
+	return m.changeAccount(ctx, name, revision, change, o, false)
+}
+
+// ChangeAdopting is ChangeAccount that takes a new home as it is, where it is
+// there already.
+func (m *Manager) ChangeAdopting(ctx context.Context, name string, revision uint64, change func(*accounts.Account) error, o accounts.Option) (accounts.Account, error) {
+	return m.changeAccount(ctx, name, revision, change, o, true)
+}
+
+func (m *Manager) changeAccount(ctx context.Context, name string, revision uint64, change func(*accounts.Account) error, o accounts.Option, adopt bool) (accounts.Account, error) {
 	before, err := m.accounts.Account(ctx, name)
 	if err != nil {
 		return accounts.Account{}, err
@@ -75,29 +84,41 @@ func (m *Manager) ChangeAccount(ctx context.Context, name string, revision uint6
 	if err := change(&planned); err != nil {
 		return accounts.Account{}, err
 	}
+	made := false
 	if planned.Home != before.Home && !planned.Home.IsRoot() {
-		if err := m.newHome(ctx, planned); err != nil {
+		if made, err = m.newHome(ctx, planned, adopt); err != nil {
 			return accounts.Account{}, err
 		}
 	}
 	now, err := m.accounts.Update(ctx, name, revision, change, o)
 	if err != nil {
+		if made {
+			m.dropHome(context.WithoutCancel(ctx), planned)
+		}
 		return accounts.Account{}, err
 	}
 	return now, m.followQuota(ctx, accountOwner(now.ID))
 }
 
-// newHome makes the folder that an account's home is to be from now on, where
-// it is missing.
-func (m *Manager) newHome(ctx context.Context, a accounts.Account) error {
+// newHome makes the folder that an account's home is to be from now on, and
+// reports whether it did: one that is there already is for who adopts it.
+func (m *Manager) newHome(ctx context.Context, a accounts.Account, adopt bool) (made bool, err error) {
 	if err := m.finishBelow(ctx, a.Home); err != nil {
-		return err
+		return false, err
 	}
-	there, err := m.homeThere(ctx, a.Home)
+	there, err := m.takesHome(ctx, a, adopt)
 	if err != nil || there {
-		return err
+		return false, err
 	}
-	return m.mkdirHome(ctx, a)
+	return true, m.mkdirHome(ctx, a)
+}
+
+// dropHome takes back the home of a change that did not come about, so that the
+// next try does not find it there.
+func (m *Manager) dropHome(ctx context.Context, a accounts.Account) {
+	if err := m.System(actor).RemoveDir(ctx, a.Home); err != nil {
+		m.log.Warn("a home that was made for nothing could not be taken back", "account", a.Name, "home", a.Home.String(), "error", err)
+	}
 }
 
 // SetPassword gives an account a new password. Sessions that the old one proved
@@ -147,9 +168,6 @@ func (m *Manager) DeleteAccount(ctx context.Context, name string, revision uint6
 	}
 	m.judgeAccount(left.ID)
 	if err := m.finish(ctx, left); err != nil {
-		if errors.Is(err, context.Canceled) {
-			return fmt.Errorf("the account is deleted, its home will be: %w", err)
-		}
 		m.log.Warn("the home of a deleted account is still there", "account", left.Name, "error", err)
 	}
 	return nil

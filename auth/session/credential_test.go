@@ -25,7 +25,7 @@ import (
 // token gives an account a credential, and returns what proves it.
 func (w *world) token(name string, kind policy.CredentialKind, change func(*accounts.Credential)) string {
 	w.t.Helper()
-	c := accounts.Credential{Kind: kind, Name: "of a test"}
+	c := accounts.Credential{Kind: kind, Name: "of a test " + rand.Text()}
 	if kind == policy.KindClient {
 		c.Device = &accounts.Device{Computer: "laptop"}
 	}

@@ -37,6 +37,8 @@ var (
 	ErrChanged      = guard.ErrChanged
 	// ErrManyUploads says that as many uploads are staged as this node allows.
 	ErrManyUploads = staging.ErrTooMany
+	// ErrAway says that there may be room, and that nobody knows.
+	ErrAway = quota.ErrAway
 	// ErrUnknown and ErrClosed say that the state is away.
 	ErrUnknown = state.ErrUnknown
 	ErrClosed  = state.ErrClosed

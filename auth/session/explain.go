@@ -8,18 +8,25 @@ import (
 	"gatehouse/policy/path"
 )
 
-// Explained is what would become of an operation, Spot one end of it, and Move
-// the question about a rename or copy.
+// Explained is what would become of an operation, Spot one end of it, Move the
+// question about a rename or copy, and Reader who is told.
 type (
 	Explained = guard.Explained
 	Spot      = guard.Spot
 	Move      = guard.Move
+	Reader    = guard.Reader
+)
+
+// Readers see what the account does, or all of the tree.
+const (
+	AsTheAccount = guard.AsTheAccount
+	WholeTree    = guard.WholeTree
 )
 
 // Explain judges an operation of an account at a door as its session would, and
 // does nothing. The path is as the account sees it.
-func (m *Manager) Explain(ctx context.Context, e policy.Effective, door policy.Door, op policy.Operation, seen path.Path) (Explained, error) {
-	found, err := m.tree.Explain(ctx, guard.Config{Effective: e, Door: door}, op, seen)
+func (m *Manager) Explain(ctx context.Context, e policy.Effective, door policy.Door, reader Reader, op policy.Operation, seen path.Path) (Explained, error) {
+	found, err := m.tree.Explain(ctx, guard.Config{Effective: e, Door: door}, reader, op, seen)
 	if err != nil {
 		return found, err
 	}
@@ -32,8 +39,8 @@ func (m *Manager) Explain(ctx context.Context, e policy.Effective, door policy.D
 }
 
 // ExplainMove is Explain for a rename or copy.
-func (m *Manager) ExplainMove(ctx context.Context, e policy.Effective, door policy.Door, q Move) (Explained, error) {
-	return m.tree.ExplainMove(ctx, guard.Config{Effective: e, Door: door}, q)
+func (m *Manager) ExplainMove(ctx context.Context, e policy.Effective, door policy.Door, reader Reader, q Move) (Explained, error) {
+	return m.tree.ExplainMove(ctx, guard.Config{Effective: e, Door: door}, reader, q)
 }
 
 // Seen returns a tree path as the account sees it through a door; ok is false

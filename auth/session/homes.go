@@ -12,6 +12,7 @@ import (
 	"gatehouse/policy/guard"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/events"
 	"gatehouse/storage/keyed"
 )
 
@@ -41,17 +42,9 @@ func (m *Manager) makeHome(ctx context.Context, a accounts.Account, adopt bool) 
 	if err := m.finishBelow(ctx, a.Home); err != nil {
 		return err
 	}
-	former, err := m.accounts.Making(ctx, a.Name)
-	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
-		return fmt.Errorf("look for a try that was cut short: %w", err)
-	}
-	mine := err == nil && former.Home == a.Home
-	there, err := m.homeThere(ctx, a.Home)
+	there, err := m.takesHome(ctx, a, adopt)
 	if err != nil {
 		return err
-	}
-	if there && !adopt && !(mine && m.isEmpty(ctx, a.Home)) {
-		return fmt.Errorf("%s: %w", a.Home, accounts.ErrHome)
 	}
 	if err := m.accounts.Begin(ctx, a.Name, accounts.Making{Home: a.Home}); err != nil {
 		return err
@@ -60,6 +53,32 @@ func (m *Manager) makeHome(ctx context.Context, a accounts.Account, adopt bool) 
 		return nil
 	}
 	return m.mkdirHome(ctx, a)
+}
+
+// HomeFree refuses, with accounts.ErrHome, a home that CreateAccount and
+// ChangeAccount would not give the account, where nothing is adopted. It makes
+// nothing.
+func (m *Manager) HomeFree(ctx context.Context, a accounts.Account) error {
+	_, err := m.takesHome(ctx, a, false)
+	return err
+}
+
+// takesHome reports whether an account's home is there already, and refuses one
+// that is somebody's: what nobody adopts, and no try to make this account left.
+func (m *Manager) takesHome(ctx context.Context, a accounts.Account, adopt bool) (there bool, err error) {
+	former, err := m.accounts.Making(ctx, a.Name)
+	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
+		return false, fmt.Errorf("look for a try that was cut short: %w", err)
+	}
+	mine := err == nil && former.Home == a.Home
+	there, err = m.homeThere(ctx, a.Home)
+	if err != nil {
+		return false, err
+	}
+	if there && !adopt && !(mine && m.isEmpty(ctx, a.Home)) {
+		return true, fmt.Errorf("%s: %w", a.Home, accounts.ErrHome)
+	}
+	return there, nil
 }
 
 // homeThere reports whether a home is there; what is no folder is refused.
@@ -168,6 +187,26 @@ func (m *Manager) finish(ctx context.Context, l accounts.Leaving) error {
 	return m.accounts.Left(ctx, l.ID)
 }
 
+// revokeBelow takes away what others were granted in a deleted account's home.
+func (m *Manager) revokeBelow(ctx context.Context, l accounts.Leaving) error {
+	list, err := m.accounts.RevokeBelow(ctx, l.Home)
+	for _, r := range list {
+		e := events.Event{
+			Time: time.Now(), Kind: "account.grant.remove", Outcome: events.OK, Account: r.Account, Group: r.Group,
+			Actor: actor, Node: m.node, Reason: "the home of " + l.Name + ", who was deleted, is gone",
+			Before: map[string]any{"grants": r.Grants},
+		}
+		if r.Group != "" {
+			e.Kind = "group.grant.remove"
+		}
+		err = errors.Join(err, m.events.Record(ctx, e))
+	}
+	if err != nil {
+		return fmt.Errorf("take away what was granted in it: %w", err)
+	}
+	return nil
+}
+
 func (m *Manager) clear(ctx context.Context, l accounts.Leaving) error {
 	if other := m.accounts.HomeIn(l.Home, l.ID); other != "" {
 		m.log.Warn("the home of a deleted account is another's by now, and stays", "account", l.Name, "other", other)
@@ -177,6 +216,9 @@ func (m *Manager) clear(ctx context.Context, l accounts.Leaving) error {
 		if err := m.quotas.Drop(ctx, l.Home); err != nil {
 			return err
 		}
+	}
+	if err := m.revokeBelow(ctx, l); err != nil {
+		return err
 	}
 	there, err := m.homeThere(ctx, l.Home)
 	if err != nil || !there {

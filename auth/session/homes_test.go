@@ -11,6 +11,8 @@ import (
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/events"
+	"gatehouse/storage/state"
 )
 
 func (w *world) disk(p string) string { return filepath.Join(w.dir, filepath.FromSlash(p)) }
@@ -202,6 +204,33 @@ func TestDeleteKeepsOrDeletesFiles(t *testing.T) {
 	}
 }
 
+// What somebody had shared of his home ends with the home: it would else be
+// shared by whoever gets the name next, who knows nothing of it.
+func TestDeleteTakesAwayWhatWasGrantedInTheHome(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	inside := policy.Grant{ID: "in", Path: path.MustParse("/home/alice/project"), Permissions: policy.Full, Recursive: true, At: "project"}
+	beside := policy.Grant{ID: "out", Path: path.MustParse("/home/alicia"), Permissions: policy.Full, Recursive: true, At: "beside"}
+	w.add("bob", func(a *accounts.Account) { a.Grants = []policy.Grant{inside, beside} })
+	g := accounts.Group{Group: policy.Group{Name: "crew", Grants: []policy.Grant{inside, beside}}, Kind: accounts.UserGroup}
+	_, err := w.accounts.CreateGroup(t.Context(), g)
+	w.must(err)
+	w.must(w.DeleteAccount(t.Context(), "alice", 0, "delete", accounts.Guarded))
+	bob, err := w.accounts.Account(t.Context(), "bob")
+	w.must(err)
+	crew, err := w.accounts.Group(t.Context(), "crew")
+	w.must(err)
+	for whose, grants := range map[string][]policy.Grant{"bob": bob.Grants, "crew": crew.Grants} {
+		if len(grants) != 1 || grants[0].ID != "out" {
+			t.Errorf("%s has %+v", whose, grants)
+		}
+	}
+	found, _, err := w.events.List(t.Context(), events.Query{Kind: "account.grant.remove"})
+	if err != nil || len(found) != 1 || found[0].Account != "bob" || found[0].Actor != "gatehouse" {
+		t.Errorf("events %+v, %v", found, err)
+	}
+}
+
 func TestDeleteAsksWhatToDoWithFiles(t *testing.T) {
 	w := newWorld(t)
 	w.add("alice", nil)
@@ -262,6 +291,29 @@ func TestChangeMovesHomeAndQuota(t *testing.T) {
 	}
 	if _, err := w.ChangeAccount(t.Context(), "nobody", 0, func(*accounts.Account) error { return nil }, accounts.Guarded); !errors.Is(err, accounts.ErrNotFound) {
 		t.Errorf("got %v, want %v", err, accounts.ErrNotFound)
+	}
+}
+
+// A change moves a home onto no folder that is there, unless it is adopted; one that
+// does not come about leaves nothing where the next try would find it.
+func TestChangeAdoptsHomesAsCreationDoes(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", nil)
+	w.write("/carol/file", "x")
+	to := func(home string) func(*accounts.Account) error {
+		return func(a *accounts.Account) error { a.Home = path.MustParse(home); return nil }
+	}
+	if _, err := w.ChangeAccount(t.Context(), "alice", 0, to("/carol"), accounts.Guarded); !errors.Is(err, accounts.ErrHome) {
+		t.Errorf("got %v, want %v", err, accounts.ErrHome)
+	}
+	if _, err := w.ChangeAccount(t.Context(), "alice", 99, to("/new/alice"), accounts.Guarded); !errors.Is(err, state.ErrConflict) || w.there("/new/alice") {
+		t.Errorf("got %v, and the home that was made for nothing stays: %v", err, w.there("/new/alice"))
+	}
+	if _, err := w.ChangeAccount(t.Context(), "alice", 0, to("/new/alice"), accounts.Guarded); err != nil {
+		t.Error(err)
+	}
+	if a, err := w.ChangeAdopting(t.Context(), "alice", 0, to("/carol"), accounts.Guarded); err != nil || a.Home.String() != "/carol" || !w.there("/carol/file") {
+		t.Errorf("adopted: %v, %v", a.Home, err)
 	}
 }
 

@@ -39,6 +39,9 @@ func (m *Manager) ByLink(ctx context.Context, a auth.Attempt) (links.Link, error
 // link that was put aside is worth nothing to who has lost the right since. What
 // an invitation promises is judged as a whole, by who accepts it.
 func (m *Manager) stillMay(ctx context.Context, p auth.Proof) (policy.Decision, error) {
+	if p.Link.Kind == links.Reset && setsNone(p.Account) {
+		return policy.Decision{Rule: policy.RuleCredential, Because: "the account is a shared one or a guest's by now, and sets no password of its own"}, nil
+	}
 	maker, effective, err := m.accounts.LookByID(ctx, p.Link.By)
 	switch {
 	case p.Link.Kind != links.Reset, errors.Is(err, accounts.ErrNotFound):
@@ -65,6 +68,9 @@ func (m *Manager) stillMay(ctx context.Context, p auth.Proof) (policy.Decision, 
 	}
 	return v.Decision, nil
 }
+
+// setsNone reports whether an account's password is for others to set.
+func setsNone(a accounts.Account) bool { return a.Shared || a.Role == policy.RoleGuest }
 
 // ResetByLink sets the password of a reset link's account, and uses the link up:
 // not before the password is known to be one that can stand. The account's
@@ -99,10 +105,11 @@ func (m *Manager) ResetByLink(ctx context.Context, a auth.Attempt, password stri
 }
 
 // setByLink sets the password of an account that still has the one that it had
-// when its link was taken: of two new ones at once the link's gives way.
+// when its link was taken, and sets its own: of two new ones at once the link's
+// gives way.
 func (m *Manager) setByLink(ctx context.Context, a accounts.Account, made *accounts.Password) (accounts.Account, error) {
 	changed, err := m.accounts.Update(ctx, a.Name, 0, func(now *accounts.Account) error {
-		if now.ID != a.ID || passwordID(*now) != passwordID(a) {
+		if now.ID != a.ID || passwordID(*now) != passwordID(a) || setsNone(*now) {
 			return links.ErrGone
 		}
 		now.Password = made

@@ -124,6 +124,39 @@ func TestNewPasswordEndsResetLinks(t *testing.T) {
 	}
 }
 
+// Everybody who has a shared account would lock the others out with a link from
+// before it was one, and a guest's password is its managers' to set.
+func TestResetLinkOfWhoSetsNoPasswordByNow(t *testing.T) {
+	for name, change := range map[string]func(*accounts.Account){
+		"shared":  func(a *accounts.Account) { a.Shared = true },
+		"a guest": func(a *accounts.Account) { a.Role = policy.RoleGuest },
+	} {
+		w := newWorld(t)
+		boss := w.add("boss", nil)
+		alice := w.add("alice", nil)
+		a := w.reset(alice)
+		w.change("alice", func(a *accounts.Account) {
+			change(a)
+			if a.Role == policy.RoleGuest {
+				a.ManagedBy = []string{boss.ID}
+			}
+		})
+		for what, err := range map[string]error{"looked at": second(w.ByLink(t.Context(), a)), "used": second(w.ResetByLink(t.Context(), a, "battery staple"))} {
+			refused, ok := errors.AsType[*auth.RefusedError](err)
+			if !ok || refused.Decision.Rule != policy.RuleCredential {
+				t.Errorf("%s, %s: got %v", name, what, err)
+			}
+		}
+		now, err := w.accounts.Account(t.Context(), "alice")
+		w.must(err)
+		made, err := w.auth.NewPassword(t.Context(), now, "battery staple")
+		w.must(err)
+		if _, err := w.setByLink(t.Context(), now, made); !errors.Is(err, links.ErrGone) {
+			t.Errorf("%s in the midst of it: got %v", name, err)
+		}
+	}
+}
+
 // Somebody has set another password between the taking of a link and its use: the
 // link gives way, and is not put back.
 func TestResetLinkGivesWay(t *testing.T) {

@@ -14,9 +14,9 @@ func (m *Manager) OffersKey(ctx context.Context, a auth.Attempt) bool {
 	return m.auth.OffersKey(ctx, a)
 }
 
-// RefuseOffer puts into the log that somebody left who had offered nothing but
-// keys or certificates that were not taken, such as this one: once in a while, as
-// with all that costs nobody any work.
+// RefuseOffer puts into the log that somebody left who had offered an account keys
+// or certificates, such as this one, and signed with none: once in a while, as with
+// all that costs nobody any work.
 func (m *Manager) RefuseOffer(ctx context.Context, a auth.Attempt) error {
 	p, err := m.auth.Offered(ctx, a)
 	if err != nil {
@@ -26,7 +26,9 @@ func (m *Manager) RefuseOffer(ctx context.Context, a auth.Attempt) error {
 	if d.Rule == policy.RuleCredential && p.Why != "" {
 		d.Because = p.Why
 	}
-	err = m.turnAway(ctx, a, p, d)
+	key := unruled(a, p)
+	key.rule = d.Rule // nobody hears the reference
+	err = m.turnAway(ctx, key, a, p, d)
 	if _, recorded := errors.AsType[*auth.RefusedError](err); recorded {
 		return nil
 	}

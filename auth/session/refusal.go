@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/policy"
+	"gatehouse/storage/keyed"
 )
 
 // newReference names a refusal, for people to read to one another: 40 random
@@ -26,8 +27,8 @@ func newReference() string {
 const (
 	refusalLife = time.Minute
 	maxRefusals = 10_000
-	// maxClaims is how many credentials that a banned address names have a
-	// refusal each.
+	// maxClaims is how many credentials that a banned address names, and how many
+	// accounts that an origin names, have a refusal each.
 	maxClaims = 8
 )
 
@@ -35,6 +36,8 @@ const (
 type refusals struct {
 	mu    sync.Mutex // guards known
 	known map[refusalKey]refusal
+	// turns are of those that are turned away, so that one of each is recorded.
+	turns keyed.Mutex[refusalKey]
 }
 
 type refusalKey struct {
@@ -48,12 +51,12 @@ type refusalKey struct {
 type refusal struct {
 	reference string
 	until     time.Time
-	claims    int // for the tally of an address
+	claims    int // for a tally
 }
 
-// Keys of what is kept for a banned address beside its refusals.
+// Keys of what is kept for an address or an origin beside its refusals.
 const (
-	tallied = "how many credentials it has named"
+	tallied = "how many it has named"
 	beyond  = "all that it names beyond those"
 )
 
@@ -63,7 +66,10 @@ const (
 func (r *refusals) keyOf(a auth.Attempt, p auth.Proof, d policy.Decision) refusalKey {
 	key := refusalKey{address: p.Attempt.Address, door: a.Door, account: a.Account, rule: d.Rule}
 	switch {
-	case d.Rule == policy.RuleDoorSite || d.Rule == policy.RuleDoorAccount:
+	case d.Rule == policy.RuleDoorSite: // whoever is named, so that names can be made up
+		key.address = origin(key.address)
+		return r.named(key)
+	case d.Rule == policy.RuleDoorAccount:
 		return key
 	case a.Claims() == "":
 		return refusalKey{address: key.address, rule: d.Rule}
@@ -72,26 +78,48 @@ func (r *refusals) keyOf(a auth.Attempt, p auth.Proof, d policy.Decision) refusa
 	return r.counted(key)
 }
 
-// counted returns the key of a claim or, where its address has made too many
-// others, the one of all of those.
+// counted is k where its address has named few credentials, else the key of all
+// that it names beyond those.
 func (r *refusals) counted(k refusalKey) refusalKey {
+	return r.among(k, refusalKey{address: k.address, claim: tallied}, refusalKey{address: k.address, claim: beyond})
+}
+
+// named is counted for the accounts that an origin names where no credential is
+// looked at.
+func (r *refusals) named(k refusalKey) refusalKey {
+	tally, rest := k, k
+	tally.account, tally.claim = "", tallied
+	rest.account, rest.claim = "", beyond
+	return r.among(k, tally, rest)
+}
+
+// among is k while it is one of the first few that its tally counts, else rest.
+func (r *refusals) among(k, tally, rest refusalKey) refusalKey {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
 	if now.Before(r.known[k].until) {
 		return k
 	}
-	key := refusalKey{address: k.address, claim: tallied}
-	tally := r.known[key]
-	if !now.Before(tally.until) {
-		tally = refusal{until: now.Add(refusalLife)}
+	count := r.known[tally]
+	if !now.Before(count.until) {
+		count = refusal{until: now.Add(refusalLife)}
 	}
-	if tally.claims >= maxClaims {
-		return refusalKey{address: k.address, claim: beyond}
+	if count.claims >= maxClaims {
+		return rest
 	}
-	tally.claims++
-	r.known[key] = tally
+	count.claims++
+	r.known[tally] = count
 	return k
+}
+
+// origin is the network that one who makes up addresses has: of IPv6 a /64.
+func origin(a netip.Addr) netip.Addr {
+	if !a.Is6() {
+		return a
+	}
+	p, _ := a.Prefix(64) // never fails for IPv6
+	return p.Addr()
 }
 
 func newRefusals() *refusals { return &refusals{known: make(map[refusalKey]refusal)} }

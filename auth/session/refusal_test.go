@@ -148,7 +148,7 @@ func TestReferencesOfABannedAddressTellNothing(t *testing.T) {
 		w.add("alice", nil)
 		w.changeSite(func(s *accounts.Site) { s.Ban = policy.Ban{Failures: 3, Period: "1h"} })
 		_, other, err := w.accounts.AddCredential(t.Context(), "alice", 0, accounts.Credential{
-			Kind: policy.KindAppPassword, Name: "of a test", Doors: []policy.Door{policy.WebDAV},
+			Kind: policy.KindAppPassword, Name: "another of a test", Doors: []policy.Door{policy.WebDAV},
 		}, accounts.Guarded)
 		w.must(err)
 		for i := range 3 {

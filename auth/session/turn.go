@@ -30,7 +30,7 @@ func (m *Manager) PlainFTP(ctx context.Context, a auth.Attempt) error {
 		return err
 	}
 	p.Attempt.Locked = !until.IsZero() && p.Account.ID != ""
-	return m.turnAway(ctx, a, p, p.Effective.Admit(p.Attempt))
+	return m.turnAway(ctx, unruled(a, p), a, p, p.Effective.Admit(p.Attempt))
 }
 
 // Refuse refuses an attempt for what its door knows without looking at the
@@ -40,7 +40,14 @@ func (m *Manager) Refuse(ctx context.Context, a auth.Attempt, d policy.Decision)
 	if err != nil {
 		return err
 	}
-	return m.turnAway(ctx, a, p, d)
+	return m.turnAway(ctx, unruled(a, p), a, p, d)
+}
+
+// unruled is the key of a refusal whose reference the client hears. Its rule is
+// left out: who runs through made-up names must not learn by the reference that
+// another rule refuses a name, so that there is such an account.
+func unruled(a auth.Attempt, p auth.Proof) refusalKey {
+	return refusalKey{address: origin(p.Attempt.Address), door: a.Door, account: a.Account}
 }
 
 // unproved is an attempt whose password is still to come.
@@ -56,9 +63,15 @@ func (m *Manager) unproved(ctx context.Context, a auth.Attempt) (auth.Proof, err
 }
 
 // turnAway records a refusal that cost nobody any work, once in a while only: a
-// flood must not fill the log.
-func (m *Manager) turnAway(ctx context.Context, a auth.Attempt, p auth.Proof, d policy.Decision) error {
-	key := refusalKey{address: p.Attempt.Address, door: a.Door, account: a.Account, rule: d.Rule}
+// flood must not fill the log, and names can be made up. Of those that come at the
+// same moment one is recorded, and the others wait for its reference.
+func (m *Manager) turnAway(ctx context.Context, key refusalKey, a auth.Attempt, p auth.Proof, d policy.Decision) error {
+	key = m.refused.named(key)
+	unlock, err := m.refused.turns.Lock(ctx, key)
+	if err != nil {
+		return fmt.Errorf("wait for the reference of a refusal: %w", err)
+	}
+	defer unlock()
 	if known, ok := m.refused.get(key); ok {
 		return &auth.RefusedError{Reference: known, Decision: d}
 	}

@@ -371,6 +371,7 @@ func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, 
 	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
 		return err
 	}
+	d.fs.s.makes(d.to, d.source.IsDir())
 	d.book.commit(grow)
 	t.release(ctx, to, positive(minus(quota.Amount{}, grow)))
 	still.lose(replaced)

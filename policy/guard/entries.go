@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"sync"
+	"maps"
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
@@ -14,21 +14,14 @@ import (
 // Of what the account's own root holds and a shared folder of the same name,
 // the root's wins: nobody who shares a folder gets what was meant for the
 // account's own. Which of them a name means is found at the first look, and
-// stays so while the session lasts, whoever makes or removes something there.
-
-// ownNames remembers what a session found in the root under names of entries.
-type ownNames struct {
-	mu    sync.Mutex
-	found map[path.Path]ownName
-}
+// stays so while the folder is shared without a break, whoever else makes or
+// removes something there. What the session itself makes there is its own.
 
 // An ownName is what stands in the root under the name of an entry.
 type ownName struct {
 	there, folder bool
 	real          path.Path
 }
-
-func newOwnNames() ownNames { return ownNames{found: make(map[path.Path]ownName)} }
 
 // viewed returns the rules in force, their view without the entries that stand
 // behind something of the account's own.
@@ -48,16 +41,27 @@ func (s *session) viewed(ctx context.Context) (*rules, error) {
 	}
 }
 
+// view looks up the names that the session does not know yet. What it finds
+// counts once these rules are in force: then nobody has changed them meanwhile.
 func (s *session) view(ctx context.Context, r *rules) (*rules, error) {
 	next, bare := *r, *r
 	bare.view.Entries, bare.policy = nil, r.policy.Whole() // a scope changes nothing of what is seen where
-	next.view.Entries, next.settled = nil, true
-	for _, entry := range r.view.Entries {
-		own, err := s.hasOwn(ctx, &bare, entry)
-		if err != nil {
-			return nil, err
+	next.view.Entries, next.behind, next.settled = nil, nil, true
+	next.known = make(map[string]ownName, len(r.entries))
+	for _, entry := range r.entries {
+		p, err := r.view.Root.Join(entry.Name)
+		if err != nil || p == entry.Path {
+			next.view.Entries = append(next.view.Entries, entry)
+			continue
 		}
-		if own {
+		own, known := r.known[entry.Name]
+		if !known {
+			if own, err = s.tree.standing(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+		next.known[entry.Name] = own
+		if own.there && bare.visible(&place{asked: p, real: own.real}, own.folder) == nil {
 			next.behind = append(next.behind, entry)
 			continue
 		}
@@ -66,32 +70,62 @@ func (s *session) view(ctx context.Context, r *rules) (*rules, error) {
 	return &next, nil
 }
 
-// hasOwn reports whether the account's root holds something else by the name of
-// an entry, of which the account may know.
-func (s *session) hasOwn(ctx context.Context, bare *rules, entry policy.Entry) (bool, error) {
-	p, err := bare.view.Root.Join(entry.Name)
-	if err != nil || p == entry.Path {
-		return false, nil
+// recall takes over what the rules before knew of the names of entries that are
+// the same in both. One that is new, or has come back, is looked up.
+func (r *rules) recall(before *rules) {
+	r.known = nil
+	if r.view.Root != before.view.Root {
+		return
 	}
-	own, err := s.names.look(ctx, s.tree, p)
-	if err != nil || !own.there {
-		return false, err
+	for _, entry := range before.entries {
+		own, known := before.known[entry.Name]
+		now, shared := r.shared(entry.Name)
+		if !known || !shared || now.Path != entry.Path {
+			continue
+		}
+		if r.known == nil {
+			r.known = make(map[string]ownName)
+		}
+		r.known[entry.Name] = own
 	}
-	at := place{asked: p, real: own.real}
-	return bare.visible(&at, own.folder) == nil, nil
 }
 
-func (n *ownNames) look(ctx context.Context, t *Tree, p path.Path) (ownName, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if own, known := n.found[p]; known {
-		return own, nil
+// shared returns the entry of a name, also one behind the account's own.
+func (r *rules) shared(name string) (policy.Entry, bool) {
+	return policy.View{Entries: r.entries}.Entry(name)
+}
+
+// makes notes what the session itself has just made. In its root it stands
+// before a shared folder of the name that appeared while it was being made.
+func (s *session) makes(p *place, folder bool) {
+	for {
+		r := s.rules.Load()
+		name, ok := r.inRoot(p)
+		if !ok || r.known[name].there {
+			return
+		}
+		next := *r
+		next.settled = false
+		next.known = maps.Clone(r.known)
+		if next.known == nil {
+			next.known = make(map[string]ownName)
+		}
+		next.known[name] = ownName{there: true, folder: folder, real: p.real}
+		if s.rules.CompareAndSwap(r, &next) {
+			return
+		}
 	}
-	own, err := t.standing(ctx, p)
-	if err == nil {
-		n.found[p] = own
+}
+
+// inRoot returns the name of a shared folder that a place in the root has.
+func (r *rules) inRoot(p *place) (name string, ok bool) {
+	for _, at := range []path.Path{p.asked, p.real} {
+		entry, shared := r.shared(at.Base())
+		if shared && at.Dir() == r.view.Root && at != entry.Path {
+			return entry.Name, true
+		}
 	}
-	return own, err
+	return "", false
 }
 
 // standing finds what stands at p itself, links on the way followed.

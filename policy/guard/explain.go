@@ -7,7 +7,9 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
 	"gatehouse/storage/locks"
+	"gatehouse/storage/quota"
 )
 
 // Explained is what would become of an operation.
@@ -28,6 +30,17 @@ type Explained struct {
 	Lock *locks.Lock
 }
 
+// A Reader is who is told what was explained.
+type Reader int
+
+const (
+	// AsTheAccount is for whoever does not see all of the tree: what the account may
+	// not know of is to it as if nothing were there. No link, type or lock is told.
+	AsTheAccount Reader = iota
+	// WholeTree is for administrators and those who audit: they see all there is.
+	WholeTree
+)
+
 // Done reports whether the operation would be done, as far as can be told
 // without doing it.
 func (e *Explained) Done() bool { return e.Allowed && e.Obstacle == nil && e.Lock == nil }
@@ -45,23 +58,33 @@ type Spot struct {
 	There, Folder bool
 }
 
-// spot describes a place as the store has it now.
-func (t *Tree) spot(ctx context.Context, r *rules, p *place) Spot {
+// spot describes a place as the store has it now, to who may know of it.
+func (t *Tree) spot(ctx context.Context, r *rules, p *place, reader Reader) Spot {
 	found := Spot{Seen: p.seen, Asked: p.asked, Real: p.real}
 	name, _ := p.seen.First()
 	if entry, ok := r.view.Entry(name); ok {
 		found.Entry = &entry
 	}
-	if info, err := t.store.Stat(ctx, p.real); err == nil {
+	if info, err := t.store.Stat(ctx, p.real); err == nil && !info.IsSpecial() {
 		found.There, found.Folder = true, info.IsDir()
+	}
+	if reader == WholeTree {
+		return found
+	}
+	if found.There && r.visible(p, found.Folder) != nil {
+		found.There, found.Folder = false, false
+	}
+	if r.hides(p.asked) || r.hides(p.real) {
+		found.Real = found.Asked
 	}
 	return found
 }
 
 // Explain judges an operation as a session with c would, on what the tree holds
 // now, and does nothing. The path is as the account sees it.
-func (t *Tree) Explain(ctx context.Context, c Config, op policy.Operation, seen path.Path) (Explained, error) {
-	r, err := t.FS(c).s.viewed(ctx)
+func (t *Tree) Explain(ctx context.Context, c Config, reader Reader, op policy.Operation, seen path.Path) (Explained, error) {
+	f := t.FS(c)
+	r, err := f.s.viewed(ctx)
 	if err != nil {
 		return Explained{}, err
 	}
@@ -73,16 +96,19 @@ func (t *Tree) Explain(ctx context.Context, c Config, op policy.Operation, seen 
 	if op == policy.OpDelete {
 		how = keep
 	}
-	real, err := t.resolve(ctx, p.asked, how)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err == nil {
-		p.real = real
+	var missing bool
+	if reader == WholeTree || !r.hides(p.asked) {
+		real, err := t.resolve(ctx, p.asked, how)
+		missing = errors.Is(err, fs.ErrNotExist) // a link that leads nowhere may stand there
+		if err != nil && !missing {
+			return Explained{Spot: t.spot(ctx, r, &p, reader)}, err
+		}
+		if err == nil || r.hides(real) {
+			p.real = real
+		}
 	}
-	found := Explained{Spot: t.spot(ctx, r, &p)}
-	if err != nil && !missing {
-		return found, err
-	}
-	if missing { // a link that leads nowhere may stand there
+	found := Explained{Spot: t.spot(ctx, r, &p, reader)}
+	if missing {
 		found.There, found.Folder = false, false
 	}
 	found.Decision, found.Judged = r.explain(&p, op, found.Folder)
@@ -91,7 +117,71 @@ func (t *Tree) Explain(ctx context.Context, c Config, op policy.Operation, seen 
 			found.Decision, found.Judged = refused(err, &p)
 		}
 	}
-	return found, t.explainLock(ctx, op, &found)
+	if reader != WholeTree && r.hides(p.real) {
+		found.Judged = p.asked
+		return found, nil
+	}
+	if found.Allowed {
+		if err := f.obstacle(ctx, r, &p, op, &found); err != nil {
+			return found, err
+		}
+	}
+	if changes(op) && op != policy.OpShare {
+		touch := locks.Touch{Path: p.real, Tree: op == policy.OpDelete, Member: op == policy.OpDelete || !found.There}
+		found.Lock, err = f.lockFor(ctx, r, reader, touch)
+	}
+	return found, err
+}
+
+// obstacle notes what is, or is not, there and stops an operation that the rules
+// allow.
+func (f *FS) obstacle(ctx context.Context, r *rules, p *place, op policy.Operation, found *Explained) error {
+	var err error
+	switch {
+	case found.There:
+		err = f.inTheWay(p, op, found.Folder)
+	case p.asked == r.view.Root && (op == policy.OpStat || op == policy.OpList): // there has to be a root to log in to
+	case op == policy.OpCreate || op == policy.OpWrite:
+		err = f.mayAppear(ctx, r, p, op)
+	default:
+		err = fs.ErrNotExist
+	}
+	if err == nil || !obstructs(err) {
+		return err
+	}
+	found.Obstacle = f.s.public(err)
+	return nil
+}
+
+// inTheWay is what an operation ends with because of what stands there.
+func (f *FS) inTheWay(p *place, op policy.Operation, folder bool) error {
+	switch {
+	case op == policy.OpCreate:
+		return fs.ErrExist
+	case folder && (op == policy.OpRead || op == policy.OpWrite):
+		return backend.ErrIsDir
+	case !folder && op == policy.OpList:
+		return backend.ErrNotDir
+	case folder && op == policy.OpDelete && f.s.tree.holdsMount(p.real):
+		return backend.ErrBusy
+	}
+	return nil
+}
+
+// mayAppear is what something new ends with: there has to be a folder for it, and
+// for a file room.
+func (f *FS) mayAppear(ctx context.Context, r *rules, p *place, op policy.Operation) error {
+	err := f.s.folderThere(ctx, r, p)
+	if errors.Is(err, backend.ErrLink) { // which leads nowhere: the others were followed
+		return fs.ErrNotExist
+	}
+	if err == nil {
+		err = f.s.tree.mounts.Admits(p.real)
+	}
+	if err != nil || op == policy.OpCreate { // a folder takes no room
+		return err
+	}
+	return f.s.tree.fits(ctx, p.real, quota.Amount{Bytes: 1, Files: 1}, func(path.Path) bool { return true })
 }
 
 // creates reports whether an operation makes a new name.
@@ -154,15 +244,28 @@ func changes(op policy.Operation) bool {
 	return op != policy.OpStat && op != policy.OpList && op != policy.OpRead
 }
 
-// explainLock looks for a lock in the way of somebody who submits no token.
-func (t *Tree) explainLock(ctx context.Context, op policy.Operation, found *Explained) error {
-	if !changes(op) || op == policy.OpShare || t.locks == nil {
-		return nil
+// lockFor looks for a lock in the way of somebody who submits no token, also
+// where something else is in the way. The reader may know of what it holds.
+func (f *FS) lockFor(ctx context.Context, r *rules, reader Reader, touches ...locks.Touch) (*locks.Lock, error) {
+	t := f.s.tree
+	for _, touch := range touches {
+		if t.locks == nil || reader != WholeTree && r.hides(touch.Path) {
+			continue
+		}
+		err := t.locks.Check(ctx, "", nil, touch)
+		held, ok := errors.AsType[*locks.LockedError](err)
+		if ok && (reader == WholeTree || !touch.Path.Contains(held.Lock.Path) || t.shownTo(ctx, r, held.Lock.Path)) {
+			return &held.Lock, nil
+		}
+		if err != nil && !ok {
+			return nil, err
+		}
 	}
-	err := t.locks.Check(ctx, "", nil, locks.Touch{Path: found.Real, Tree: op == policy.OpDelete, Member: op == policy.OpDelete || !found.There})
-	if held, ok := errors.AsType[*locks.LockedError](err); ok {
-		found.Lock = &held.Lock
-		return nil
-	}
-	return err
+	return nil, nil
+}
+
+// shownTo reports whether something stands at p of which the account may know.
+func (t *Tree) shownTo(ctx context.Context, r *rules, p path.Path) bool {
+	info, err := t.store.Stat(ctx, p)
+	return err == nil && r.visible(&place{asked: p, real: p}, info.IsDir()) == nil
 }

@@ -27,7 +27,7 @@ type prediction struct {
 func (w *world) explained(u *user, op policy.Operation, name string, p prediction) {
 	w.t.Helper()
 	q := guard.Move{Op: op, From: tp(p.from), To: tp(p.to), Replace: p.replace}
-	got, err := w.tree.ExplainMove(w.t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP}, q)
+	got, err := w.tree.ExplainMove(w.t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP}, guard.WholeTree, q)
 	if err != nil {
 		w.t.Errorf("%s: %v", name, err)
 		return
@@ -159,7 +159,7 @@ func TestExplainMovesBetweenMounts(t *testing.T) {
 	ask := func(from string, d policy.Door) guard.Explained {
 		t.Helper()
 		q := guard.Move{Op: policy.OpRename, From: tp(from), To: tp("/mnt/two/new")}
-		got, err := w.tree.ExplainMove(t.Context(), guard.Config{Effective: u.effective(), Door: d}, q)
+		got, err := w.tree.ExplainMove(t.Context(), guard.Config{Effective: u.effective(), Door: d}, guard.WholeTree, q)
 		w.must(err)
 		return got
 	}
@@ -181,24 +181,24 @@ func TestExplainNamesBothPaths(t *testing.T) {
 	w.house()
 	u := w.inHouse()
 	c := guard.Config{Effective: u.effective(), Door: policy.FTP}
-	got, err := w.tree.Explain(t.Context(), c, policy.OpRead, tp("/team/f"))
+	got, err := w.tree.Explain(t.Context(), c, guard.WholeTree, policy.OpRead, tp("/team/f"))
 	w.must(err)
 	if got.Seen != tp("/team/f") || got.Asked != tp("/groups/team/f") || got.Judged != got.Asked || !got.There ||
 		got.Entry == nil || got.Entry.Name != "team" || got.Entry.Path != tp("/groups/team") || got.Entry.Origin != policy.OriginAccount {
 		t.Errorf("got %+v", got)
 	}
-	got, err = w.tree.Explain(t.Context(), c, policy.OpRead, tp("/out/f"))
+	got, err = w.tree.Explain(t.Context(), c, guard.WholeTree, policy.OpRead, tp("/out/f"))
 	w.must(err)
 	if got.Allowed || got.Asked != tp("/home/ann/out/f") || got.Real != tp("/secret/f") || got.Judged != got.Real || got.Entry != nil {
 		t.Errorf("got %+v", got)
 	}
-	got, err = w.tree.ExplainMove(t.Context(), c, guard.Move{Op: policy.OpRename, From: tp("/way/e/f"), To: tp("/team/new")})
+	got, err = w.tree.ExplainMove(t.Context(), c, guard.WholeTree, guard.Move{Op: policy.OpRename, From: tp("/way/e/f"), To: tp("/team/new")})
 	w.must(err)
 	if got.Asked != tp("/home/ann/way/e/f") || got.Real != tp("/home/ann/d/e/f") || got.To == nil || got.To.Entry == nil ||
 		got.To.Asked != tp("/groups/team/new") || got.To.Seen != tp("/team/new") || got.To.There {
 		t.Errorf("got %+v to %+v", got, got.To)
 	}
-	if _, err := w.tree.ExplainMove(t.Context(), c, guard.Move{Op: policy.OpRead, From: tp("/f"), To: tp("/g")}); !errors.Is(err, fs.ErrInvalid) {
+	if _, err := w.tree.ExplainMove(t.Context(), c, guard.WholeTree, guard.Move{Op: policy.OpRead, From: tp("/f"), To: tp("/g")}); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("a read between two paths: %v", err)
 	}
 	for tree, want := range map[string]string{"/groups/team/f": "/team/f", "/home/ann/f": "/f", "/secret/f": ""} {
@@ -210,7 +210,7 @@ func TestExplainNamesBothPaths(t *testing.T) {
 	}
 	// An own folder of the same name is what explain means, as the door does.
 	w.folder("/home/ann/team")
-	got, err = w.tree.Explain(t.Context(), c, policy.OpList, tp("/team"))
+	got, err = w.tree.Explain(t.Context(), c, guard.WholeTree, policy.OpList, tp("/team"))
 	w.must(err)
 	if got.Entry != nil || got.Asked != tp("/home/ann/team") {
 		t.Errorf("got %+v", got)
@@ -230,7 +230,7 @@ func TestExplainDoesNothing(t *testing.T) {
 	u := w.inHouse()
 	for _, op := range []policy.Operation{policy.OpRename, policy.OpCopy} {
 		q := guard.Move{Op: op, From: tp("/d"), To: tp("/rich"), Replace: guard.ReplaceAny}
-		if _, err := w.tree.ExplainMove(t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP, Report: u.note}, q); err != nil {
+		if _, err := w.tree.ExplainMove(t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP, Report: u.note}, guard.WholeTree, q); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -267,7 +267,7 @@ func TestExplainOnePath(t *testing.T) {
 		{policy.OpList, "/way", true, policy.RuleHome, "/home/ann/d"},
 		{policy.OpWrite, "/out/f", false, policy.RuleNoGrant, "/secret/f"},
 	} {
-		got, err := w.tree.Explain(t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP}, tt.op, tp(tt.at))
+		got, err := w.tree.Explain(t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP}, guard.WholeTree, tt.op, tp(tt.at))
 		w.must(err)
 		if got.Allowed != tt.may || got.Rule != tt.rule || got.Judged != tp(tt.judged) {
 			t.Errorf("%s %s: %v by %s on %s (%s), want %+v", tt.op, tt.at, got.Allowed, got.Rule, got.Judged, got.Because, tt)

@@ -43,7 +43,7 @@ func TestNobodyFindsKeptHomes(t *testing.T) {
 	if w.content("/.kept/old-1/secret") != "s" {
 		t.Error("it changed")
 	}
-	got, err := w.tree.Explain(t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP}, policy.OpRead, tp("/.kept/old-1/secret"))
+	got, err := w.tree.Explain(t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP}, guard.WholeTree, policy.OpRead, tp("/.kept/old-1/secret"))
 	w.must(err)
 	if got.Rule != policy.RuleKept {
 		t.Errorf("explain names %s", got.Rule)

@@ -50,6 +50,7 @@ func (f *FS) symlink(ctx context.Context, r *rules, target string, p *place) err
 	if err := f.s.tree.store.Symlink(ctx, text, p.real); err != nil {
 		return storeError(r, p, err)
 	}
+	f.s.makes(p, false)
 	return f.s.tree.sync(ctx, p.real.Dir())
 }
 
@@ -214,5 +215,6 @@ func (m *move) link(ctx context.Context, r *rules) error {
 	if err := t.store.Link(ctx, from, to); err != nil {
 		return storeError(r, m.to, err)
 	}
+	m.fs.s.makes(m.to, false)
 	return t.sync(ctx, to.Dir())
 }

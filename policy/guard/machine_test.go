@@ -144,8 +144,10 @@ func (c *machine) actions() map[string]func(*rapid.T) {
 			err := c.user(rt).SetAttr(ctx, tp(p), backend.Attr{Size: &s})
 			c.same(fmt.Sprintf("set size of %s to %d", p, size), err, c.resize(n, p, size))
 		}),
-		"open":  do(c.openFile),
-		"write": do(c.write),
+		"open":   do(c.openFile),
+		"resume": do(c.resume),
+		"staged": do(c.staged),
+		"write":  do(c.write),
 		"resize": do(func(rt *rapid.T) {
 			o, p := c.pick(rt)
 			size := rapid.IntRange(0, 100).Draw(rt, "size")
@@ -214,6 +216,55 @@ func (c *machine) openFile(rt *rapid.T) {
 	c.same("open "+p, err, want)
 	if err == nil {
 		c.open = append(c.open, opened{f, n})
+	}
+}
+
+// resume opens what is there and leaves its content; the writes come later.
+func (c *machine) resume(rt *rapid.T) {
+	if len(c.open) == 5 {
+		rt.Skip("enough are open")
+	}
+	p := c.path(rt, "path")
+	f, err := c.sessions[0].Open(c.ctx.Context(), tp(p), guard.Open{Write: true})
+	n := c.m.nodes[p]
+	var want error
+	if n == nil || n.dir {
+		want = errModel
+	}
+	c.same("resume "+p, err, want)
+	if err == nil {
+		c.open = append(c.open, opened{f, n})
+	}
+}
+
+// staged is an upload in pieces, the last first, which is put in place or given
+// up: then nothing has happened, whatever it had reserved.
+func (c *machine) staged(rt *rapid.T) {
+	p := c.path(rt, "path")
+	pieces := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 1, 40), 0, 4).Draw(rt, "pieces")
+	givenUp := rapid.Bool().Draw(rt, "given up")
+	data := slices.Concat(pieces...)
+	f, err := c.sessions[1].Open(c.ctx.Context(), tp(p), newFile)
+	if err == nil {
+		end := int64(len(data))
+		for _, piece := range slices.Backward(pieces) {
+			end -= int64(len(piece))
+			if _, err = f.WriteAt(piece, end); err != nil {
+				break
+			}
+		}
+		if givenUp || err != nil {
+			f.Abort(err)
+		}
+		if closed := f.Close(); err == nil && !givenUp {
+			err = closed
+		}
+	}
+	switch {
+	case !givenUp:
+		c.same("put "+p, err, c.m.put(p, data))
+	case err != nil:
+		c.same("put "+p+" and give it up", err, c.m.clone().put(p, data))
 	}
 }
 

@@ -46,6 +46,7 @@ func (f *FS) mkdir(ctx context.Context, r *rules, p *place, mode fs.FileMode) er
 	if err := f.dress(ctx, p.real, mode); err != nil {
 		return errors.Join(err, t.store.RemoveDir(ctx, p.real))
 	}
+	f.s.makes(p, true)
 	if info, err := t.store.Stat(ctx, p.real); err == nil {
 		f.s.made.add(p.real, info.ID)
 	}

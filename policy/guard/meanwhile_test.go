@@ -82,6 +82,16 @@ func (b *watched) Mkdir(ctx context.Context, p path.Path) error {
 	return b.Backend.Mkdir(ctx, p)
 }
 
+func (b *watched) Symlink(ctx context.Context, target string, p path.Path) error {
+	b.tell("symlink", p)
+	return b.Backend.Symlink(ctx, target, p)
+}
+
+func (b *watched) Link(ctx context.Context, from, to path.Path) error {
+	b.tell("link", from)
+	return b.Backend.Link(ctx, from, to)
+}
+
 func (b *watched) Rename(ctx context.Context, from, to path.Path, replace bool) error {
 	b.tell("rename", from)
 	return b.Backend.Rename(ctx, from, to, replace)

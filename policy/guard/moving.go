@@ -3,6 +3,8 @@ package guard
 import (
 	"cmp"
 	"context"
+	"errors"
+	"math"
 	"slices"
 
 	"gatehouse/policy/path"
@@ -126,8 +128,19 @@ type linked struct {
 // count measures the tree at p. Of files that are open it counts what is
 // charged for them, which may be more than they hold yet.
 func (t *Tree) count(ctx context.Context, p path.Path, find func(backend.FileID) *stored) (*census, error) {
+	return t.countUpTo(ctx, p, find, math.MaxInt)
+}
+
+// errManyMembers says that a tree was left before all of it was counted.
+var errManyMembers = errors.New("the tree holds more than is counted")
+
+// countUpTo is count for a tree of no more than so many members.
+func (t *Tree) countUpTo(ctx context.Context, p path.Path, find func(backend.FileID) *stored, most int) (*census, error) {
 	c := &census{find: find, open: make(map[backend.FileID]struct{}), linked: make(map[backend.FileID]*linked)}
 	err := t.walk(ctx, p, func(_ path.Path, info backend.Info) error {
+		if most--; most < 0 {
+			return errManyMembers
+		}
 		c.add(info)
 		return nil
 	})

@@ -239,6 +239,7 @@ func (f *File) create(ctx context.Context, r *rules, may policy.Operation) error
 	}
 	err = errors.Join(f.shape(file, info), t.sync(ctx, p.Dir()))
 	f.file, f.book = file, book
+	f.fs.s.makes(&f.c.at, false)
 	if err != nil {
 		f.drop()
 		return err

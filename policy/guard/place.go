@@ -69,20 +69,23 @@ const (
 // the backend then opens exactly what was judged, or says ErrLink. Only then
 // links are resolved, and do judges the real path as well.
 func (s *session) reach(ctx context.Context, p *place, how last, do func(r *rules) error) error {
-	return s.attempt(ctx, do, func() error { return s.settle(ctx, p, how) })
+	return s.attempt(ctx, do, func(r *rules) error { return s.settle(ctx, r, p, how) })
 }
 
 // reachBoth is reach for operations between two places, links themselves.
 func (s *session) reachBoth(ctx context.Context, from, to *place, how last, do func(r *rules) error) error {
-	return s.attempt(ctx, do, func() error {
-		if err := s.settle(ctx, from, how); err != nil {
+	return s.attempt(ctx, do, func(r *rules) error {
+		if err := s.settle(ctx, r, from, how); err != nil {
 			return err
 		}
-		return s.settle(ctx, to, keep)
+		if r.hides(to.asked) {
+			return nil // it is refused as it is
+		}
+		return s.settle(ctx, r, to, keep)
 	})
 }
 
-func (s *session) attempt(ctx context.Context, do func(r *rules) error, settle func() error) error {
+func (s *session) attempt(ctx context.Context, do, settle func(r *rules) error) error {
 	var err error
 	for range maxSwaps {
 		if s.closed.Load() {
@@ -98,7 +101,7 @@ func (s *session) attempt(ctx context.Context, do func(r *rules) error, settle f
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := settle(); err != nil && !swapped(err) {
+		if err := settle(r); err != nil && !swapped(err) {
 			return err
 		}
 	}
@@ -109,9 +112,15 @@ func swapped(err error) bool {
 	return errors.Is(err, backend.ErrLink) || errors.Is(err, errSwapped)
 }
 
-func (s *session) settle(ctx context.Context, p *place, how last) error {
+// settle finds where a place really is. No link is followed where the account
+// may not know of it, and a way that ends in such a place is judged there: it
+// hears the same whether the rest is missing or not.
+func (s *session) settle(ctx context.Context, r *rules, p *place, how last) error {
+	if r.hides(p.asked) {
+		return r.hidden(p.asked)
+	}
 	real, err := s.tree.resolve(ctx, p.asked, how)
-	if err != nil {
+	if err != nil && !(errors.Is(err, fs.ErrNotExist) && r.hides(real)) {
 		return err
 	}
 	p.real = real

@@ -90,8 +90,8 @@ func (m *move) prepare(ctx context.Context, r *rules, how last, decide func(poli
 	if m.source, err = m.fs.s.describe(ctx, r, m.from, how); err != nil {
 		return err
 	}
-	if m.target, m.exists, err = m.fs.s.find(ctx, m.to); err != nil {
-		return storeError(r, m.to, err)
+	if err := m.look(ctx, r); err != nil {
+		return err
 	}
 	if err := m.judge(r, decide); err != nil {
 		return err
@@ -100,6 +100,18 @@ func (m *move) prepare(ctx context.Context, r *rules, how last, decide func(poli
 		return cmp.Or(m.fs.s.folderThere(ctx, r, m.to), r.newName(m.to.real))
 	}
 	return m.mayReplace(r)
+}
+
+// look finds what stands at the target, where the account may know of it.
+func (m *move) look(ctx context.Context, r *rules) (err error) {
+	m.target, m.exists = backend.Info{}, false
+	if r.hides(m.to.asked) || r.hides(m.to.real) {
+		return nil
+	}
+	if m.target, m.exists, err = m.fs.s.find(ctx, m.to); err != nil {
+		return storeError(r, m.to, err)
+	}
+	return nil
 }
 
 func overlap(a, b path.Path) bool { return a.Contains(b) || b.Contains(a) }
@@ -112,11 +124,23 @@ func (m *move) judge(r *rules, decide func(policy.Move) policy.Decision) error {
 	for _, q := range moves {
 		q.Folder, q.Replaces = m.source.IsDir(), m.replaces()
 		m.asked, m.decided = q, decide(q)
+		if m.exists && !r.sees(policy.Target{Path: q.To, Folder: m.target.IsDir()}) {
+			m.unseen(q, decide)
+		}
 		if !m.decided.Allowed {
 			return m.refuse(r, q, m.decided)
 		}
 	}
 	return nil
+}
+
+// unseen refuses what would replace something that the account is not shown as
+// if nothing stood there, if that is refused as well.
+func (m *move) unseen(q policy.Move, decide func(policy.Move) policy.Decision) {
+	q.Replaces = policy.ReplacesNothing
+	if d := decide(q); !d.Allowed {
+		m.asked, m.decided = q, d
+	}
 }
 
 // refuse hides the target where the account may not know of it; the source it
@@ -216,6 +240,7 @@ func (m *move) charge(ctx context.Context) error {
 	} else if err := m.do(ctx); err != nil {
 		return err
 	}
+	m.fs.s.makes(m.to, m.source.IsDir())
 	// What was replaced made room at the target for as much of what moved,
 	// which the folders above the source then give back.
 	shared := least(held, replaced.alone)

@@ -12,9 +12,9 @@ import (
 )
 
 // resolve follows the links on the way to p, in the tree, and returns where it
-// really is. The last element need not exist. A way that leads out of the
-// mount that holds the link, or in circles, leads nowhere: fs.ErrNotExist.
-// ErrLink where somebody swaps links meanwhile.
+// really is, or with an error where the way ends. The last element need not
+// exist. A way that leads out of the mount that holds the link, or in circles,
+// leads nowhere: fs.ErrNotExist. ErrLink where somebody swaps links meanwhile.
 func (t *Tree) resolve(ctx context.Context, p path.Path, how last) (path.Path, error) {
 	w := walk{tree: t, ahead: slices.Collect(p.Names())}
 	for len(w.ahead) > 0 {
@@ -22,7 +22,7 @@ func (t *Tree) resolve(ctx context.Context, p path.Path, how last) (path.Path, e
 			return w.at.Join(w.ahead[0])
 		}
 		if err := w.step(ctx); err != nil {
-			return path.Path{}, err
+			return w.at, err
 		}
 	}
 	return w.at, nil
@@ -48,21 +48,21 @@ func (w *walk) step(ctx context.Context) error {
 		return err
 	}
 	info, err := w.tree.store.Stat(ctx, next)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && len(w.ahead) == 0:
-		w.at = next
-		return nil
-	case errors.Is(err, backend.ErrNotDir):
-		return fs.ErrNotExist
-	case err != nil:
+	if err == nil && info.IsLink() {
+		err = w.link(ctx, next)
+		if err != nil {
+			w.at = next
+		}
 		return err
-	case info.IsLink():
-		return w.link(ctx, next)
-	case !info.IsDir() && len(w.ahead) > 0:
-		return fs.ErrNotExist
 	}
 	w.at = next
-	return nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && len(w.ahead) == 0:
+		return nil
+	case errors.Is(err, backend.ErrNotDir), err == nil && !info.IsDir() && len(w.ahead) > 0:
+		return fs.ErrNotExist
+	}
+	return err
 }
 
 // up climbs, but not out of the mount: below the machine's folder that it is,

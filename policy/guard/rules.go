@@ -17,8 +17,11 @@ type rules struct {
 	uploads policy.Uploads
 	largest int64 // largest upload, 0 is unlimited
 
-	// settled says that view leaves out the entries that are behind something of
-	// the account's own.
+	// entries are all shared folders, and known is what stands in the root by
+	// their names, as far as the session has looked. Settled says that view leaves
+	// out those that are behind something of the account's own.
+	entries []policy.Entry
+	known   map[string]ownName
 	settled bool
 	behind  []policy.Entry
 
@@ -31,6 +34,7 @@ func newRules(e policy.Effective, c Config) *rules {
 	return &rules{
 		policy:  e,
 		view:    view,
+		entries: view.Entries,
 		settled: len(view.Entries) == 0,
 		kept:    c.kept,
 		account: e.Account(),
@@ -108,20 +112,32 @@ func (r *rules) judgeTree(p *place, op policy.Operation) error {
 // visible is fs.ErrNotExist where the account may not know of either path.
 func (r *rules) visible(p *place, folder bool) error {
 	for t := range p.targets(folder) {
+		if r.hides(t.Path) {
+			return r.hidden(t.Path)
+		}
 		if !r.sees(t) {
-			d := r.decide(policy.OpStat, t)
-			return &refusal{Decision: d, hidden: true, at: t.Path}
+			return &refusal{Decision: r.decide(policy.OpStat, t), hidden: true, at: t.Path}
 		}
 	}
 	return nil
 }
 
-// conceal is what the account hears of an error of the store: nothing of what
-// it may not know of.
+// hides reports whether the account may not know of p, whatever is there.
+func (r *rules) hides(p path.Path) bool {
+	return !r.sees(policy.Target{Path: p}) && !r.sees(policy.Target{Path: p, Folder: true})
+}
+
+// hidden refuses what the account may not know of, whether it is there or not.
+func (r *rules) hidden(p path.Path) error {
+	return &refusal{Decision: r.decide(policy.OpStat, policy.Target{Path: p}), hidden: true, at: p}
+}
+
+// conceal is what the account hears of an error of the store: of what it may not
+// know of the same as where the store has found something.
 func (r *rules) conceal(p *place, err error) error {
 	for t := range p.targets(false) {
-		if !r.sees(t) && !r.sees(policy.Target{Path: t.Path, Folder: true}) {
-			return fs.ErrNotExist
+		if r.hides(t.Path) {
+			return r.hidden(t.Path)
 		}
 	}
 	return err

@@ -20,8 +20,7 @@ type session struct {
 	owns   atomic.Pointer[owner]
 	closed atomic.Bool
 	made   made
-	nulls  made // by a lock: empty files that an upload may still fill
-	names  ownNames
+	nulls  made            // by a lock: empty files that an upload may still fill
 	ended  context.Context // with why
 	end    context.CancelCauseFunc
 
@@ -55,12 +54,22 @@ func (f *FS) SetPolicy(e policy.Effective) {
 	s := f.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := newRules(e, s.config)
-	s.rules.Store(r)
+	r := s.replaceRules(newRules(e, s.config))
 	s.limitTraffic(e)
 	for h := range s.handles {
 		if err := h.allowed(r); err != nil {
 			h.cut(denied(err))
+		}
+	}
+}
+
+// replaceRules puts rules in force. They are not changed any more then.
+func (s *session) replaceRules(r *rules) *rules {
+	for {
+		before := s.rules.Load()
+		r.recall(before)
+		if s.rules.CompareAndSwap(before, r) {
+			return r
 		}
 	}
 }

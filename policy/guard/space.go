@@ -18,6 +18,15 @@ type Space struct {
 	Quota bool
 }
 
+// Announced refuses an upload that is said to have a size, where the account may
+// not make one as large.
+func (f *FS) Announced(size int64) error {
+	if most := f.s.rules.Load().largest; most > 0 && size > most {
+		return f.s.public(tooLarge(most))
+	}
+	return nil
+}
+
 // Space returns the smallest remainder above p: quotas, and the store's own.
 func (f *FS) Space(ctx context.Context, p path.Path) (Space, error) {
 	c, err := f.call(ctx, "statfs", "", p)

@@ -67,12 +67,12 @@ func (f *File) moves(n int64, take func(*traffic.Session, context.Context, int64
 	return g, spentError(err)
 }
 
-// mayMove refuses a handle at once to whom not a byte is left.
+// mayMove refuses a handle at once where not a byte is left, or fewer than announced.
 func (f *File) mayMove() error {
 	if !f.fs.s.bounded() {
 		return nil
 	}
-	return spentError(f.fs.s.config.Traffic.Left(f.ctx))
+	return spentError(f.fs.s.config.Traffic.Left(f.ctx, max(f.how.Size, 1)))
 }
 
 // spentError is a refusal, where no allowance is left.

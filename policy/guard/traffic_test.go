@@ -116,6 +116,27 @@ func TestADayEndsEveryTransferAtItsLastByte(t *testing.T) {
 	}
 }
 
+// An upload that says beforehand that it is more than what is left is refused
+// before a byte of it came in, and takes nothing of the day.
+func TestAnAnnouncedUploadBeyondTheDayIsRefusedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("u", metered(t, policy.Limits{BytesPerDay: 1000}))
+	w.put("/home/u/f", "old")
+	how := guard.Open{Write: true, Create: true, Truncate: true, Size: 1001}
+	if _, err := u.Open(t.Context(), tp("/f"), how); !isSpent(err, policy.RuleBytesPerDay) || w.content("/home/u/f") != "old" {
+		t.Errorf("%v, and the file holds %q", err, w.content("/home/u/f"))
+	}
+	how.Size = 1000
+	f, err := u.Open(t.Context(), tp("/f"), how)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if n, err := f.WriteAt(make([]byte, 1000), 0); n != 1000 || err != nil {
+		t.Errorf("of what was announced and fits: %d, %v", n, err)
+	}
+}
+
 func TestWhatIsNotMovedIsNotCounted(t *testing.T) {
 	w := newWorld(t)
 	u := w.user("u", metered(t, policy.Limits{BytesPerDay: 1000}))
@@ -220,4 +241,55 @@ func connected(t *testing.T) (near, far net.Conn) {
 		far.Close()
 	})
 	return near, far
+}
+
+// An attempt to log in that is refused has been judged by the account as it was
+// before its password was hashed: what was changed meanwhile stands.
+func TestARefusedAttemptUndoesNoLimit(t *testing.T) {
+	w := newWorld(t)
+	node := traffic.New(memory.New(), "n/1")
+	var in *traffic.Session
+	u := w.user("u", func(a *policy.Account, c *guard.Config) {
+		in = node.Join(a.ID)
+		c.Traffic = in
+	})
+	before := u.effective()
+	u.change(func(a *policy.Account) { a.Limits.BytesPerDay = 100 })
+	refused := w.tree.FS(guard.Config{Effective: before, Door: policy.SFTP, Traffic: node.Join(before.Account().ID)})
+	refused.Close(context.Canceled)
+	if !in.Bounded() {
+		t.Error("the limit is gone")
+	}
+}
+
+// What an account without limits pays for being asked whether it has any, beside
+// one that is not even asked.
+func BenchmarkReadAt(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		limits *policy.Limits
+	}{{"not asked", nil}, {"unlimited", &policy.Limits{}}, {"limited", &policy.Limits{DownloadRate: 1 << 50, BytesPerDay: 1 << 60}}} {
+		b.Run(c.name, func(b *testing.B) {
+			w := newWorld(b)
+			w.put("/home/u/f", strings.Repeat("x", 4096))
+			u := w.user("u", func(a *policy.Account, g *guard.Config) {
+				if c.limits == nil {
+					return
+				}
+				a.Limits = *c.limits
+				g.Traffic = traffic.New(memory.New(), "n/1").Join(a.ID)
+			})
+			f, err := u.Open(b.Context(), tp("/f"), guard.Open{Read: true})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			buf := make([]byte, 4096)
+			for b.Loop() {
+				if _, err := f.ReadAt(buf, 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -56,10 +56,12 @@ func NewTree(c TreeConfig) *Tree {
 // FS makes the file system of a session, which the caller closes.
 func (t *Tree) FS(c Config) *FS {
 	c.kept = t.kept
-	s := &session{tree: t, config: c, handles: make(map[handle]struct{}), made: newMade(), nulls: newMade(), names: newOwnNames()}
+	s := &session{tree: t, config: c, handles: make(map[handle]struct{}), made: newMade(), nulls: newMade()}
 	s.ended, s.end = context.WithCancelCause(context.Background())
 	s.rules.Store(newRules(c.Effective, c))
-	s.limitTraffic(c.Effective)
+	if c.Traffic != nil {
+		c.Traffic.Expect(TrafficLimits(c.Effective))
+	}
 	return &FS{s: s}
 }
 

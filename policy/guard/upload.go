@@ -218,6 +218,7 @@ func (u *upload) put(ctx context.Context, f *File, replaced quota.Amount, exists
 		f.created.Store(true)
 		f.fs.s.made.add(p, info.ID)
 	}
+	f.fs.s.makes(&f.c.at, false)
 	if now, serr := t.store.Stat(ctx, p); serr == nil && now.ID == info.ID {
 		f.final = &now
 	}

@@ -63,6 +63,7 @@ type dialogue struct {
 	protected bool     // PROT P
 
 	user, password, client string
+	turnedAway             int // how many USER were refused
 
 	offset, announced int64 // of REST and ALLO, for the next transfer
 	renaming          bool  // RNFR was the last command

@@ -173,6 +173,9 @@ func (f files) GetAvailableSpace(name string) (free int64, err error) {
 // AllocateSpace refuses what there is no room for, before it is sent.
 func (f files) AllocateSpace(size int) error {
 	return f.on(f.c.library.Path(), func(p path.Path) error {
+		if err := f.fs().Announced(int64(size)); err != nil {
+			return err
+		}
 		free, err := f.room(p)
 		if err != nil {
 			return err

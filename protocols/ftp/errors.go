@@ -53,6 +53,7 @@ var answers = []struct {
 	{errPanic, plain(451)},
 	{session.ErrExceeded, plain(552)},
 	{session.ErrNoSpace, reply{452, "No space left"}},
+	{session.ErrAway, reply{451, "The quota cannot be asked now, try again later"}},
 	{session.ErrLocked, reply{450, "Locked"}},
 	{path.ErrInvalid, plain(553)},
 	{path.ErrTooLong, reply{553, "The name is too long"}},

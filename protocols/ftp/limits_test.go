@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/auth/session"
 	"gatehouse/protocols/protocoltest"
+	"gatehouse/storage/accounts"
 )
 
 // Connections that never log in are few, and do not keep others out for longer
@@ -201,5 +202,18 @@ func TestPanicInHandle(t *testing.T) {
 		if c.leaving == "" {
 			t.Errorf("%s: the session goes on", name)
 		}
+	}
+}
+
+// An upload that is larger than the account may make is refused when it says so,
+// before a byte of it is asked for.
+func TestLargestUpload(t *testing.T) {
+	s := newSite(t)
+	c := s.dial(t).login(s.Add("anna", func(a *accounts.Account) { a.Limits.LargestUpload = 1000 }))
+	c.must(552, "ALLO 1001")
+	c.must(200, "ALLO 1000")
+	c.put(strings.Repeat("x", 1000), "STOR f")
+	if code, text := c.store(strings.Repeat("x", 1001), "STOR f"); code != 552 {
+		t.Errorf("one byte more, unannounced: %d %s", code, text)
 	}
 }

@@ -35,11 +35,17 @@ func (c *conn) doUSER(arg string) string {
 	return ""
 }
 
+// mostTurnedAway is how many names a client may try without TLS.
+const mostTurnedAway = 5
+
 // beginClear goes on to the password without TLS, where that may be.
 func (c *conn) beginClear(account string) {
 	err := c.clearLogin(account)
 	if refused, ok := errors.AsType[*auth.RefusedError](err); ok {
 		c.send(tlsFirst(refused))
+		if c.turnedAway++; c.turnedAway == mostTurnedAway {
+			c.end("Too many logins without TLS were refused")
+		}
 		return
 	}
 	if err != nil {

@@ -219,6 +219,17 @@ func TestLogHasNoSecrets(t *testing.T) {
 	}
 }
 
+// Made-up names without TLS fill the log for nothing: a connection has a few.
+func TestAFloodOfNamesWithoutTLSIsCut(t *testing.T) {
+	s := newSite(t)
+	s.SetSite(func(site *policy.Site) { site.PlainFTP = policy.Deny })
+	c := s.dial(t)
+	for i := range mostTurnedAway {
+		c.must(530, "USER made%d", i)
+	}
+	c.expect(421)
+}
+
 // The same mistakes, on a listener that speaks TLS from the start.
 func TestImplicitTLS(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.Mode = Implicit })

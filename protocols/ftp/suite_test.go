@@ -119,6 +119,10 @@ func meaning(e *textproto.Error) error {
 	switch {
 	case e.Code == 552:
 		return protocoltest.ErrQuota
+	case e.Code == 451:
+		return protocoltest.ErrAway
+	case e.Code == 452:
+		return protocoltest.ErrNoSpace
 	case e.Code == 450 && e.Msg == "Locked":
 		return protocoltest.ErrLocked
 	case e.Msg == "Permission denied":

@@ -21,7 +21,7 @@ import (
 func (w *World) Issue(name string, c accounts.Credential) (secret string) {
 	w.t.Helper()
 	if c.Name == "" {
-		c.Name = "of the test"
+		c.Name = "of the test " + rand.Text()
 	}
 	_, secret, err := w.Accounts.AddCredential(w.t.Context(), name, 0, c, accounts.Forced)
 	w.must(err)

@@ -66,7 +66,7 @@ func class(err error) error {
 	for own, named := range map[error]error{
 		fs.ErrNotExist: protocoltest.ErrNotFound, fs.ErrPermission: protocoltest.ErrDenied, fs.ErrExist: protocoltest.ErrExists,
 		session.ErrExceeded: protocoltest.ErrQuota, session.ErrLocked: protocoltest.ErrLocked,
-		session.ErrUnsupported: protocoltest.ErrUnsupported,
+		session.ErrUnsupported: protocoltest.ErrUnsupported, session.ErrNoSpace: protocoltest.ErrNoSpace, session.ErrAway: protocoltest.ErrAway,
 	} {
 		if errors.Is(err, own) {
 			return errors.Join(named, err)

@@ -91,13 +91,15 @@ var (
 	ErrDenied      = errors.New("permission denied")
 	ErrExists      = errors.New("the name is taken")
 	ErrQuota       = errors.New("a quota is exceeded")
+	ErrNoSpace     = errors.New("the disk is full")
+	ErrAway        = errors.New("it may be possible later")
 	ErrLocked      = errors.New("the file is locked")
 	ErrUnsupported = errors.New("that is not done here")
 )
 
 // Run asks the whole suite of a door.
 func Run(t *testing.T, d Door) {
-	cases := slices.Concat(basicCases, nameCases, rightsCases, quotaCases, trafficCases, linkCases, trailCases, liveCases, scopeCases, loginCases, adversaryCases)
+	cases := slices.Concat(basicCases, nameCases, rightsCases, quotaCases, trafficCases, faultCases, linkCases, trailCases, liveCases, scopeCases, loginCases, adversaryCases)
 	if !d.Again {
 		cases = append(cases, ruleCases...)
 	}
@@ -117,7 +119,7 @@ func Run(t *testing.T, d Door) {
 
 // play asks a case in a world of its own.
 func (c testCase) play(t testing.TB, d Door) {
-	w := NewWorld(t)
+	w := newWorld(t, c.ground)
 	s := &suite{T: t, World: w, door: d}
 	if c.arrange != nil {
 		c.arrange(s)
@@ -131,4 +133,5 @@ type testCase struct {
 	run     func(*suite)
 	needs   func(Door) bool
 	arrange func(*suite) // before the door is served
+	ground  ground       // of its world
 }

@@ -244,9 +244,9 @@ func (p *parity) handle(one *player, w way, v visit, e policy.Effective, rnd *ra
 
 func (p *parity) foretold(e policy.Effective, door policy.Door, d deed) (session.Explained, error) {
 	if d.to == "" {
-		return p.Sessions.Explain(context.Background(), e, door, d.op, path.MustParse(d.name))
+		return p.Sessions.Explain(context.Background(), e, door, session.WholeTree, d.op, path.MustParse(d.name))
 	}
-	return p.Sessions.ExplainMove(context.Background(), e, door, session.Move{
+	return p.Sessions.ExplainMove(context.Background(), e, door, session.WholeTree, session.Move{
 		Op: d.op, From: path.MustParse(d.name), To: path.MustParse(d.to), Replace: replaces[door],
 	})
 }

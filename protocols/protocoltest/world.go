@@ -59,6 +59,9 @@ type World struct {
 	t       testing.TB
 	mounted map[string]string // further mounts' folders on disk, by tree path
 	logs    *record
+	ground  ground
+	// What the disk and the store of an unsteady ground end calls with.
+	disk, store fault
 }
 
 // node is the World's, in its first epoch.
@@ -68,9 +71,14 @@ const node, epoch = "test", "1"
 // tree paths at which further mounts stand, each in a folder of its own.
 func NewWorld(t testing.TB, mounts ...string) *World {
 	t.Helper()
+	return newWorld(t, ground{mounts: mounts})
+}
+
+func newWorld(t testing.TB, g ground) *World {
+	t.Helper()
 	base := t.TempDir()
-	w := &World{t: t, Dir: filepath.Join(base, "files"), mounted: map[string]string{}, logs: &record{}}
-	for i, at := range mounts {
+	w := &World{t: t, Dir: filepath.Join(base, "files"), mounted: map[string]string{}, logs: &record{}, ground: g}
+	for i, at := range g.mounts {
 		w.mounted[at] = filepath.Join(base, fmt.Sprint("mount", i))
 	}
 	w.Log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -101,6 +109,9 @@ func (w *World) after(closing func(context.Context) error) {
 func (w *World) openStores(ctx context.Context) {
 	w.t.Helper()
 	w.State = memory.New()
+	if w.ground.unsteady {
+		w.State = &unsteadyState{w.State, &w.store}
+	}
 	w.after(func(context.Context) error { return w.State.Close() })
 	var err error
 	w.Accounts, err = accounts.Open(ctx, w.State)
@@ -144,9 +155,14 @@ func (w *World) openTree(ctx context.Context) {
 func (w *World) mount(at, dir string) mount.Mount {
 	w.t.Helper()
 	w.must(os.Mkdir(dir, 0o750))
+	w.must(w.ground.shrink(w.t, dir))
 	disk, err := local.Open(dir, local.Options{})
 	w.must(err)
-	return mount.Mount{Path: path.MustParse(at), Backend: disk, Sync: mount.SyncNone}
+	m := mount.Mount{Path: path.MustParse(at), Backend: disk, Sync: mount.SyncNone}
+	if w.ground.unsteady {
+		m.Backend = &unsteadyDisk{disk, &w.disk}
+	}
+	return m
 }
 
 func (w *World) openDoors(ctx context.Context) {

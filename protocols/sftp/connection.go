@@ -113,9 +113,9 @@ func (c *connection) login() (<-chan ssh.NewChannel, <-chan *ssh.Request) {
 		late.Reset(limits.Code)
 	})}
 	conn, channels, requests, err := ssh.NewServerConn(c.net, l.config())
+	l.gone()
 	if err != nil {
 		l.session(nil)
-		l.gone()
 		c.log.Debug("an sftp connection ended before its login", "error", err)
 		return nil, nil
 	}

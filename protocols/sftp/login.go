@@ -28,11 +28,8 @@ type login struct {
 	longer func()
 	// made are the sessions that this connection was admitted to. More than the
 	// one that the handshake completes with can only be there where it failed.
-	made []*session.Session
-	// untaken is a key or a certificate that was not taken when it was offered,
-	// tried whether there was anything to judge.
-	untaken *auth.Attempt
-	tried   bool
+	made   []*session.Session
+	offers offers
 }
 
 // config makes the handshake's configuration. It is made for each connection,
@@ -90,27 +87,23 @@ var (
 // library also asks it before it verifies one.
 func (l *login) offered(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 	a := l.withKey(meta, key)
-	if l.c.server.config.Manager.OffersKey(l.ctx, a) {
-		l.tried = true
-		return &ssh.Permissions{}, nil
+	taken := l.c.server.config.Manager.OffersKey(l.ctx, a)
+	l.offers.add(a, taken)
+	if !taken {
+		return nil, errUnknownKey
 	}
-	// Of several the first certificate says most: clients offer its key as well.
-	if l.untaken == nil || a.Certificate != nil && l.untaken.Certificate == nil {
-		l.untaken = &a
-	}
-	return nil, errUnknownKey
+	return &ssh.Permissions{}, nil
 }
 
-// gone notes the refusal of a client that left, or was left, and had offered
-// nothing but what was not taken: each such offer alone is none.
+// gone notes whom a client that left, or has come in, had offered keys for and
+// signed with none.
 func (l *login) gone() {
-	if l.untaken == nil || l.tried {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), noteTime)
 	defer cancel()
-	if err := l.c.server.config.Manager.RefuseOffer(ctx, *l.untaken); err != nil {
-		l.c.log.Error("record a refused sftp login", "error", err)
+	for _, a := range l.offers.left() {
+		if err := l.c.server.config.Manager.RefuseOffer(ctx, a); err != nil {
+			l.c.log.Error("record a refused sftp login", "error", err)
+		}
 	}
 }
 
@@ -138,7 +131,7 @@ func (l *login) withKey(meta ssh.ConnMetadata, key ssh.PublicKey) auth.Attempt {
 // in asks for the session. The text of a refusal travels in a banner, the only
 // words that SSH has during a login.
 func (l *login) in(a auth.Attempt) (*ssh.Permissions, error) {
-	l.tried = true
+	l.offers.judge(a.Account)
 	s, err := l.c.server.config.Manager.Login(l.ctx, a)
 	var refused *auth.RefusedError
 	var needed *auth.CodeNeededError

@@ -2,6 +2,8 @@ package sftp_test
 
 import (
 	"crypto/rand"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -70,5 +72,29 @@ func TestCertificatesThatAreNotTakenAreInTheLog(t *testing.T) {
 	waitFor(t, "the refusal is in the log", func() bool { return len(w.refusals()) == 1 })
 	if e := w.refusals()[0]; e.Rule != "credential" || e.Credential != "certificate" || !strings.Contains(e.Reason, "no authority of the site") {
 		t.Errorf("got %+v, want why the certificate is not taken", e)
+	}
+}
+
+// unsigned is a key of which somebody has the public half alone.
+type unsigned struct{ ssh.Signer }
+
+func (unsigned) Sign(io.Reader, []byte) (*ssh.Signature, error) {
+	return nil, errors.New("the private key is another's")
+}
+
+// Whoever asks whether a key is somebody's, and hears that it is, must not thereby
+// keep out of the log.
+func TestAProbeWithSomebodysKeyIsInTheLog(t *testing.T) {
+	w := serving(t)
+	known := protocoltest.NewKey(t)
+	w.authorize("alice", known.PublicKey())
+	for _, keys := range [][]ssh.Signer{{unsigned{known}}, {protocoltest.NewKey(t), unsigned{known}}} {
+		if _, err := w.try(w.client("alice", ssh.PublicKeys(keys...))); err == nil {
+			t.Fatal("a key without a signature let alice in")
+		}
+	}
+	waitFor(t, "the probe is in the log", func() bool { return len(w.refusals()) > 0 })
+	if e := w.refusals()[0]; e.Account != "alice" || e.Rule != "credential" || !strings.Contains(e.Reason, "nobody signed") {
+		t.Errorf("got %+v", e)
 	}
 }

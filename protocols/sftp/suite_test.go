@@ -79,6 +79,10 @@ func class(err error) error {
 		switch {
 		case strings.Contains(text, "quota exceeded"):
 			named = protocoltest.ErrQuota
+		case strings.Contains(text, "try again later"):
+			named = protocoltest.ErrAway
+		case strings.Contains(text, "no space left"):
+			named = protocoltest.ErrNoSpace
 		case strings.Contains(text, "locked by"):
 			named = protocoltest.ErrLocked
 		case strings.Contains(text, "file exists"):

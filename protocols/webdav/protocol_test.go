@@ -88,10 +88,13 @@ func (d *davClient) request(method, name string, body io.Reader, headers ...stri
 }
 
 // statusError is a status as the suite names it.
+// errFull is either: both are 507.
+var errFull = errors.Join(protocoltest.ErrQuota, protocoltest.ErrNoSpace)
+
 func statusError(method string, status int) error {
 	kinds := map[int]error{
 		401: protocoltest.ErrLogin, 403: protocoltest.ErrDenied, 404: protocoltest.ErrNotFound, 423: protocoltest.ErrLocked,
-		507: protocoltest.ErrQuota, 412: protocoltest.ErrExists, 409: protocoltest.ErrNotFound, // the parent
+		507: errFull, 503: protocoltest.ErrAway, 412: protocoltest.ErrExists, 409: protocoltest.ErrNotFound, // the parent
 	}
 	if method == "MKCOL" {
 		kinds[405] = protocoltest.ErrExists

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"gatehouse/storage/accounts/credentials"
@@ -12,10 +13,14 @@ const maxCredentials = 1_000
 
 // AddCredential gives an account a new app password, token or client, and
 // returns it with the text that proves it, which is nowhere kept. ID, Hash and
-// Added are made here. revision is that of Update.
+// Added are made here, and a name that another of its kind has is refused.
+// revision is that of Update.
 func (s *Store) AddCredential(ctx context.Context, account string, revision uint64, c Credential, o Option) (made Credential, text string, err error) {
 	c, text = credentials.Issue(c)
 	now, err := s.Update(ctx, account, revision, func(a *Account) error {
+		if err := nameFree(a, c); err != nil {
+			return err
+		}
 		a.Credentials = append(a.Credentials, c)
 		return nil
 	}, o)
@@ -24,6 +29,17 @@ func (s *Store) AddCredential(ctx context.Context, account string, revision uint
 	}
 	made, _ = now.Credential(c.ID)
 	return made, text, nil
+}
+
+// nameFree refuses the name of another credential of the same kind: whoever is to
+// revoke one by its name must know which it is.
+func nameFree(a *Account, c Credential) error {
+	for _, other := range a.Credentials {
+		if other.Kind == c.Kind && other.Name == c.Name && other.ID != c.ID {
+			return &InvalidError{Field: "name", Why: fmt.Sprintf("%q is that of another %s of this account", c.Name, c.Kind)}
+		}
+	}
+	return nil
 }
 
 // RemoveCredential revokes the credential with this id; ErrNotFound. Sessions
@@ -53,7 +69,10 @@ func (s *Store) UpdateCredential(ctx context.Context, account, id string, change
 		}
 		is := &a.Credentials[i]
 		is.ID, is.Kind, is.Hash, is.Added = was.ID, was.Kind, was.Hash, was.Added
-		return nil
+		if is.Name == was.Name { // accounts from elsewhere may have it twice
+			return nil
+		}
+		return nameFree(a, *is)
 	}, o)
 	if err != nil {
 		return Credential{}, err

@@ -28,7 +28,7 @@ func TestSite(t *testing.T) {
 		"language":        func(s *Site) { s.Language = "!" },
 		"plain_ftp":       func(s *Site) { s.PlainFTP = "inherit" },
 		"lockout.period":  func(s *Site) { s.Lockout.Period = "soon" },
-		"limits.sessions": func(s *Site) { s.Limits.Sessions = -1 },
+		"limits.sessions": func(s *Site) { s.Limits.Sessions = -2 },
 	} {
 		_, err := s.UpdateSite(t.Context(), 0, func(s *Site) error { change(s); return nil }, Guarded)
 		var invalid *InvalidError

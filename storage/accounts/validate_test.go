@@ -50,7 +50,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"expiry of none":  {"expires", func(a *Account) { a.Expires = &policy.Expiry{} }},
 		"quota":           {"quota.bytes", func(a *Account) { a.Quota.Bytes = &negative }},
 		"quota of files":  {"quota.files", func(a *Account) { a.Quota.Files = &negative }},
-		"limit":           {"limits.sessions", func(a *Account) { a.Limits.Sessions = -1 }},
+		"limit":           {"limits.sessions", func(a *Account) { a.Limits.Sessions = -2 }},
 		"e-mail":          {"email", func(a *Account) { a.Email = "not an address" }},
 		"e-mail and name": {"email", func(a *Account) { a.Email = "Alice <alice@example.org>" }},
 		"recovery e-mail": {"recovery_email", func(a *Account) { a.RecoveryEmail = "a@b\r\nBcc: c@d" }},

@@ -111,6 +111,45 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// A change begins while the last lease is being given back, and the kill comes
+// before what it freed is known: the lease tells nobody any more.
+func TestCrashInAChangeThatOutlivedTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s := newDisk(), &meddled{Store: memory.New()}
+		l, kill := killed(t, s, "1", d)
+		set(t, l, "/q", 1000, 10)
+		if err := d.write(t.Context(), l, p("/q/a"), 600); err != nil {
+			t.Fatal(err)
+		}
+		touched := make(chan error, 1)
+		var once sync.Once
+		s.onCount(func(op state.Lease) error {
+			if op.Release > 0 {
+				once.Do(func() {
+					go func() {
+						_, err := l.Touch(t.Context(), p("/q/a"))
+						touched <- err
+					}()
+					time.Sleep(time.Millisecond)
+				})
+			}
+			return nil
+		})
+		time.Sleep(time.Minute)
+		if err := <-touched; err != nil {
+			t.Fatal(err)
+		}
+		d.mu.Lock()
+		d.files[p("/q/a")] = 100
+		d.mu.Unlock()
+		kill()
+		synctest.Wait()
+		again := open(t, s, "2", d)
+		time.Sleep(time.Minute)
+		wantUsed(t, again, "/q", d.total(p("/q")))
+	})
+}
+
 // A kill between the rename of a tree on disk and its booking, or before that is
 // at the store: neither quota keeps what it does not hold.
 func TestCrashWhileMoving(t *testing.T) {

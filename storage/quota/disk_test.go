@@ -27,6 +27,14 @@ type disk struct {
 	walks atomic.Int32
 	// between is called between two files of a walk.
 	between func()
+	failing error // what a walk ends with
+}
+
+// fail has walks end with an error.
+func (d *disk) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failing = err
 }
 
 func newDisk() *disk {
@@ -37,9 +45,12 @@ func newDisk() *disk {
 func (d *disk) walk(ctx context.Context, folder path.Path) (quota.Amount, error) {
 	d.walks.Add(1)
 	d.mu.Lock()
-	names := slices.SortedFunc(maps.Keys(d.files), path.Path.Compare)
+	names, failing := slices.SortedFunc(maps.Keys(d.files), path.Path.Compare), d.failing
 	d.mu.Unlock()
 	var found quota.Amount
+	if failing != nil {
+		return found, failing
+	}
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return found, err
@@ -228,7 +239,9 @@ func open(t testing.TB, s state.Store, epoch string, d *disk) *quota.Ledger {
 // another opens the ledger of another node.
 func another(t testing.TB, s state.Store, d *disk) *quota.Ledger {
 	t.Helper()
-	return ledger(t, s, "another", "1", d.walk)
+	l := ledger(t, s, "another", "1", d.walk)
+	l.Share()
+	return l
 }
 
 // ledger opens a ledger that counts with walk, and closes it in the end.

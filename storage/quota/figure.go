@@ -14,6 +14,10 @@ import (
 type figure struct {
 	name  string // of the counter
 	chunk int64  // how much is leased at a time, where there is much room
+	// eager is how much that is now: twice as much each time that a lease is used
+	// up within a round, up to mostChunks.
+	eager int64
+	asked time.Time
 
 	limit, used, leased int64 // the store's, as last heard; leased by all nodes
 	others              bool  // another node held a lease then
@@ -89,10 +93,18 @@ func (f *figure) room() int64 {
 	return max(f.free(), 0) + f.avail
 }
 
-// want is how much to lease where so much is missing: a chunk more, or half of
-// what then is left.
+// mostChunks bounds what is leased at a time to somebody who writes without end.
+const mostChunks = 16
+
+// want is how much to lease now where so much is missing: a chunk more, several
+// to who uses them up fast, or half of what then is left.
 func (f *figure) want(missing int64) int64 {
-	return missing + min(f.chunk, max(f.free()-missing, 0)/2)
+	now := time.Now()
+	if f.eager = min(2*f.eager, mostChunks*f.chunk); f.eager == 0 || now.Sub(f.asked) > round {
+		f.eager = f.chunk
+	}
+	f.asked = now
+	return missing + min(f.eager, max(f.free()-missing, 0)/2)
 }
 
 // dirty reports that something is to be booked.

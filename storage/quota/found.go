@@ -14,10 +14,10 @@ import (
 // record stands.
 const glance = 50 * time.Millisecond
 
-// found makes a quota where there is none. What was counted at once is in force
-// before the record stands, which then says so; a folder that takes longer, or
-// changes meanwhile, has no limit until it is counted. The folder is held in
-// l.setting.
+// found makes a quota where there is none. Where this node is alone, what was
+// counted at once is in force before the record stands, which then says so; a
+// folder that takes longer, or changes meanwhile, has no limit until it is
+// counted. The folder is held in l.setting.
 func (l *Ledger) found(ctx context.Context, limit Limit) (*pool, error) {
 	r := record{ID: newID(), Bytes: limit.Bytes, Files: limit.Files, Owner: limit.Owner}
 	p := l.newPool(limit.Folder, r.ID)
@@ -62,9 +62,13 @@ func (l *Ledger) writeNew(ctx context.Context, p *pool, r record) error {
 	return err
 }
 
-// glance counts a folder that is counted at once; counted is false of any other.
+// glance counts a folder that is counted at once; counted is false of any other,
+// and where another node may write to it, which knows nothing of the quota yet.
 // A disk that does not answer holds nobody up.
 func (l *Ledger) glance(ctx context.Context, folder path.Path) (found Amount, counted bool, err error) {
+	if !l.alone() {
+		return Amount{}, false, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, glance)
 	defer cancel()
 	done := make(chan error, 1)

@@ -194,3 +194,28 @@ func TestManySetOneQuota(t *testing.T) {
 	closeLedger(t, l)
 	wantClean(t, common)
 }
+
+// Another node writes after this one could have counted the folder of a new quota
+// and before it can know of it: what it wrote is charged all the same, and the
+// limit holds.
+func TestWritesOfAnotherNodeWhileFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		common, d := memory.New(), newDisk()
+		store := &meddled{Store: common}
+		mine, theirs := open(t, store, "1", d), another(t, common, d)
+		mine.Share()
+		store.beforeRecord(1, func() {
+			if err := d.write(t.Context(), theirs, p("/q/other"), 60); err != nil {
+				t.Error(err)
+			}
+		})
+		set(t, mine, "/q", 100, -1)
+		wantUsed(t, mine, "/q", quota.Amount{Bytes: 60, Files: 1})
+		wantExceeded(t, d.write(t.Context(), mine, p("/q/mine"), 41), "/q")
+		time.Sleep(time.Hour)
+		if err := d.write(t.Context(), mine, p("/q/mine"), 40); err != nil {
+			t.Error(err)
+		}
+		wantUsed(t, mine, "/q", d.total(p("/q")))
+	})
+}

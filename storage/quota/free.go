@@ -81,8 +81,9 @@ func (p *pool) release(freed Amount) {
 	p.files.release(freed.Files)
 }
 
-// mark makes sure that a crash now is found out: this node holds a lease of the
-// quota, or else a record that says so.
+// mark makes sure that a crash is found out from now on, until the pool is closed:
+// a record says so. That this node holds a lease is not enough, for what was
+// written may be booked, and the lease be gone, before the change is made.
 func (p *pool) mark(ctx context.Context) error {
 	if p.marked() {
 		return nil
@@ -101,7 +102,7 @@ func (p *pool) mark(ctx context.Context) error {
 		Puts: []state.Put{{Name: p.openName(), Value: []byte{}}},
 	})
 	if err != nil {
-		return fmt.Errorf("note a change below %s: %w", p.folder, err)
+		return fmt.Errorf("note a change below %s: %w: %w", p.folder, ErrAway, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,7 +113,7 @@ func (p *pool) mark(ctx context.Context) error {
 func (p *pool) marked() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.gone || p.open || p.bytes.held > 0 || p.files.held > 0
+	return p.gone || p.open
 }
 
 func (p *pool) openName() string { return p.id + "/" + p.holder }

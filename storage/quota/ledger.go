@@ -35,7 +35,22 @@ type Ledger struct {
 	version uint64              // grows with each change of folders
 	marks   map[string][]string // records in openScope of dead epochs, by quota
 	active  map[*pool]bool
+	shared  bool
 	closed  bool
+}
+
+// Share says that other nodes write to the same store: a new quota is then
+// counted when all of them can know of it, and not before.
+func (l *Ledger) Share() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shared = true
+}
+
+func (l *Ledger) alone() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return !l.shared
 }
 
 // How often things are looked after.

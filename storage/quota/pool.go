@@ -225,7 +225,7 @@ func (p *pool) count(ctx context.Context, op state.CounterOp) (state.CounterValu
 		return err
 	})
 	if err != nil {
-		return v, fmt.Errorf("ask for the quota of %s: %w", p.folder, err)
+		return v, fmt.Errorf("ask for the quota of %s: %w: %w", p.folder, ErrAway, err)
 	}
 	return v, nil
 }

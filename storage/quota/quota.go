@@ -48,6 +48,10 @@ var ErrExceeded = errors.New("quota exceeded")
 // counted again by itself.
 var ErrBusy = errors.New("the folder changes too much to be counted now")
 
+// ErrAway says that the store of the quotas does not answer or takes nothing:
+// what needs room is not begun.
+var ErrAway = errors.New("quotas are not kept now")
+
 // An ExceededError names the folder whose quota refused growth. Room is what
 // was left of it, negative where it has no limit.
 type ExceededError struct {

@@ -17,7 +17,23 @@ type Session struct {
 
 // SetLimits puts changed limits in force for all sessions of the account.
 func (s *Session) SetLimits(l Limits) {
-	a := s.account
+	s.account.setting.Lock()
+	defer s.account.setting.Unlock()
+	s.account.set(l)
+}
+
+// Expect is SetLimits where none are in force yet: of a session that may never
+// begin, whose limits were read a while ago.
+func (s *Session) Expect(l Limits) {
+	s.account.setting.Lock()
+	defer s.account.setting.Unlock()
+	if !s.account.limited {
+		s.account.set(l)
+	}
+}
+
+func (a *account) set(l Limits) {
+	a.limited = true
 	a.up.set(l.UploadRate)
 	a.down.set(l.DownloadRate)
 	a.operations.set(l.Operations)
@@ -110,8 +126,8 @@ func (g Grant) Moved(n int64) {
 	g.session.exit()
 }
 
-// Left returns a *SpentError where not a byte may be moved.
-func (s *Session) Left(ctx context.Context) error {
+// Left returns a *SpentError where fewer than n bytes may still be moved.
+func (s *Session) Left(ctx context.Context, n int64) error {
 	if !s.Bounded() {
 		return nil
 	}
@@ -119,11 +135,16 @@ func (s *Session) Left(ctx context.Context) error {
 		return net.ErrClosed
 	}
 	defer s.exit()
-	g := Grant{session: s}
-	if err := g.take(ctx, 1); err != nil {
-		return err
+	for _, a := range []*allowance{s.account.day, s.account.month} {
+		got, period, err := a.take(ctx, n)
+		if err != nil {
+			return err
+		}
+		a.back(got, period)
+		if got < n {
+			return a.spent()
+		}
 	}
-	s.account.back(g, g.Bytes)
 	return nil
 }
 

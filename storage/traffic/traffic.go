@@ -40,7 +40,7 @@ type SpentError struct {
 }
 
 func (e *SpentError) Error() string {
-	return fmt.Sprintf("the %d bytes of this %s are spent until %s", e.Limit, e.Period, e.Until.Format(time.RFC3339))
+	return fmt.Sprintf("the %d bytes of this %s leave no room for it until %s", e.Limit, e.Period, e.Until.Format(time.RFC3339))
 }
 
 // Is makes a SpentError an ErrSpent.
@@ -71,6 +71,9 @@ type account struct {
 	up, down   *pacer
 	operations *pacer
 	day, month *allowance
+
+	setting sync.Mutex // guards limited, and makes a change of limits one step
+	limited bool
 }
 
 // How far ahead of its rate an account may be: a second's worth of operations,

@@ -101,7 +101,8 @@ func Quota(field string, q policy.Quota) error {
 	return nil
 }
 
-// Limits refuses negative limits.
+// Limits refuses negative limits, but for -1, which is unlimited whatever groups
+// and site say; 0 says nothing.
 func Limits(l policy.Limits) error {
 	limits := []struct {
 		field string
@@ -113,8 +114,8 @@ func Limits(l policy.Limits) error {
 		{"bytes_per_month", l.BytesPerMonth}, {"ops_per_second", int64(l.OpsPerSecond)},
 	}
 	for _, x := range limits {
-		if x.value < 0 {
-			return &Error{Field: "limits." + x.field, Why: "is negative"}
+		if x.value < -1 {
+			return &Error{Field: "limits." + x.field, Why: "is negative; unlimited is -1"}
 		}
 	}
 	return nil

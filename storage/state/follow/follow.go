@@ -40,16 +40,32 @@ func New(st state.Store) *Followers {
 
 // Start reads a scope and follows its changes until ctx ends.
 func (f *Followers) Start(ctx context.Context, s Scope) error {
+	w, err := f.open(ctx, s)
+	if err != nil {
+		return err
+	}
+	f.running.Go(func() { f.run(ctx, s, w) })
+	return nil
+}
+
+// A watch is what comes of a scope after it was read, until it is ended.
+type watch struct {
+	changes <-chan state.Change
+	end     context.CancelFunc
+}
+
+func (f *Followers) open(ctx context.Context, s Scope) (*watch, error) {
 	revision, err := s.Load(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	ctx, end := context.WithCancel(ctx)
 	changes, err := f.state.Watch(ctx, s.Name, revision)
 	if err != nil {
-		return err
+		end()
+		return nil, err
 	}
-	f.running.Go(func() { f.run(ctx, s, changes) })
-	return nil
+	return &watch{changes, end}, nil
 }
 
 // Wait waits for all to end, which they do with the ctx that they began with.
@@ -67,10 +83,12 @@ func (f *Followers) Err() error {
 }
 
 // run applies changes until ctx ends. Where they break off it reads all anew.
-func (f *Followers) run(ctx context.Context, s Scope, changes <-chan state.Change) {
-	for changes != nil {
-		f.note(ctx, s, consume(ctx, s, changes))
-		changes = f.resume(ctx, s)
+func (f *Followers) run(ctx context.Context, s Scope, w *watch) {
+	for w != nil {
+		err := consume(ctx, s, w.changes)
+		w.end() // nobody reads it any more
+		f.note(ctx, s, err)
+		w = f.resume(ctx, s)
 	}
 }
 
@@ -93,23 +111,19 @@ func consume(ctx context.Context, s Scope, changes <-chan state.Change) error {
 
 // resume reads all and opens a new watch, however long the state is away; nil
 // when ctx ends.
-func (f *Followers) resume(ctx context.Context, s Scope) <-chan state.Change {
+func (f *Followers) resume(ctx context.Context, s Scope) *watch {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(wait):
 		}
-		revision, err := s.Load(ctx)
-		if err == nil {
-			var changes <-chan state.Change
-			if changes, err = f.state.Watch(ctx, s.Name, revision); err == nil {
-				f.note(ctx, s, nil)
-				s.All()
-				return changes
-			}
-		}
+		w, err := f.open(ctx, s)
 		f.note(ctx, s, err)
+		if err == nil {
+			s.All()
+			return w
+		}
 	}
 }
 
