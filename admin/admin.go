@@ -19,6 +19,7 @@ import (
 	"gatehouse/admin/self"
 	"gatehouse/admin/trail"
 	"gatehouse/admin/usage"
+	"gatehouse/admin/webhooks"
 	"gatehouse/auth/session"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
@@ -33,6 +34,7 @@ type Config struct {
 	Events   *events.Log
 	Quotas   *quota.Ledger
 	Locks    *locks.Table
+	Webhooks *webhooks.Service
 	Log      *slog.Logger
 	Version  string
 	// Hosts are the names under which the API answers, beside loopback.
@@ -57,6 +59,7 @@ type API struct {
 	credentials *credential.Keeper
 	quotas      *usage.API
 	trail       *trail.API
+	webhooks    *webhooks.API
 	groups      *group.API
 	links       *invitation.API
 	documents   *document.API
@@ -72,7 +75,8 @@ func New(c Config) *API {
 	a := &API{
 		Judge: judge, locks: c.Locks, version: c.Version, backup: c.Backup, doctor: c.Doctor,
 		credentials: credential.New(judge.API), quotas: usage.New(judge, c.Quotas), trail: trail.New(judge),
-		groups: group.New(judge), links: invitation.New(judge),
+		webhooks: webhooks.NewAPI(judge, c.Webhooks),
+		groups:   group.New(judge), links: invitation.New(judge),
 	}
 	a.documents = document.New(judge, a.quotas)
 	a.self = self.New(judge, a.credentials, a.links, a.quotas)
@@ -108,6 +112,7 @@ func (a *API) mux(who rest.Identify) http.Handler {
 	a.registerSite(api)
 	a.registerSessions(api)
 	a.trail.Register(api)
+	a.webhooks.Register(api)
 	a.documents.Register(api)
 	a.registerExplain(api)
 	a.registerLocks(api)

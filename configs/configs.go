@@ -20,9 +20,11 @@ type Config struct {
 	Mounts         []Mount       `yaml:"mounts"`
 	TrustedProxies []string      `yaml:"trusted_proxies"`
 	ProxyProtocol  []string      `yaml:"proxy_protocol"`
+	Webhooks       Webhooks      `yaml:"webhooks"`
 	Log            Log           `yaml:"log"`
 	SecretKey      string        `yaml:"secret_key" secret:"true"`
 	ShutdownGrace  time.Duration `yaml:"shutdown_grace"`
+	QuotaCheck     time.Duration `yaml:"quota_check"`
 }
 
 // Listen holds the address of each door; empty closes it.
@@ -82,6 +84,15 @@ type Mount struct {
 	CaseFolding bool `yaml:"case_folding" json:"case_folding"`
 }
 
+// Webhooks says where webhooks may lead beside the public addresses, and who vouches
+// for what answers there.
+type Webhooks struct {
+	// Allow holds addresses and networks that are reached although they are private.
+	Allow []string `yaml:"allow"`
+	// CA is a file of certificate authorities, beside the system's.
+	CA string `yaml:"ca"`
+}
+
 // Log configures the log on standard error.
 type Log struct {
 	Level  string `yaml:"level"`
@@ -111,6 +122,7 @@ func Default() Config {
 		Mounts:        []Mount{defaultMount()},
 		Log:           Log{Level: "info", Format: "text"},
 		ShutdownGrace: 30 * time.Second,
+		QuotaCheck:    24 * time.Hour,
 	}
 }
 

@@ -119,10 +119,12 @@ tls: {certificate: a.pem, acme: {directory: "http://x"}}
 state: {kind: redis9}
 mounts: [{path: /a/../b, dir: ""}, {path: /x, dir: /x, fsync: often, file_mode: "4755"}, {path: /y, dri: /y}]
 trusted_proxies: [banana]
+webhooks: {allow: [10.0.0.0/33]}
 proxy_protocol: [gopher]
 log: loud
 site_url: files.example.org
 shutdown_grace: soon
+quota_check: 1s
 `)})
 	var problems configs.Problems
 	if !errors.As(err, &problems) {
@@ -130,7 +132,7 @@ shutdown_grace: soon
 	}
 	for _, key := range []string{
 		"data", "listen.sftp", "listen.https", "listen.htps", "ftp.passive_ports", "ftp.tls", "ftp.active",
-		"tls.certificate", "tls.acme.directory", "state.kind", "mounts", "trusted_proxies", "proxy_protocol", "log", "site_url", "shutdown_grace",
+		"tls.certificate", "tls.acme.directory", "state.kind", "mounts", "trusted_proxies", "webhooks.allow", "proxy_protocol", "log", "site_url", "shutdown_grace", "quota_check",
 	} {
 		if !strings.Contains(err.Error(), "  "+key+": ") {
 			t.Errorf("no problem for %s in:\n%v", key, err)

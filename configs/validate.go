@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
@@ -24,10 +25,14 @@ func (c *Config) Validate() Problems {
 	v.oneOf("state.kind", c.State.Kind, "bolt", "memory")
 	v.mounts(c.Mounts)
 	v.proxies(c)
+	v.prefixes("webhooks.allow", c.Webhooks.Allow)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	if c.ShutdownGrace < 0 {
 		v.add("shutdown_grace", "cannot be negative")
+	}
+	if c.QuotaCheck < 0 || c.QuotaCheck > 0 && c.QuotaCheck < time.Minute {
+		v.add("quota_check", "is 0 for never, or a minute at least")
 	}
 	return v.problems
 }
@@ -47,6 +52,14 @@ func (v *validator) notEmpty(key, value string) {
 func (v *validator) oneOf(key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		v.add(key, "is %q; it takes %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+func (v *validator) prefixes(key string, list []string) {
+	for _, p := range list {
+		if _, err := policy.ParsePrefix(p); err != nil {
+			v.add(key, "%q is no address and no CIDR", p)
+		}
 	}
 }
 
@@ -115,11 +128,7 @@ func (v *validator) tls(t TLS) {
 // proxies: a listener that speaks the PROXY protocol believes nobody else, so
 // that one without trusted proxies would be closed to all.
 func (v *validator) proxies(c *Config) {
-	for _, p := range c.TrustedProxies {
-		if _, err := policy.ParsePrefix(p); err != nil {
-			v.add("trusted_proxies", "%q is no address and no CIDR", p)
-		}
-	}
+	v.prefixes("trusted_proxies", c.TrustedProxies)
 	for _, door := range c.ProxyProtocol {
 		v.oneOf("proxy_protocol", door, "sftp", "ftp", "ftps", "http", "https")
 	}

@@ -4,6 +4,7 @@ package admintest
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 
 	"gatehouse/admin"
 	"gatehouse/admin/rest"
+	"gatehouse/admin/webhooks"
 	"gatehouse/policy"
 	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
@@ -28,16 +30,26 @@ type Site struct {
 	t      *testing.T
 	Web    http.Handler
 	Socket http.Handler
+	// Receiver is where webhooks lead.
+	Receiver *Receiver
 	// Pin is what the TLS key is known by, "" while an authority vouches for it.
 	Pin string
+	// hooks are the webhooks, which lead to Receiver.
+	hooks *webhooks.Service
 }
 
 // New makes a site, whose names are localhost and files.example.org.
 func New(t *testing.T) *Site {
 	w := protocoltest.NewWorld(t)
-	s := &Site{World: w, t: t}
+	s := &Site{World: w, t: t, Receiver: &Receiver{}}
+	sealer, err := seal.New(make([]byte, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.hooks = webhooks.New(webhooks.Config{State: w.State, Sealer: sealer, Events: w.Events, Sender: s.Receiver, Log: w.Log, Node: "test"})
+	t.Cleanup(s.hooks.Close)
 	api := admin.New(admin.Config{
-		Accounts: w.Accounts, Sessions: w.Sessions, Events: w.Events, Quotas: w.Quotas, Locks: w.Locks, Log: w.Log,
+		Accounts: w.Accounts, Sessions: w.Sessions, Events: w.Events, Quotas: w.Quotas, Locks: w.Locks, Webhooks: s.hooks, Log: w.Log,
 		Version: "test", Hosts: []string{"files.example.org"},
 		Reach: rest.Reach{
 			SiteURL:   "https://files.example.org/",
@@ -88,8 +100,16 @@ func (s *Site) Silenced() *Client {
 	if err := log.Close(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
+	return s.another(log)
+}
+
+// Nameless gives the site an API that knows no name by which others reach it, and
+// returns a client on its socket.
+func (s *Site) Nameless() *Client { return s.another(s.Events) }
+
+func (s *Site) another(log *events.Log) *Client {
 	api := admin.New(admin.Config{
-		Accounts: s.Accounts, Sessions: s.Sessions, Events: log, Quotas: s.Quotas, Locks: s.Locks, Log: s.Log,
+		Accounts: s.Accounts, Sessions: s.Sessions, Events: log, Quotas: s.Quotas, Locks: s.Locks, Webhooks: s.hooks, Log: s.Log,
 		Connection: func(*http.Request) (netip.Addr, policy.Transport) { return netip.Addr{}, policy.Local },
 	})
 	s.t.Cleanup(api.Close)
@@ -127,7 +147,7 @@ func (s *Site) LoggedIn(p protocoltest.Person) *Client {
 // Token makes an API token for an account and returns a program that has it.
 func (s *Site) Token(name string, change func(*accounts.Credential)) (*Client, accounts.Credential) {
 	s.t.Helper()
-	c := accounts.Credential{Kind: policy.KindToken, Name: "a token"}
+	c := accounts.Credential{Kind: policy.KindToken, Name: "a token " + rand.Text()}
 	if change != nil {
 		change(&c)
 	}

@@ -20,17 +20,18 @@ func TestManyInvitationsEachWithItsResult(t *testing.T) {
 		"no address,,,,\r\n" +
 		"c@example.org,,emperor,,\r\n" +
 		"d@example.org,,,nobody,\r\n" +
-		"e@example.org,,,,\r\n"})
+		"e@example.org,,,,\r\n" +
+		"f@example.org,,,,2020-01-01\r\n"})
 	w := c.Do("POST", "/invitations/bulk", string(body))
 	var rows []struct {
 		Row, Status  int
 		Email, Error string
 		Invitation   *struct{ URL string }
 	}
-	if err := json.Unmarshal(w.Body.Bytes(), &rows); err != nil || len(rows) != 5 {
+	if err := json.Unmarshal(w.Body.Bytes(), &rows); err != nil || len(rows) != 6 {
 		t.Fatalf("%d: %s", w.Code, w.Body)
 	}
-	for i, want := range []int{201, 422, 422, 422, 201} {
+	for i, want := range []int{201, 422, 422, 422, 201, 422} {
 		if r := rows[i]; r.Status != want || r.Row != i+2 || (r.Invitation != nil) != (want == 201) || (r.Error == "") != (want == 201) {
 			t.Errorf("row %d is %+v", i, r)
 		}
@@ -41,6 +42,30 @@ func TestManyInvitationsEachWithItsResult(t *testing.T) {
 	for _, bad := range []string{"", "mail\nx@example.org\n", "email,password\nx@example.org,x\n", "email\n\"x\n"} {
 		body, _ := json.Marshal(map[string]string{"csv": bad})
 		c.Must(422, "POST", "/invitations/bulk", string(body))
+	}
+}
+
+// Where nobody has said how others reach the gateway, its links are told to be a
+// guess, under the name by which the command line tells it.
+func TestLinksOfASiteWithoutANameAreWarnedOf(t *testing.T) {
+	s := admintest.New(t)
+	s.Add("ann")
+	make := func(c *admintest.Client) (warned [][]any) {
+		for _, ask := range [][2]string{{"/invitations", `{"email":"x@example.org"}`}, {"/accounts/ann/reset-link", ""}} {
+			list, _ := c.Must(201, "POST", ask[0], ask[1])["warnings"].([]any)
+			warned = append(warned, list)
+		}
+		return warned
+	}
+	for _, list := range make(s.Root()) {
+		if len(list) != 0 {
+			t.Errorf("a site with a name warns of %v", list)
+		}
+	}
+	for _, list := range make(s.Nameless()) {
+		if len(list) != 1 || !strings.Contains(list[0].(string), "site_url is not set") {
+			t.Errorf("a site without one warns of %v", list)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -66,12 +67,17 @@ func (a *app) accountAdd() *cobra.Command {
 			return a.printJSON(made)
 		}
 		a.say("account %s created, home %s", made.Username, made.Home)
-		if made.Password == nil && len(made.Keys) == 0 {
-			a.say("it has neither password nor key yet: gatehouse account passwd %s, or gatehouse key add", made.Username)
-		}
+		a.sayIfUnproved(made)
 		return nil
 	}
 	return cmd
+}
+
+// sayIfUnproved says what a new account lacks to log in.
+func (a *app) sayIfUnproved(made record.AccountView) {
+	if made.Password == nil && len(made.Keys) == 0 {
+		a.say("it has neither password nor key yet: gatehouse account passwd %s, or gatehouse key add", made.Username)
+	}
 }
 
 // call asks the gateway.
@@ -93,6 +99,9 @@ func readKeys(files []string) ([]string, error) {
 		}
 		if strings.Contains(string(text), "PRIVATE KEY") {
 			return nil, fmt.Errorf("%s is a private key, which is nobody else's business: give the .pub file", name)
+		}
+		if !utf8.Valid(text) {
+			return nil, fmt.Errorf("%s is no text, and so no public key: give the .pub file", name)
 		}
 		for line := range strings.Lines(string(text)) {
 			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {

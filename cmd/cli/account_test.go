@@ -1,11 +1,17 @@
 package cli
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"gatehouse/admin/record"
+	"gatehouse/storage/accounts"
 )
 
 // What an answer warns of is on standard error, whichever the command, and
@@ -25,6 +31,44 @@ func TestWarningsAreTold(t *testing.T) {
 		if json && !strings.Contains(out, `"warnings": [`) {
 			t.Errorf("%s drops the warnings: %s", line, out)
 		}
+	}
+}
+
+// A name that is nobody's is in the message: there may be several in a command.
+func TestANameThatIsMissingIsNamed(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = fmt.Fprintf(w, `{"title":"Not Found","detail":%q}`, accounts.ErrNotFound.Error())
+	}))
+	t.Cleanup(s.Close)
+	for line, want := range map[string]string{
+		"account show alcie":               "no such account, group or credential: accounts/alcie",
+		"group add-member crw alice":       "groups/crw/members/alice",
+		"grant add crew /p --preset full":  "accounts/crew/grants (for a group give --group)",
+		"account show a%2f..%2f\u001b[31m": "accounts/",
+	} {
+		if status, _, errs := run(t, nil, append(strings.Fields(line), "--server", s.URL)...); status != 1 || !strings.Contains(errs, want) || strings.Contains(errs, "\x1b") {
+			t.Errorf("%s ends with %d: %q", line, status, errs)
+		}
+	}
+}
+
+// Who makes a guest hears what it lacks to log in, as with any account.
+func TestANewGuestWithoutCredentialsIsTold(t *testing.T) {
+	address, _ := fake(t, map[string]string{"POST /accounts": `{"username":"anna","role":"guest","managed_by":{"accounts":["ann"]}}`})
+	if _, out, errs := run(t, nil, "guest", "add", "anna", "--managed-by", "ann", "--server", address); !strings.Contains(out, "neither password nor key yet: gatehouse account passwd anna") {
+		t.Errorf("it says %s%s", out, errs)
+	}
+}
+
+// What is no text is not sent for a key.
+func TestAFileThatIsNoKey(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "f1")
+	if err := os.WriteFile(name, []byte{0xff, 0, 0xfe, '\n', 1}, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readKeys([]string{name}); err == nil || !strings.Contains(err.Error(), "give the .pub file") {
+		t.Errorf("it is read: %v", err)
 	}
 }
 

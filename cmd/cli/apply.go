@@ -62,7 +62,7 @@ type memoryFile struct{ *bytes.Reader }
 func (memoryFile) Close() error { return nil }
 
 // applyOptions says how a document is applied. existing (keep or replace; empty:
-// replace) says what becomes of the secrets of accounts that are there already.
+// replace) says what becomes of what is there already.
 type applyOptions struct {
 	dry, confirm bool
 	existing     string
@@ -113,6 +113,7 @@ type applyRun struct {
 
 	document.Applied
 	groups  []json.RawMessage // with what refers to accounts, sent once these are there
+	named   []json.RawMessage // of an import: its groups, which its accounts are judged by
 	refused map[string]refusedRecord
 }
 
@@ -198,13 +199,24 @@ func (r *applyRun) again() error {
 	return nil
 }
 
+// send sends a piece. What is there already is left alone in an import, groups
+// too: whether an account may join one is judged by what the file says of the
+// group, which is sent with each piece therefore and counted with the first.
 func (r *applyRun) send(p portion) error {
+	again := r.query.Get("existing") == keeps && len(p.Groups) == 0 && len(p.Accounts) > 0
+	if again {
+		p.Groups = r.named
+	} else {
+		r.named = append(r.named, p.Groups...)
+	}
 	var answer document.Applied
 	if err := r.call(r.cmd, http.MethodPost, "/apply", r.query, p, &answer); err != nil {
 		return err
 	}
 	for _, c := range answer.Changes {
-		r.take(c)
+		if !again || c.Kind != "group" {
+			r.take(c)
+		}
 	}
 	for _, why := range answer.Refused {
 		r.refused[why.Kind+" "+why.Name] = refusedRecord{find(p, why), why}
@@ -233,7 +245,7 @@ func (r *applyRun) take(c document.AppliedChange) {
 	}
 }
 
-// keeps is the action of an account that stays as it is, with notes why.
+// keeps is the action of a record that stays as it is, with notes why.
 const keeps = "keep"
 
 // find returns the text of a record that was refused.

@@ -13,16 +13,19 @@ import (
 	"gatehouse/admin/record"
 )
 
-// accountChange are the settings, and what goes with the password.
+// accountChange are the settings, and what goes with the password and the home.
 type accountChange struct {
 	settings
-	mustChange bool
+	mustChange, adoptHome bool
 }
 
 func (c *accountChange) body(cmd *cobra.Command) (map[string]any, error) {
 	body, err := c.settings.body(cmd)
 	if err == nil && cmd.Flags().Changed("must-change") {
 		body["must_change"] = c.mustChange
+	}
+	if err == nil && c.adoptHome {
+		body["adopt_home"] = true
 	}
 	return body, err
 }
@@ -33,6 +36,7 @@ func (a *app) accountSet() *cobra.Command {
 		"  gatehouse account set alice --expires never --protocols inherit --allow-ip any"}
 	c.flags(cmd)
 	cmd.Flags().BoolVar(&c.mustChange, "must-change", false, "the password must be changed at the next login")
+	cmd.Flags().BoolVar(&c.adoptHome, "adopt-home", false, "with --home: take a folder that exists already, with what it holds")
 	return setCommand(a, cmd, "/accounts/", &c, accountPairs)
 }
 

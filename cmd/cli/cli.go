@@ -96,7 +96,7 @@ func (a *app) root() *cobra.Command {
 	subjects(root, "People", a.accountCommand(), a.groupCommand(), a.guestCommand(), a.invitationCommand())
 	subjects(root, "What proves them", a.keyCommand(), a.appPasswordCommand(), a.tokenCommand(), a.clientCommand())
 	subjects(root, "What they may do", a.grantCommand(), a.quotaCommand(), a.siteCommand(), a.explainCommand())
-	subjects(root, "What goes on", a.eventCommand(), a.sessionCommand(), a.lockCommand(), a.banCommand())
+	subjects(root, "What goes on", a.eventCommand(), a.sessionCommand(), a.lockCommand(), a.banCommand(), a.webhookCommand())
 	subjects(root, "Accounts as files", a.applyCommand(), a.exportCommand(), a.importCommand())
 	return root
 }

@@ -4,18 +4,21 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
 
 	"gatehouse/admin/rest"
 	"gatehouse/cmd/server"
+	"gatehouse/storage/accounts"
 )
 
 // A client asks the API of a running gateway.
@@ -42,7 +45,8 @@ func (a *app) dial() (*client, error) {
 	if a.server == "" {
 		return a.local(), nil
 	}
-	if u, err := url.Parse(a.server); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+	u, err := url.Parse(a.server)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, usagef("--server %q: it is an address such as https://files.example.org:8443", a.server)
 	}
 	token, err := a.token()
@@ -53,9 +57,28 @@ func (a *app) dial() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := mayBeClear(u, token, trust); err != nil {
+		return nil, err
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = trust
-	return &client{http: &http.Client{Transport: transport}, base: strings.TrimSuffix(a.server, "/") + rest.Prefix, token: token}, nil
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // the token is for this address
+	return &client{http: &http.Client{Transport: transport, CheckRedirect: stay}, base: strings.TrimSuffix(a.server, "/") + rest.Prefix, token: token}, nil
+}
+
+// mayBeClear refuses http:// where something would be believed or given away: a
+// certificate asked for, or a token on its way over a network.
+func mayBeClear(u *url.URL, token string, trust *tls.Config) error {
+	if u.Scheme == "https" {
+		return nil
+	}
+	if trust != nil {
+		return usagef("--server %s shows no certificate: --ca and --pin go with https://", u)
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); token != "" && u.Hostname() != "localhost" && (err != nil || !ip.Unmap().IsLoopback()) {
+		return usagef("--server %s would carry the token unencrypted over the network: use https://", u)
+	}
+	return nil
 }
 
 // local asks over the socket in the data folder.
@@ -142,11 +165,27 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 	if err != nil {
 		return nil, unreachable(err)
 	}
-	if resp.StatusCode >= 400 {
+	if resp.StatusCode >= 300 {
 		defer func() { _ = resp.Body.Close() }()
-		return nil, problemOf(resp)
+		return nil, c.refusal(resp)
 	}
 	return resp, nil
+}
+
+// refusal says what became of a request that was not carried out.
+func (c *client) refusal(resp *http.Response) error {
+	switch {
+	case resp.StatusCode < 400:
+		return fmt.Errorf("%s sends on to another address (%s): where that is the gateway, give it as --server", c.base, cmp.Or(resp.Header.Get("Location"), "without naming it"))
+	case resp.StatusCode == http.StatusUnauthorized && c.token == "":
+		return errors.New("the gateway asks who you are: put an API token (gatehouse token add) into GATEHOUSE_TOKEN, or into a file for --token-file")
+	}
+	err := problemOf(resp)
+	if err.Error() == accounts.ErrNotFound.Error() {
+		asked, _ := url.PathUnescape(strings.TrimPrefix(resp.Request.URL.Path, rest.Prefix))
+		return fmt.Errorf("%w: %s", accounts.ErrNotFound, strings.TrimPrefix(asked, "/"))
+	}
+	return err
 }
 
 // unreachable says what to do where no gateway answers.

@@ -79,6 +79,29 @@ func TestWriteWhole(t *testing.T) {
 	}
 }
 
+// A file that takes another's name leaves nothing beside it, and what was not
+// renamed does not stay.
+func TestWriteWholeLeavesOneFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	whole := func(out io.Writer) error { _, err := io.WriteString(out, "whole"); return err }
+	if err := writeWhole(name, whole); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeWhole(name, whole); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(filepath.Dir(name), "folder")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeWhole(folder, whole); err == nil {
+		t.Error("a folder is replaced by a file")
+	}
+	if left, _ := os.ReadDir(filepath.Dir(name)); len(left) != 2 {
+		t.Errorf("it leaves %v", left)
+	}
+}
+
 // A shell's > makes a file that others can read: that is told.
 func TestSecretsInAFileOfTheShell(t *testing.T) {
 	dir := t.TempDir()

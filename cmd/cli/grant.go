@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"gatehouse/admin/group"
 	"gatehouse/admin/record"
+	"gatehouse/storage/accounts"
 )
 
 func (a *app) grantCommand() *cobra.Command {
@@ -36,7 +38,11 @@ func (a *app) grantAdd() *cobra.Command {
 		}
 		body := record.GrantSettings{Path: args[1], Preset: *preset, Permissions: *permissions, At: at, Recursive: new(!flat)}
 		var made any
-		if err := a.call(cmd, http.MethodPost, owner(group, args[0])+"/grants", nil, body, &made); err != nil {
+		err := a.call(cmd, http.MethodPost, owner(group, args[0])+"/grants", nil, body, &made)
+		if errors.Is(err, accounts.ErrNotFound) && !group {
+			return fmt.Errorf("%w (for a group give --group)", err)
+		}
+		if err != nil {
 			return err
 		}
 		return a.done(made, "%s is granted %s", args[0], args[1])

@@ -41,7 +41,12 @@ func (a *app) guestAdd() *cobra.Command {
 		if err := a.call(cmd, http.MethodPost, "/accounts", nil, body, &made); err != nil {
 			return err
 		}
-		return a.done(made, "guest %s created, managed by %s", made.Username, managersText(made.ManagedBy))
+		if a.json {
+			return a.printJSON(made)
+		}
+		a.say("guest %s created, managed by %s", made.Username, managersText(made.ManagedBy))
+		a.sayIfUnproved(made)
+		return nil
 	}
 	return cmd
 }

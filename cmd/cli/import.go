@@ -20,13 +20,14 @@ func (a *app) importCommand() *cobra.Command {
 		Use: "import sftpgo|shadow|htpasswd FILE", Short: "Make accounts of what another program keeps", Args: exactly(2),
 		Long: "sftpgo takes a dump (dumpdata), shadow a file like /etc/shadow, htpasswd one of Apache. Passwords go on working\n" +
 			"where their format is known, and are hashed anew at the next login. What has no counterpart is listed.\n" +
-			"An account that is there already keeps its role, password, keys and other credentials, unless --replace is given.",
+			"Accounts, groups and quotas that are there already are left alone, unless --replace is given; a new account joins a\n" +
+			"group that is there only where that gives nothing but what the file says.",
 		Example: "  gatehouse import sftpgo dump.json --map /srv/sftpgo/data=/old --adopt-home --dry-run",
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&folders, "map", nil, "`DISK=TREE`: where a folder of the old server stands in the tree; may be repeated")
 	f.BoolVar(&adopt, "adopt-home", false, "take homes that are there already, with what they hold")
-	f.BoolVar(&replace, "replace", false, "give accounts that are there already the role, password and credentials of the file")
+	f.BoolVar(&replace, "replace", false, "make accounts, groups and quotas that are there already as the file says, with role, password and credentials")
 	f.BoolVar(&dry, "dry-run", false, "only print what would be made")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o := migrate.Options{AdoptHomes: adopt}
@@ -48,8 +49,7 @@ func (a *app) importCommand() *cobra.Command {
 	return cmd
 }
 
-// existing says what becomes of what accounts that are there already prove
-// themselves with.
+// existing says what becomes of what is there already.
 func existing(replace bool) string {
 	if replace {
 		return "replace"

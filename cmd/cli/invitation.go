@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,16 +92,20 @@ func (a *app) inviteMany(cmd *cobra.Command, file string) error {
 		return err
 	}
 	var rows [][]string
+	var warnings []string
 	failed := 0
 	for _, r := range made {
 		result := r.Error
 		if r.Invitation != nil {
 			result = r.Invitation.URL
+			warnings = append(warnings, r.Invitation.Warnings...)
 		} else {
 			failed++
 		}
 		rows = append(rows, []string{fmt.Sprint(r.Row), r.Email, result})
 	}
+	slices.Sort(warnings)
+	a.warn(slices.Compact(warnings)) // one site has one
 	if err := a.list(made, []string{"ROW", "E-MAIL", "ADDRESS TO PASS ON"}, rows); err != nil {
 		return err
 	}

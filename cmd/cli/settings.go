@@ -96,7 +96,7 @@ func (s *settings) flags(cmd *cobra.Command, without ...string) {
 }
 
 const limitUsage = "`NAME=FIGURE` of sessions, sessions_per_address, upload_rate, download_rate, largest_upload, bytes_per_day, bytes_per_month,\n" +
-	"ops_per_second; sizes such as 10MiB, rates in bytes a second (0: inherit, -1: unlimited)"
+	"ops_per_second; sizes such as 10MiB, rates in bytes a second (0: inherit, -1: unlimited, whatever groups and site say)"
 
 // body returns the settings that the command line named; null resets.
 func (s *settings) body(cmd *cobra.Command) (map[string]any, error) {

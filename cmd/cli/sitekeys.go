@@ -44,7 +44,7 @@ var siteKeys = []siteKey{
 	{"limits.sessions", siteNumber, "open at once, of each account; 0: no limit"},
 	{"limits.sessions_per_address", siteNumber, "open at once, from each address; 0: no limit"},
 	{"limits.upload_rate", siteSize, "bytes a second, of each account; 0: no limit"},
-	{"lock_profiles", siteSwitch, "people change nothing of their own accounts"},
+	{"lock_profiles", siteSwitch, "administrators change names and e-mail addresses, not people their own; the rest is self_service's"},
 	{"lockout.failures", siteNumber, "wrong passwords or codes in a row until an account is locked; 0: off"},
 	{"lockout.period", siteText, "how long a lockout lasts and failures count, such as 15m"},
 	{"lockout.scope", siteText, "passwords: keys, app passwords and tokens go on; all: nothing new comes in"},
@@ -58,9 +58,9 @@ var siteKeys = []siteKey{
 	{"self_service.keys", siteSwitch, "people add keys, app passwords, tokens and clients"},
 	{"self_service.password", siteSwitch, "people change their passwords"},
 	{"self_service.profile", siteSwitch, "people change name, language, time zone and theme"},
-	{"ssh_user_cas", siteList, "public keys of authorities that certify users (authorized_keys form)"},
+	{"ssh_user_cas", siteList, "public keys themselves of authorities that certify users: \"$(cat ca.pub)\", several with a comma between"},
 	{"symlinks", siteText, "allow or deny: clients make links"},
-	{"time_zone", siteText, "of accounts that name none, such as Europe/Berlin"},
+	{"time_zone", siteText, "of accounts that name none, and of the days and months that limits count, such as Europe/Berlin"},
 	{"uploads", siteText, "in-place (a broken upload can be resumed) or atomic (the old content stays until the new is whole)"},
 }
 
@@ -71,7 +71,11 @@ func (k siteKey) value(text string) (any, error) {
 	}
 	switch k.kind {
 	case siteList:
-		return strings.Split(text, ","), nil
+		list := strings.Split(text, ",")
+		if i := slices.IndexFunc(list, isKeyFile); k.name == "ssh_user_cas" && i >= 0 {
+			return nil, usagef("ssh_user_cas: %q is no key; give the key itself: ssh_user_cas=\"$(cat ca.pub)\"", list[i])
+		}
+		return list, nil
 	case siteNumber:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
@@ -92,6 +96,10 @@ func (k siteKey) value(text string) (any, error) {
 	}
 	return text, nil
 }
+
+// isKeyFile reports whether a text without a space, which each key's line has,
+// stands where one should.
+func isKeyFile(text string) bool { return !strings.Contains(strings.TrimSpace(text), " ") }
 
 // in writes what the key has in a site, as set takes it.
 func (k siteKey) in(site map[string]any) string {

@@ -76,3 +76,14 @@ func TestSiteSetTakesWhatShowPrints(t *testing.T) {
 		t.Errorf("got %v, want %v", body, want)
 	}
 }
+
+// Who gives the file that has the key, as sshd takes it, is told what to give.
+func TestSiteSetTakesTheKeyOfAnAuthorityItself(t *testing.T) {
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN18p7yv8uaZMxKsB62OUpt4vckiKECeqrYlmWnnQu0s ca"
+	for value, good := range map[string]bool{key: true, key + "," + key: true, "": true, "ca.pub": false, key + ",/etc/ssh/ca.pub": false} {
+		err := siteChange(map[string]any{}, "ssh_user_cas="+value)
+		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "$(cat ca.pub)") {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}

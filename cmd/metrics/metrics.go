@@ -26,6 +26,10 @@ type Metrics struct {
 	bytes      *prometheus.CounterVec
 	took       *prometheus.HistogramVec
 	store      *prometheus.HistogramVec
+	webhooks   *prometheus.CounterVec
+	checks     *prometheus.CounterVec
+	driftBytes prometheus.Counter
+	driftFiles prometheus.Counter
 }
 
 // New makes the figures, all at zero.
@@ -38,21 +42,31 @@ func New(version string) *Metrics {
 			"door", "operation", "outcome"),
 		bytes: counters("gatehouse_transferred_bytes_total", "Bytes of file contents by door and direction (in, out).",
 			"door", "direction"),
+		webhooks: counters("gatehouse_webhook_deliveries_total", "Tries to deliver a message to a webhook, by how they ended (taken, refused, away).",
+			"outcome"),
 		took: histograms("gatehouse_operation_seconds", "Time from the beginning of a file operation or login to its end.",
 			"door", "operation"),
 		store: histograms("gatehouse_store_seconds", "Time of a call of the state store.", "call", "outcome"),
+		checks: counters("gatehouse_quota_checks_total",
+			"Quotas compared with their folders, by outcome: exact, drift (and corrected), busy, failed.", "outcome"),
+		driftBytes: counter("gatehouse_quota_drift_bytes_total", "By how many bytes checks found quotas wrong, and corrected them."),
+		driftFiles: counter("gatehouse_quota_drift_files_total", "By how many files checks found quotas wrong, and corrected them."),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "gatehouse_info", Help: "The version that runs.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.logins, m.operations, m.bytes, m.took, m.store, info,
+	m.registry.MustRegister(m.logins, m.operations, m.bytes, m.took, m.store, m.webhooks, m.checks, m.driftBytes, m.driftFiles, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 func counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 }
 
 func histograms(name, help string, labels ...string) *prometheus.HistogramVec {

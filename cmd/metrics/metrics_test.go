@@ -12,6 +12,7 @@ import (
 	"gatehouse/cmd/metrics"
 	"gatehouse/policy"
 	"gatehouse/storage/events"
+	"gatehouse/storage/quota"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
 )
@@ -75,6 +76,23 @@ func TestOpenSessionsByDoor(t *testing.T) {
 	demand(t, m, `gatehouse_sessions{door="sftp"} 2`, `gatehouse_sessions{door="ftp"} 1`, `gatehouse_sessions{door="webdav"} 0`)
 }
 
+// An alarm on drift rings for what was changed behind the gateway's back, and for
+// nothing else.
+func TestChecksOfQuotasAreCounted(t *testing.T) {
+	m := metrics.New("")
+	for _, c := range []quota.Check{
+		{Booked: quota.Amount{Bytes: 10, Files: 1}, Stored: quota.Amount{Bytes: 10, Files: 1}},
+		{Booked: quota.Amount{Bytes: 10, Files: 1}, Stored: quota.Amount{Bytes: 3, Files: 3}},
+		{Stored: quota.Amount{Bytes: 100}, Err: quota.ErrBusy},
+		{Stored: quota.Amount{Bytes: 100}, Err: errors.New("away")},
+	} {
+		m.Checked(c)
+	}
+	demand(t, m, `gatehouse_quota_checks_total{outcome="exact"} 1`, `gatehouse_quota_checks_total{outcome="drift"} 1`,
+		`gatehouse_quota_checks_total{outcome="busy"} 1`, `gatehouse_quota_checks_total{outcome="failed"} 1`,
+		`gatehouse_quota_drift_bytes_total 7`, `gatehouse_quota_drift_files_total 2`)
+}
+
 // What is not there and what has changed meanwhile are answers: an alarm on the
 // store's errors must not ring for them.
 func TestTheStoreIsMeasured(t *testing.T) {
@@ -99,4 +117,19 @@ func TestTheStoreIsMeasured(t *testing.T) {
 		`gatehouse_store_seconds_count{call="get",outcome="ok"} 2`,
 		`gatehouse_store_seconds_count{call="apply",outcome="error"} 1`,
 	)
+}
+
+func TestWebhooksAreCounted(t *testing.T) {
+	m := metrics.New("")
+	err := errors.New("the store is away")
+	m.Webhooks(func(context.Context) (map[string]uint64, error) { return map[string]uint64{"a": 3, "b": 0}, err })
+	m.Webhook("taken")
+	m.Webhook("taken")
+	m.Webhook("away")
+	demand(t, m, `gatehouse_webhook_deliveries_total{outcome="taken"} 2`, `gatehouse_webhook_deliveries_total{outcome="away"} 1`)
+	if strings.Contains(scrape(m), "gatehouse_webhook_behind{") {
+		t.Error("a store that does not answer is told as a figure")
+	}
+	err = nil
+	demand(t, m, `gatehouse_webhook_behind{webhook="a"} 3`, `gatehouse_webhook_behind{webhook="b"} 0`)
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
+	"gatehouse/admin/webhooks"
 	"gatehouse/auth"
 	"gatehouse/auth/session"
 	"gatehouse/cmd/metrics"
@@ -46,6 +49,7 @@ type core struct {
 	quotas   *quota.Ledger
 	traffic  *traffic.Traffic
 	locks    *locks.Table
+	webhooks *webhooks.Service
 	sessions *session.Manager
 	metrics  *metrics.Metrics
 	ready    atomic.Bool
@@ -85,6 +89,9 @@ func open(ctx context.Context, o Options, log *slog.Logger) (c *core, err error)
 		return c, err
 	}
 	c.done.Go(func() { c.metrics.Follow(ctx, c.events.Follow(ctx)) })
+	if err = c.openWebhooks(conf, name, log); err != nil {
+		return c, err
+	}
 	if c.accounts, err = accounts.Open(ctx, c.state); err != nil {
 		return c, fmt.Errorf("open the accounts: %w", err)
 	}
@@ -94,6 +101,7 @@ func open(ctx context.Context, o Options, log *slog.Logger) (c *core, err error)
 	if err != nil {
 		return c, err
 	}
+	c.checkQuotas(conf.QuotaCheck, log)
 	c.traffic = traffic.New(c.state, name+"/"+run)
 	return c, c.openSessions(ctx, conf, tree, name, log)
 }
@@ -152,6 +160,20 @@ func (c *core) openTree(ctx context.Context, conf *configs.Loaded, node, epoch s
 	return tree, nil
 }
 
+// mountDir makes a mount's folder within the data folder. One elsewhere must be
+// there: where its disk is not mounted, or its name is misspelt, an empty tree
+// would be served, and filled on the wrong disk.
+func mountDir(data, dir string) error {
+	if rel, err := filepath.Rel(data, dir); err == nil && filepath.IsLocal(rel) {
+		return os.MkdirAll(dir, 0o750)
+	}
+	_, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no folder %s: make it, or mount the disk that holds it", dir)
+	}
+	return err
+}
+
 func openMounts(conf *configs.Loaded) ([]mount.Mount, error) {
 	var mounts []mount.Mount
 	for i, m := range conf.Mounts {
@@ -161,7 +183,7 @@ func openMounts(conf *configs.Loaded) ([]mount.Mount, error) {
 			return nil, err
 		}
 		conf.Mounts[i].Dir = dir
-		if err := os.MkdirAll(dir, 0o750); err != nil {
+		if err := mountDir(conf.Data, dir); err != nil {
 			return nil, fmt.Errorf("%s.dir: %w", key, err)
 		}
 		fileMode, _ := configs.FileMode(m.FileMode) // Validate has read them
@@ -231,6 +253,9 @@ func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *gua
 // close takes the core down from the top.
 func (c *core) close(ctx context.Context) error {
 	var errs []error
+	if c.webhooks != nil {
+		c.webhooks.Close()
+	}
 	if c.accounts != nil {
 		errs = append(errs, c.accounts.Close(ctx))
 	}

@@ -26,7 +26,7 @@ const (
 func (g *gateway) doctor(ctx context.Context) []admin.Finding {
 	var found []admin.Finding
 	for _, look := range []func(context.Context) []admin.Finding{
-		g.checkDoors, g.checkCertificate, g.checkClock, g.checkMounts, g.checkPassive, g.checkNames,
+		g.checkDoors, g.checkSiteURL, g.checkCertificate, g.checkClock, g.checkMounts, g.checkPassive, g.checkNames, g.checkWebhooks,
 	} {
 		found = append(found, look(ctx)...)
 	}
@@ -55,6 +55,19 @@ func (g *gateway) checkDoors(ctx context.Context) []admin.Finding {
 		found = append(found, finding("port", levelOK, d.name+" answers at "+address, ""))
 	}
 	return found
+}
+
+// checkSiteURL warns where links that are passed on begin with a guess.
+func (g *gateway) checkSiteURL(context.Context) []admin.Finding {
+	c := g.options.Config
+	switch {
+	case c.Listen.HTTPS == "" && c.Listen.HTTP == "":
+		return nil
+	case c.SiteURL == "":
+		return []admin.Finding{finding("site_url", levelWarning, "it is not set: invitations and reset links begin with the address that their maker came by, or localhost",
+			"set site_url to the address by which people reach this gateway")}
+	}
+	return []admin.Finding{finding("site_url", levelOK, c.SiteURL, "")}
 }
 
 // reachable turns an address to listen on into one to connect to.

@@ -162,7 +162,7 @@ func (g *gateway) listenWeb(ctx context.Context, c *configs.Loaded) error {
 func (g *gateway) web(c *configs.Loaded) http.Handler {
 	from := trustedProxies(c)
 	g.api = admin.New(admin.Config{
-		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Log: g.log,
+		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Webhooks: g.webhooks, Log: g.log,
 		Version: g.options.Version, Hosts: hostsOf(c), Backup: g.backup, Doctor: g.doctor, Connection: from.connection,
 		Reach: g.reach(c),
 	})
@@ -267,7 +267,7 @@ func (g *gateway) listenSocket(ctx context.Context, c *configs.Loaded) error {
 		return fmt.Errorf("open the local socket: %w", err)
 	}
 	api := admin.New(admin.Config{
-		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Log: g.log,
+		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Webhooks: g.webhooks, Log: g.log,
 		Version: g.options.Version, Backup: g.backup, Doctor: g.doctor, Connection: socketConnection,
 		Reach: g.reach(c),
 	})

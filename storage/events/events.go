@@ -42,6 +42,8 @@ const (
 	Broken Kind = "events.broken"
 	// Unreadable stands for an entry that is no event any more.
 	Unreadable Kind = "events.unreadable"
+	// QuotaDrift says that a folder held something else than its quota said.
+	QuotaDrift Kind = "quota.drift"
 )
 
 // An Event is one thing that happened, by whom, from where and how it ended.

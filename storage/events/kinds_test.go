@@ -75,13 +75,13 @@ func TestQueryUnderAndSocket(t *testing.T) {
 }
 
 // looksLike matches what stands in the source as a kind.
-var looksLike = regexp.MustCompile(`^(login|account|address|file|invitation|group|site|session|lock|quota|change|events)(\.[a-z]+(-[a-z]+)?)+$`)
+var looksLike = regexp.MustCompile(`^(login|account|address|file|invitation|group|site|session|lock|quota|change|document|events|webhook)(\.[a-z]+(-[a-z]+)?)+$`)
 
 // Whatever kind the program writes, somebody can ask for it and read of it.
 func TestEveryKindIsTold(t *testing.T) {
 	root := filepath.Join("..", "..")
 	known := map[string]bool{ // what looks like a kind and is none
-		"events.db": true, "quota.bytes": true, "quota.files": true,
+		"events.db": true, "quota.bytes": true, "quota.files": true, "webhook.test": true,
 	}
 	for _, k := range Kinds() {
 		if known[string(k.Kind)] {
@@ -97,6 +97,11 @@ func TestEveryKindIsTold(t *testing.T) {
 			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
 			if err != nil {
 				return err
+			}
+			for _, text := range intended(file) {
+				if !known[text] {
+					t.Errorf("%s: the kind %s, which is intended, is in no table", name, text)
+				}
 			}
 			for _, text := range literals(file) {
 				if looksLike.MatchString(text) && !known[text] {
@@ -121,6 +126,30 @@ func literals(file *ast.File) []string {
 		case *ast.BasicLit:
 			if text, err := strconv.Unquote(n.Value); n.Kind == token.STRING && err == nil {
 				list = append(list, text)
+			}
+		}
+		return true
+	})
+	return list
+}
+
+// intended are the kinds that a file announces. No event would ever follow an
+// announcement of something else, and each would read as a change that was refused.
+func intended(file *ast.File) []string {
+	var list []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		if method, ok := call.Fun.(*ast.SelectorExpr); !ok || method.Sel.Name != "Intend" {
+			return true
+		}
+		for _, argument := range call.Args[1:min(2, len(call.Args))] {
+			if lit, ok := argument.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if text, err := strconv.Unquote(lit.Value); err == nil {
+					list = append(list, text)
+				}
 			}
 		}
 		return true

@@ -1,0 +1,226 @@
+package webhooks
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/admin/rest"
+	"gatehouse/storage/events"
+	"gatehouse/storage/state"
+)
+
+// overlap is how long an older secret signs beside a new one.
+const overlap = 24 * time.Hour
+
+// List returns every webhook, ordered by id.
+func (s *Service) List(ctx context.Context) ([]Webhook, error) { return s.list(ctx) }
+
+// Get returns a webhook, or ErrNotFound.
+func (s *Service) Get(ctx context.Context, id string) (Webhook, error) { return s.get(ctx, id) }
+
+// Check reports the first setting of a webhook that cannot be, by its field.
+func (s *Service) Check(w Webhook) error {
+	if err := w.Validate(); err != nil {
+		return err
+	}
+	if err := s.sender.Check(w.URL); err != nil {
+		return rest.Invalid("url", outcome(err))
+	}
+	return nil
+}
+
+// Add makes a webhook, which hears of events from now on, and returns its secret,
+// which is shown this once: ErrTooMany.
+func (s *Service) Add(ctx context.Context, w Webhook) (Webhook, []byte, error) {
+	if err := s.Check(w); err != nil {
+		return w, nil, err
+	}
+	after, err := s.newest(ctx)
+	if err != nil {
+		return w, nil, err
+	}
+	s.adding.Lock()
+	defer s.adding.Unlock()
+	all, err := s.list(ctx)
+	if err != nil {
+		return w, nil, err
+	}
+	if len(all) >= MaxWebhooks {
+		return w, nil, ErrTooMany
+	}
+	w.ID, w.Created, w.Revision = strings.ToLower(rand.Text()), time.Now().UTC(), 0
+	secret := newSecret()
+	w.Secrets = []Secret{{Sealed: s.sealer.Seal(hookPrefix+w.ID, secret)}}
+	at, err := json.Marshal(cursor{Position: after})
+	if err != nil {
+		return w, nil, err
+	}
+	w.Revision, err = s.put(ctx, w, state.Put{Name: cursorPrefix + w.ID, Value: at})
+	return w, secret, err
+}
+
+// Change changes a webhook of a revision, 0 for any; it goes on where it was.
+func (s *Service) Change(ctx context.Context, id string, revision uint64, do func(*Webhook) error) (before, after Webhook, err error) {
+	before, err = s.get(ctx, id)
+	if err != nil {
+		return before, after, err
+	}
+	if revision != 0 && revision != before.Revision {
+		return before, after, ErrConflict
+	}
+	after = before
+	after.Secrets = inForce(before.Secrets, time.Now())
+	if err := do(&after); err != nil {
+		return before, after, err
+	}
+	if err := after.Validate(); err != nil {
+		return before, after, err
+	}
+	after.Revision, err = s.put(ctx, after)
+	return before, after, err
+}
+
+// Rotate gives a webhook a new secret. The one before signs beside it for a day;
+// with until now, no more.
+func (s *Service) Rotate(ctx context.Context, id string, revision uint64, until time.Time) (before, after Webhook, secret []byte, err error) {
+	secret = newSecret()
+	before, after, err = s.Change(ctx, id, revision, func(w *Webhook) error {
+		older := w.Secrets[0]
+		older.Expires = until
+		w.Secrets = inForce([]Secret{{Sealed: s.sealer.Seal(hookPrefix+id, secret)}, older}, time.Now())
+		return nil
+	})
+	return before, after, secret, err
+}
+
+// inForce returns the secrets that still sign, as a list of its own.
+func inForce(all []Secret, now time.Time) []Secret {
+	var list []Secret
+	for _, one := range all {
+		if one.Expires.IsZero() || now.Before(one.Expires) {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// secrets opens what signs messages now.
+func (s *store) secrets(w Webhook, now time.Time) ([][]byte, error) {
+	var all [][]byte
+	for _, kept := range inForce(w.Secrets, now) {
+		secret, err := s.sealer.Open(hookPrefix+w.ID, kept.Sealed)
+		if err != nil {
+			return nil, fmt.Errorf("%w (%w)", errSecret, err)
+		}
+		all = append(all, secret)
+	}
+	return all, nil
+}
+
+// Remove forgets a webhook and all that waits for it. The webhook goes first, so
+// that nothing more is sent; what a kill leaves of the rest goes at the next start.
+func (s *Service) Remove(ctx context.Context, id string, revision uint64) (Webhook, error) {
+	w, err := s.get(ctx, id)
+	if err != nil {
+		return w, err
+	}
+	if revision != 0 && revision != w.Revision {
+		return w, ErrConflict
+	}
+	err = s.apply(ctx, state.Batch{
+		Checks:  []state.Check{{Name: hookPrefix + id, Revision: w.Revision}},
+		Deletes: []string{hookPrefix + id, cursorPrefix + id, againPrefix + id},
+	})
+	if err != nil {
+		return w, err
+	}
+	for _, prefix := range []string{letterPrefix, deadPrefix} {
+		if _, err := s.drop(ctx, prefix+id+"/", 0); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+// Test sends a message of type webhook.test at once, past all that waits, and
+// returns how that ended.
+func (s *Service) Test(ctx context.Context, id string) (status int, how string, err error) {
+	w, err := s.get(ctx, id)
+	if err != nil {
+		return 0, "", err
+	}
+	secrets, err := s.secrets(w, time.Now())
+	if err != nil {
+		return 0, outcome(err), nil
+	}
+	now := time.Now().UTC()
+	body, err := json.Marshal(message{Type: testMessage, Timestamp: now, Data: map[string]string{"webhook": id}})
+	if err != nil {
+		return 0, "", err
+	}
+	err = s.sender.Send(ctx, w.URL, sign("test_"+strings.ToLower(rand.Text()), now, body, secrets))
+	return statusOf(err), outcome(err), nil
+}
+
+// Status says how a webhook fares.
+func (s *Service) Status(ctx context.Context, id string) (WebhookStatus, error) {
+	newest, err := s.newest(ctx)
+	if err != nil {
+		return WebhookStatus{}, err
+	}
+	c, _, err := s.cursor(ctx, id)
+	if err != nil {
+		return WebhookStatus{}, err
+	}
+	at := max(c.Position, s.reached(id))
+	status := WebhookStatus{
+		Cursor: at, Behind: newest - min(at, newest),
+		Failing: c.Failing, Next: c.Next, Last: c.Last, LastTime: c.LastTime,
+	}
+	if status.Waiting, err = s.count(ctx, letterPrefix+id+"/"); err != nil {
+		return status, err
+	}
+	status.Dead, err = s.count(ctx, deadPrefix+id+"/")
+	return status, err
+}
+
+// Behind is how many events each enabled webhook has not dealt with yet, by id.
+func (s *Service) Behind(ctx context.Context) (map[string]uint64, error) {
+	newest, err := s.newest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	behind := map[string]uint64{}
+	for _, w := range all {
+		c, _, err := s.cursor(ctx, w.ID)
+		if err == nil && !w.Disabled {
+			behind[w.ID] = newest - min(max(c.Position, s.reached(w.ID)), newest)
+		}
+	}
+	return behind, nil
+}
+
+func (s *Service) count(ctx context.Context, prefix string) (n int, err error) {
+	err = s.each(ctx, prefix, func(state.Record) error { n++; return nil })
+	return n, err
+}
+
+// newest is the position of the newest event, 0 where there is none.
+func (s *Service) newest(ctx context.Context) (uint64, error) {
+	found, _, err := s.events.List(ctx, events.Query{Limit: 1})
+	if err != nil {
+		return 0, fmt.Errorf("read where the events stand: %w", err)
+	}
+	if len(found) == 0 {
+		return 0, nil
+	}
+	return found[0].Position, nil
+}
