@@ -44,6 +44,7 @@ func params() testscript.Params {
 			"drain":    drain,
 			"crash":    crash,
 			"eventual": eventual,
+			"takes":    takes,
 			"tree":     tree,
 			"proxy":    proxy,
 			"totp":     totp,
@@ -269,6 +270,18 @@ func eventual(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("eventual %v: %v", args, err)
+}
+
+// takes runs a command that must succeed, and not before some time has gone by:
+// `takes TIME PROGRAM ARGS...`.
+func takes(ts *testscript.TestScript, _ bool, args []string) {
+	least, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	began := time.Now()
+	ts.Check(ts.Exec(args[1], args[2:]...))
+	if took := time.Since(began); took < least {
+		ts.Fatalf("%v took %v", args[1:], took)
+	}
 }
 
 // tree copies a real tree of files: `tree SOURCE TARGET`, links left out.

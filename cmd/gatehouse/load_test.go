@@ -29,9 +29,13 @@ type load struct {
 	key     ssh.Signer // of every writer
 	host    ssh.HostKeyCallback
 
+	quotas   map[string]figure // of folders, beside the accounts'
+	arriving chan struct{}     // bounds how many log in at a time
+
 	stopping atomic.Bool
 	killed   atomic.Bool
 	steps    atomic.Int64 // acknowledged since the load began
+	refused  atomic.Int64 // for want of room, since then
 	began    time.Time
 	running  sync.WaitGroup
 
@@ -52,11 +56,7 @@ const accountPassword = "written many times over"
 // newLoad arranges accounts and folders on a gateway that runs.
 func newLoad(t *testing.T, n *node, seed uint64) *load {
 	t.Helper()
-	key, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &load{t: t, node: n, key: key, host: trustOnce()}
+	l := &load{t: t, node: n, key: newLoadKey(t), host: trustOnce(), quotas: map[string]figure{}, arriving: make(chan struct{}, 12)}
 	n.must(http.MethodPatch, "/site", map[string]any{"plain_ftp": "allow"}, nil)
 	n.must(http.MethodPut, "/quotas", map[string]any{"path": "/home", "limit_bytes": 1 << 40}, nil)
 	for name, settings := range map[string]map[string]any{
@@ -86,6 +86,15 @@ func newLoad(t *testing.T, n *node, seed uint64) *load {
 		l.mkdir("home/" + w.account + w.folder)
 	}
 	return l
+}
+
+func newLoadKey(t testing.TB) ssh.Signer {
+	t.Helper()
+	key, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 // line is the key of every writer.
@@ -127,8 +136,11 @@ func trustOnce() ssh.HostKeyCallback {
 }
 
 func (l *load) newWriter(account, door string) *writer {
-	folder := "/" + strings.ToLower(door)
-	w := &writer{account: account, door: door, folder: folder, holds: holdings{}, atomic: account == calm || door == "WebDAV"}
+	return l.newWriterAt(account, door, "/"+strings.ToLower(door))
+}
+
+func (l *load) newWriterAt(account, door, folder string) *writer {
+	w := &writer{account: account, door: door, folder: folder, holds: holdings{}, atomic: account == calm || account == tidy || door == "WebDAV"}
 	w.steps.large = 2_000_000
 	if account == tight {
 		w.steps.large = 700_000
@@ -138,6 +150,9 @@ func (l *load) newWriter(account, door string) *writer {
 	case "SFTP":
 		w.connect = func() (client, error) { return overSFTP(l.node.addr["SFTP"], account, folder, l.key, l.host) }
 		w.steps.verbs = append(w.steps.verbs, truncate)
+		if account != calm && account != tidy {
+			w.steps.verbs = append(w.steps.verbs, scatter, scatter)
+		}
 	case "FTP":
 		w.connect = func() (client, error) { return overFTP(l.node.addr["FTP"], account, folder, accountPassword) }
 	default:
@@ -155,6 +170,7 @@ func (l *load) begin() {
 	l.stopping.Store(false)
 	l.killed.Store(false)
 	l.steps.Store(0)
+	l.refused.Store(0)
 	l.began, l.logins = time.Now(), map[string]int{}
 	for _, w := range l.writers {
 		l.spawn(w.work)

@@ -24,7 +24,7 @@ const adminPassword = "torture, but gently"
 // A node is a gateway under test: one data folder, served by one process after
 // the other, on ports of loopback that the kernel chooses.
 type node struct {
-	t       *testing.T
+	t       testing.TB
 	data    string
 	logName string
 	cmd     *exec.Cmd
@@ -32,9 +32,10 @@ type node struct {
 	ended   chan struct{}     // closed when the process is gone
 	err     error             // how it ended
 	http    *http.Client      // to the local socket
+	extra   []string          // of the environment
 }
 
-func newNode(t *testing.T, data string) *node {
+func newNode(t testing.TB, data string) *node {
 	t.Helper()
 	n := &node{t: t, data: data, logName: data + ".log"}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -99,7 +100,7 @@ func (n *node) environment() []string {
 	for _, door := range []string{"SFTP", "FTP", "HTTP", "HTTPS", "METRICS"} {
 		env = append(env, "GATEHOUSE_LISTEN_"+door+"=127.0.0.1:0")
 	}
-	return env
+	return append(env, n.extra...)
 }
 
 // addresses reads where the doors are, as far as the gateway comes to say.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -66,6 +67,9 @@ func (l *load) quotasAgree() error {
 // limits are the quotas that there should be, in bytes.
 func (l *load) limits() map[string]int64 {
 	limits := map[string]int64{"/home": 1 << 40, "/home/" + roomy: 1 << 30, "/home/" + tight: tightBytes}
+	for folder, q := range l.quotas {
+		limits[folder] = q.LimitBytes
+	}
 	for _, w := range l.writers {
 		if _, ok := limits["/home/"+w.account]; !ok {
 			limits["/home/"+w.account] = 0 // of files alone
@@ -124,6 +128,11 @@ func (l *load) verifyStart() {
 	if len(sessions) > 0 {
 		l.t.Errorf("sessions of a dead process: %v", sessions)
 	}
+	l.verifyNothingStaged()
+}
+
+func (l *load) verifyNothingStaged() {
+	l.t.Helper()
 	epochs := 0
 	err := filepath.WalkDir(l.node.files(".gatehouse"), func(p string, d fs.DirEntry, err error) error {
 		rel, _ := filepath.Rel(l.node.files(".gatehouse"), p)
@@ -154,10 +163,35 @@ const (
 // 1,000 bytes and 1 file more than is used, just these can be stored.
 func (l *load) verifyRoom() {
 	l.t.Helper()
+	limit := func(account string) func(bytes, files int64) {
+		return func(bytes, files int64) {
+			l.node.must(http.MethodPatch, "/accounts/"+account, map[string]any{
+				"quota": map[string]any{"limit_bytes": bytes, "limit_files": files},
+			}, nil)
+		}
+	}
+	l.roomFor(tight, "/", limit(tight), figure{LimitBytes: tightBytes, LimitFiles: tightFiles})
+	for _, account := range []string{hasty, tidy} {
+		all, team := l.quotas["/home/"+account], l.quotas["/home/"+account+"/t0"]
+		if all == (figure{}) {
+			continue // the crowd is not there
+		}
+		limit(account)(2*all.LimitBytes, 2*all.LimitFiles) // the team's quota is to decide
+		l.roomFor(account, "/t0", func(bytes, files int64) {
+			body := map[string]any{"path": "/home/" + account + "/t0", "limit_bytes": bytes, "limit_files": files}
+			l.node.must(http.MethodPut, "/quotas", body, nil)
+		}, team)
+		limit(account)(all.LimitBytes, all.LimitFiles)
+	}
+}
+
+// roomFor is verifyRoom of one quota, whose limit is set for it and put back.
+func (l *load) roomFor(account, folder string, set func(bytes, files int64), limit figure) {
+	l.t.Helper()
 	var q figure
-	l.node.must(http.MethodGet, "/quotas/at?path=/home/"+tight, nil, &q)
-	l.setTight(q.UsedBytes+1000, q.UsedFiles+1)
-	c, err := overSFTP(l.node.addr["SFTP"], tight, "/", l.key, l.host)
+	l.node.must(http.MethodGet, "/quotas/at?path="+path.Join("/home", account, folder), nil, &q)
+	set(q.UsedBytes+1000, q.UsedFiles+1)
+	c, err := overSFTP(l.node.addr["SFTP"], account, folder, l.key, l.host)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -167,7 +201,7 @@ func (l *load) verifyRoom() {
 		full bool
 	}{
 		{step{verb: put, name: "over", piece: whole(1, 1001)}, true},
-		{step{verb: remove, name: "over"}, false}, // what there was room for
+		{step{verb: discard, name: "over"}, false}, // what there was room for
 		{step{verb: put, name: "just", piece: whole(1, 1000)}, false},
 		{step{verb: put, name: "more", piece: whole(1, 0)}, true},
 		{step{verb: remove, name: "just"}, false},
@@ -176,10 +210,5 @@ func (l *load) verifyRoom() {
 			l.t.Errorf("room for 1,000 bytes in one file more than %+v: %s of %v: %v", q, s.step, s.piece, err)
 		}
 	}
-	l.setTight(tightBytes, tightFiles)
-}
-
-func (l *load) setTight(bytes, files int64) {
-	l.t.Helper()
-	l.node.must(http.MethodPatch, "/accounts/"+tight, map[string]any{"quota": map[string]any{"limit_bytes": bytes, "limit_files": files}}, nil)
+	set(limit.LimitBytes, limit.LimitFiles)
 }

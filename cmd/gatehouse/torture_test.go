@@ -34,6 +34,8 @@ func TestKillUnderLoad(t *testing.T) {
 	gateway := newNode(t, filepath.Join(t.TempDir(), "data"))
 	gateway.start()
 	l := newLoad(t, gateway, seed)
+	l.gather()
+	l.sow(seed)
 	for round := range n {
 		l.round(random)
 		if t.Failed() {
@@ -52,7 +54,7 @@ func (l *load) round(random *rand.Rand) {
 	l.t.Helper()
 	l.begin()
 	if random.IntN(5) > 0 {
-		l.worked(20) // else the kill may come while they log in
+		l.worked(20 + random.Int64N(400)) // else the kill may come while they log in
 	}
 	after := 20*time.Millisecond + time.Duration(random.IntN(500))*time.Millisecond
 	time.Sleep(after)
@@ -68,6 +70,6 @@ func (l *load) round(random *rand.Rand) {
 	l.verifyStart()
 	l.verify()
 	l.verifyRoom()
-	l.t.Logf("killed after %v and %d steps, then %d times while starting; up in %v, in order after %v",
+	l.t.Logf("killed %v after %d steps, then %d times while starting; up in %v, in order after %v",
 		after, steps, starts, up.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 }

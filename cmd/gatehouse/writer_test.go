@@ -26,7 +26,9 @@ func (w *writer) String() string { return fmt.Sprintf("%s over %s", w.account, w
 
 // work connects and makes steps until it is told to stop or the gateway is gone.
 func (w *writer) work(l *load) error {
+	l.arriving <- struct{}{}
 	c, err := w.connect()
+	<-l.arriving
 	if err != nil {
 		return fmt.Errorf("%s: log in: %w", w, err)
 	}
@@ -40,6 +42,9 @@ func (w *writer) work(l *load) error {
 			return fmt.Errorf("%s: %s: %w", w, s, err)
 		}
 		w.end(s, err == nil)
+		if err != nil {
+			l.refused.Add(1)
+		}
 		l.did()
 	}
 	return nil
@@ -61,7 +66,7 @@ func (w *writer) end(s step, done bool) {
 	case done:
 		w.holds = w.holds.after(s)
 		w.acked++
-	case !w.atomic && (s.verb == put || s.verb == resume):
+	case !w.atomic && (s.grows()):
 		w.holds = w.holds.during(s, false)[0]
 	}
 }
