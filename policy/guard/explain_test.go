@@ -3,6 +3,7 @@ package guard_test
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"testing"
 
 	"gatehouse/policy"
@@ -11,6 +12,7 @@ import (
 	"gatehouse/storage/backend"
 	"gatehouse/storage/locks"
 	"gatehouse/storage/mount"
+	"gatehouse/storage/quota"
 )
 
 // A prediction is what explain says of a rename or copy, and what then happens.
@@ -271,6 +273,82 @@ func TestExplainOnePath(t *testing.T) {
 		w.must(err)
 		if got.Allowed != tt.may || got.Rule != tt.rule || got.Judged != tp(tt.judged) {
 			t.Errorf("%s %s: %v by %s on %s (%s), want %+v", tt.op, tt.at, got.Allowed, got.Rule, got.Judged, got.Because, tt)
+		}
+	}
+}
+
+// Of a folder everything below is asked for, by the path that was named and by
+// where it really is; what the account stands on stays.
+func TestExplainOfADeletedFolder(t *testing.T) {
+	for at, want := range map[string]struct {
+		allowed bool
+		rule    policy.Rule
+		judged  string
+	}{
+		"/d":             {true, "home", "/home/ann/d"},
+		"/":              {false, "home", "/home/ann"},
+		"/team":          {false, "home", "/groups/team"},
+		"/team/d":        {true, "grant", "/groups/team/d"},
+		"/public/team/d": {false, "no-grant", "/public/team/d"},
+	} {
+		w := newWorld(t)
+		w.house()
+		w.link("../groups/team", "/public/team")
+		u := w.inHouse()
+		got, err := w.tree.Explain(t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP}, guard.WholeTree, policy.OpDelete, tp(at))
+		if err != nil || got.Allowed != want.allowed || got.Rule != want.rule || got.Judged.String() != want.judged {
+			t.Errorf("%s: got %v by %s on %s, %v, want %+v", at, got.Allowed, got.Rule, got.Judged, err, want)
+		}
+		if err := u.RemoveAll(t.Context(), tp(at)); (err == nil) != want.allowed {
+			t.Errorf("%s: explain says %v, and removing it ends with %v", at, want.allowed, err)
+		}
+	}
+}
+
+// A right at the end of a link is none at its beginning.
+func TestExplainOfWritingThroughALink(t *testing.T) {
+	w := newWorld(t)
+	w.house()
+	w.link("../groups/team", "/public/team")
+	u := w.inHouse()
+	got, err := w.tree.Explain(t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP}, guard.WholeTree, policy.OpWrite, tp("/public/team/f"))
+	if err != nil || got.Allowed || got.Judged != tp("/public/team/f") {
+		t.Errorf("got %+v on %s, %v", got.Decision, got.Judged, err)
+	}
+}
+
+// A link that leads nowhere has no place for what is written to it.
+func TestExplainOfWritingToADeadLink(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("ann")
+	w.link("nowhere/at/all", "/home/ann/dead")
+	got, err := w.tree.Explain(t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP}, guard.WholeTree, policy.OpWrite, tp("/dead/f"))
+	if err != nil || !errors.Is(got.Obstacle, fs.ErrNotExist) {
+		t.Errorf("got %+v, obstacle %v, %v", got.Decision, got.Obstacle, err)
+	}
+}
+
+// A file with a name on either side of a quota's border cannot move in part, and
+// what there is no room for does not move.
+func TestExplainOfMovesAcrossQuotas(t *testing.T) {
+	w := newWorld(t)
+	w.house()
+	w.put("/home/ann/rich/sub/f", "f")
+	w.must(os.Link(w.disk("/home/ann/rich/sub/f"), w.disk("/home/ann/alias")))
+	w.put("/home/ann/full/f", "f")
+	w.limit("/home/ann/full", 1, 1)
+	u := w.inHouse()
+	for _, c := range []struct {
+		from, to string
+		want     error
+	}{
+		{"/rich/sub", "/sub", backend.ErrUnsupported},
+		{"/d", "/full/d", quota.ErrExceeded},
+	} {
+		q := guard.Move{Op: policy.OpRename, From: tp(c.from), To: tp(c.to)}
+		got, err := w.tree.ExplainMove(t.Context(), guard.Config{Effective: u.effective(), Door: policy.SFTP}, guard.WholeTree, q)
+		if err != nil || !errors.Is(got.Obstacle, c.want) {
+			t.Errorf("%s: obstacle %v, %v, want %v", c.from, got.Obstacle, err, c.want)
 		}
 	}
 }

@@ -2,9 +2,11 @@ package quota_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -382,5 +384,42 @@ func TestReleaseThatACountOvertook(t *testing.T) {
 		wantExceeded(t, d.write(t.Context(), l, p("/q/c"), 61), "/q")
 		time.Sleep(time.Minute)
 		wantUsed(t, l, "/q", quota.Amount{Bytes: 40, Files: 1})
+	})
+}
+
+// away is a store that takes no marks while it is down.
+type away struct {
+	state.Store
+	down atomic.Bool
+}
+
+func (a *away) Apply(ctx context.Context, b state.Batch) (state.Result, error) {
+	if b.Scope == "quotas:open" && a.down.Load() {
+		return state.Result{}, errors.New("the disk is gone")
+	}
+	return a.Store.Apply(ctx, b)
+}
+
+// A change that cannot be marked is not begun: a crash in it would go unseen.
+func TestNoChangeWithoutItsMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &away{Store: memory.New()}
+		l := open(t, s, "1", newDisk())
+		set(t, l, "/q", 1000, 10)
+		s.down.Store(true)
+		for range 2 {
+			if _, err := l.Touch(t.Context(), p("/q/a")); !errors.Is(err, quota.ErrAway) {
+				t.Errorf("while no mark can be written: %v", err)
+			}
+		}
+		s.down.Store(false)
+		done, err := l.Touch(t.Context(), p("/q/a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done()
+		if page, err := s.List(t.Context(), "quotas:open", "", "", 0); err != nil || len(page.Records) != 1 {
+			t.Errorf("marks: %+v, %v", page.Records, err)
+		}
 	})
 }
