@@ -54,17 +54,9 @@ func (a *app) accountAdd() *cobra.Command {
 		if len(keys) == 0 {
 			delete(body, "keys")
 		}
-		if stdin {
-			if body["password"], err = a.readSecret("password"); err != nil {
-				return err
-			}
-		}
-		var made record.AccountView
-		if err := a.call(cmd, http.MethodPost, "/accounts", nil, body, &made); err != nil {
+		made, err := a.createAccount(cmd, body, stdin)
+		if err != nil || a.json {
 			return err
-		}
-		if a.json {
-			return a.printJSON(made)
 		}
 		a.say("account %s created, home %s", made.Username, made.Home)
 		a.sayIfUnproved(made)
@@ -215,4 +207,18 @@ func (a *app) accountShow() *cobra.Command {
 		}
 		return a.show(x, accountPairs(x))
 	}}
+}
+
+// createAccount makes an account, with a password from standard input if that is
+// asked for, and prints it where scripts read.
+func (a *app) createAccount(cmd *cobra.Command, body map[string]any, stdin bool) (made record.AccountView, err error) {
+	if stdin {
+		if body["password"], err = a.readSecret("password"); err != nil {
+			return made, err
+		}
+	}
+	if err := a.call(cmd, http.MethodPost, "/accounts", nil, body, &made); err != nil || !a.json {
+		return made, err
+	}
+	return made, a.printJSON(made)
 }

@@ -32,17 +32,9 @@ func (a *app) guestAdd() *cobra.Command {
 			return usagef("say who answers for the guest: --managed-by or --managed-by-group")
 		}
 		body["username"], body["role"] = args[0], "guest"
-		if stdin {
-			if body["password"], err = a.readSecret("password"); err != nil {
-				return err
-			}
-		}
-		var made record.AccountView
-		if err := a.call(cmd, http.MethodPost, "/accounts", nil, body, &made); err != nil {
+		made, err := a.createAccount(cmd, body, stdin)
+		if err != nil || a.json {
 			return err
-		}
-		if a.json {
-			return a.printJSON(made)
 		}
 		a.say("guest %s created, managed by %s", made.Username, managersText(made.ManagedBy))
 		a.sayIfUnproved(made)

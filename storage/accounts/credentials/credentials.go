@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/storage/accounts/field"
 )
 
 // Password is a password as it is kept. ID is new at every change: what was
@@ -76,7 +77,7 @@ type TOTP struct {
 
 // Clone returns a copy that shares nothing with k.
 func (k Key) Clone() Key {
-	k.Expires = ref(k.Expires)
+	k.Expires = field.Copy(k.Expires)
 	k.AllowedIPs = slices.Clone(k.AllowedIPs)
 	return k
 }
@@ -84,11 +85,11 @@ func (k Key) Clone() Key {
 // Clone returns a copy that shares nothing with c.
 func (c *Credential) Clone() Credential {
 	d := *c
-	d.Expires = ref(c.Expires)
+	d.Expires = field.Copy(c.Expires)
 	d.AllowedIPs = slices.Clone(c.AllowedIPs)
 	d.Doors = slices.Clone(c.Doors)
-	d.Scope.Folder = ref(c.Scope.Folder)
-	if d.Device = ref(c.Device); d.Device != nil {
+	d.Scope.Folder = field.Copy(c.Scope.Folder)
+	if d.Device = field.Copy(c.Device); d.Device != nil {
 		d.Device.Syncs = slices.Clone(c.Device.Syncs)
 	}
 	return d
@@ -100,13 +101,4 @@ func (t *TOTP) Clone() TOTP {
 	c.Sealed = slices.Clone(t.Sealed)
 	c.Recovery = slices.Clone(t.Recovery)
 	return c
-}
-
-// ref returns a pointer to a copy.
-func ref[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	c := *p
-	return &c
 }

@@ -130,3 +130,11 @@ func First(list ...error) error {
 	}
 	return nil
 }
+
+// Copy returns a pointer to a copy of what p points to, nil for nil.
+func Copy[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return new(*p)
+}

@@ -3,22 +3,24 @@ package record
 import (
 	"maps"
 	"slices"
+
+	"gatehouse/storage/accounts/field"
 )
 
 // Clone returns a copy that shares nothing with a.
 func (a *Account) Clone() Account {
 	c := *a
-	c.Expires = ref(a.Expires)
-	c.Root = ref(a.Root)
+	c.Expires = field.Copy(a.Expires)
+	c.Root = field.Copy(a.Root)
 	c.Roots = maps.Clone(a.Roots)
 	c.Grants = slices.Clone(a.Grants)
 	c.Groups = slices.Clone(a.Groups)
 	c.Protocols = slices.Clone(a.Protocols)
 	c.AllowedIPs = slices.Clone(a.AllowedIPs)
-	c.Quota.Bytes = ref(a.Quota.Bytes)
-	c.Quota.Files = ref(a.Quota.Files)
+	c.Quota.Bytes = field.Copy(a.Quota.Bytes)
+	c.Quota.Files = field.Copy(a.Quota.Files)
 	c.ManagedBy = slices.Clone(a.ManagedBy)
-	c.Password = ref(a.Password)
+	c.Password = field.Copy(a.Password)
 	c.Keys = slices.Clone(a.Keys)
 	for i := range c.Keys {
 		c.Keys[i] = c.Keys[i].Clone()
@@ -31,9 +33,9 @@ func (a *Account) Clone() Account {
 		totp := a.TOTP.Clone()
 		c.TOTP = &totp
 	}
-	c.PasswordAge = ref(a.PasswordAge)
-	c.UID = ref(a.UID)
-	c.GID = ref(a.GID)
+	c.PasswordAge = field.Copy(a.PasswordAge)
+	c.UID = field.Copy(a.UID)
+	c.GID = field.Copy(a.GID)
 	return c
 }
 
@@ -42,11 +44,11 @@ func (g *Group) Clone() Group {
 	c := *g
 	c.Grants = slices.Clone(g.Grants)
 	c.Protocols = slices.Clone(g.Protocols)
-	c.Quota.Bytes = ref(g.Quota.Bytes)
-	c.Quota.Files = ref(g.Quota.Files)
-	c.Folder = ref(g.Folder)
-	c.FolderQuota.Bytes = ref(g.FolderQuota.Bytes)
-	c.FolderQuota.Files = ref(g.FolderQuota.Files)
+	c.Quota.Bytes = field.Copy(g.Quota.Bytes)
+	c.Quota.Files = field.Copy(g.Quota.Files)
+	c.Folder = field.Copy(g.Folder)
+	c.FolderQuota.Bytes = field.Copy(g.FolderQuota.Bytes)
+	c.FolderQuota.Files = field.Copy(g.FolderQuota.Files)
 	c.Managers = slices.Clone(g.Managers)
 	return c
 }
@@ -58,13 +60,4 @@ func (s *Site) Clone() Site {
 	c.Doors = slices.Clone(s.Doors)
 	c.SSHUserCAs = slices.Clone(s.SSHUserCAs)
 	return c
-}
-
-// ref returns a pointer to a copy.
-func ref[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	c := *p
-	return &c
 }
