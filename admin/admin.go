@@ -19,6 +19,7 @@ import (
 	"gatehouse/admin/self"
 	"gatehouse/admin/trail"
 	"gatehouse/admin/usage"
+	"gatehouse/admin/webhook"
 	"gatehouse/admin/webhooks"
 	"gatehouse/auth/session"
 	"gatehouse/storage/accounts"
@@ -59,7 +60,7 @@ type API struct {
 	credentials *credential.Keeper
 	quotas      *usage.API
 	trail       *trail.API
-	webhooks    *webhooks.API
+	webhooks    *webhook.API
 	groups      *group.API
 	links       *invitation.API
 	documents   *document.API
@@ -75,7 +76,7 @@ func New(c Config) *API {
 	a := &API{
 		Judge: judge, locks: c.Locks, version: c.Version, backup: c.Backup, doctor: c.Doctor,
 		credentials: credential.New(judge.API), quotas: usage.New(judge, c.Quotas), trail: trail.New(judge),
-		webhooks: webhooks.NewAPI(judge, c.Webhooks),
+		webhooks: webhook.NewAPI(judge, c.Webhooks),
 		groups:   group.New(judge), links: invitation.New(judge),
 	}
 	a.documents = document.New(judge, a.quotas)

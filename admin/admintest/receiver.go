@@ -6,28 +6,28 @@ import (
 	"strings"
 	"sync"
 
-	"gatehouse/admin/webhooks"
+	"gatehouse/admin/webhooks/message"
 )
 
 // A Receiver is where webhooks lead: it takes what Answer lets it.
 type Receiver struct {
 	mu     sync.Mutex
-	answer func(webhooks.Signed) error
-	taken  []webhooks.Signed
+	answer func(message.Signed) error
+	taken  []message.Signed
 }
 
 // Answer sets how messages are answered; nil takes them all.
-func (r *Receiver) Answer(how func(webhooks.Signed) error) {
+func (r *Receiver) Answer(how func(message.Signed) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answer = how
 }
 
 // Taken returns the messages that were taken, in order.
-func (r *Receiver) Taken() []webhooks.Signed {
+func (r *Receiver) Taken() []message.Signed {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]webhooks.Signed(nil), r.taken...)
+	return append([]message.Signed(nil), r.taken...)
 }
 
 // Check is webhooks.Sender's: it refuses loopback.
@@ -39,7 +39,7 @@ func (r *Receiver) Check(url string) error {
 }
 
 // Send is webhooks.Sender's.
-func (r *Receiver) Send(_ context.Context, _ string, m webhooks.Signed) error {
+func (r *Receiver) Send(_ context.Context, _ string, m message.Signed) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.answer != nil {

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatehouse/admin/webhooks/message"
+	"gatehouse/admin/webhooks/sender"
 	"gatehouse/storage/events"
 	"gatehouse/storage/state"
 )
@@ -73,10 +75,10 @@ func TestWhoHasLostTheClaimSendsNothing(t *testing.T) {
 // told: in the trail, and to the other side, whatever its filter.
 func TestWhatRetentionHasDroppedIsToldAsMissed(t *testing.T) {
 	inWorld(t, func(w *world) {
-		hook := w.add(EventFilter{Kinds: []events.Kind{"file"}, Path: "/only"})
+		hook := w.add(Filter{Kinds: []events.Kind{"file"}, Path: "/only"})
 		w.happen(events.Upload, "/only/a")
 		w.pass(time.Second)
-		w.to.set(func(Signed) error { return errAway })
+		w.to.set(func(message.Signed) error { return errAway })
 		w.happen(events.Upload, "/only/lost", "/elsewhere", "/only/lost")
 		w.pass(time.Hour) // a checkpoint is signed, at which the trail can be cut
 		w.happen(events.Upload, "/only/kept")
@@ -107,7 +109,7 @@ func TestWhatRetentionHasDroppedIsToldAsMissed(t *testing.T) {
 func TestWaitingMessagesAreBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		hook := w.add(files)
-		w.to.set(func(Signed) error { return &RefusedError{Status: http.StatusNotFound} })
+		w.to.set(func(message.Signed) error { return &sender.RefusedError{Status: http.StatusNotFound} })
 		for i := range maxWaiting + 20 {
 			w.log.Note(events.Event{Kind: events.Upload, Outcome: events.OK, Path: fmt.Sprint("/", i)})
 		}
@@ -134,9 +136,9 @@ func TestWaitingMessagesAreBounded(t *testing.T) {
 func TestAMessageAtWhichTheOtherSideAlwaysBreaksIsGivenUp(t *testing.T) {
 	inWorld(t, func(w *world) {
 		hook := w.add(files)
-		w.to.set(func(m Signed) error {
+		w.to.set(func(m message.Signed) error {
 			if bytes.Contains(m.Body, []byte("/poison")) {
-				return &RefusedError{Status: http.StatusInternalServerError}
+				return &sender.RefusedError{Status: http.StatusInternalServerError}
 			}
 			return nil
 		})
@@ -156,7 +158,7 @@ func TestAMessageAtWhichTheOtherSideAlwaysBreaksIsGivenUp(t *testing.T) {
 func TestErrorsAtEveryMessageAreAnOutage(t *testing.T) {
 	inWorld(t, func(w *world) {
 		hook := w.add(files)
-		w.to.set(func(Signed) error { return &RefusedError{Status: http.StatusBadGateway} })
+		w.to.set(func(message.Signed) error { return &sender.RefusedError{Status: http.StatusBadGateway} })
 		w.happen(events.Upload, "/a", "/b", "/c", "/d")
 		w.pass(4 * time.Hour)
 		if s := w.status(hook.ID); s.Waiting != 1 || s.Dead != 0 || s.Behind < 3 {
@@ -169,9 +171,9 @@ func TestErrorsAtEveryMessageAreAnOutage(t *testing.T) {
 			t.Errorf("the other side took %s", got)
 		}
 		// Two messages in a row at which it breaks hold it up for hours, and not for ever.
-		w.to.set(func(m Signed) error {
+		w.to.set(func(m message.Signed) error {
 			if bytes.Contains(m.Body, []byte("/poison")) {
-				return &RefusedError{Status: http.StatusInternalServerError}
+				return &sender.RefusedError{Status: http.StatusInternalServerError}
 			}
 			return nil
 		})
@@ -187,10 +189,10 @@ func TestErrorsAtEveryMessageAreAnOutage(t *testing.T) {
 func TestLettersOutlastAnOutage(t *testing.T) {
 	inWorld(t, func(w *world) {
 		hook := w.add(files)
-		w.to.set(func(Signed) error { return &RefusedError{Status: http.StatusBadRequest} })
+		w.to.set(func(message.Signed) error { return &sender.RefusedError{Status: http.StatusBadRequest} })
 		w.happen(events.Upload, "/a", "/b")
 		w.pass(time.Second)
-		w.to.set(func(Signed) error { return errAway })
+		w.to.set(func(message.Signed) error { return errAway })
 		w.pass(6 * time.Hour)
 		letters, err := w.letters(w.t.Context(), letterPrefix, hook.ID)
 		if err != nil || len(letters) != 2 || letters[0].Tries != 1 {
@@ -250,7 +252,7 @@ func TestASlowReceiverHoldsUpItselfAlone(t *testing.T) {
 func TestAChangedWebhookIsTriedAtOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
 		hook := w.add(files)
-		w.to.set(func(Signed) error { return errAway })
+		w.to.set(func(message.Signed) error { return errAway })
 		w.happen(events.Upload, "/a")
 		w.pass(6 * time.Hour)
 		w.to.set(nil)
@@ -285,6 +287,32 @@ func TestAWorkerReadsAnewWhereTheStoreIsNotAsItLeftIt(t *testing.T) {
 	})
 }
 
+// A clock that ran years ahead, and was set right since, has left tries for then.
+func TestTriesOfAClockThatRanAheadAreDueNow(t *testing.T) {
+	inWorld(t, func(w *world) {
+		hook := w.add(files)
+		w.happen(events.Upload, "/a", "/b")
+		w.pass(time.Second)
+		w.Close()
+		c, revision, err := w.cursor(w.t.Context(), hook.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Next, c.Of, c.Tries = time.Now().AddDate(3, 0, 0), hook.Revision, 2
+		letter := fmt.Appendf(nil, `{"position":%d,"next_try":%q,"tries":1}`, c.Position-1, c.Next.Format(time.RFC3339))
+		more := state.Batch{Puts: []state.Put{{Name: letterName(letterPrefix, hook.ID, c.Position-1), Value: letter}}}
+		if _, err := w.note(w.t.Context(), hook.ID, c, revision, more); err != nil {
+			t.Fatal(err)
+		}
+		w.start()
+		w.happen(events.Upload, "/c")
+		w.pass(time.Minute)
+		if got := strings.Join(w.to.paths(t), " "); got != "/a /b /c /a" && got != "/a /b /a /c" {
+			t.Errorf("the other side took %s", got)
+		}
+	})
+}
+
 // A removal that was killed midway leaves letters that nobody asks for.
 func TestWhatARemovalLeftGoesAtTheNextStart(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -311,17 +339,17 @@ func TestWhatARemovalLeftGoesAtTheNextStart(t *testing.T) {
 // A webhook is no loop: what it does makes no events that it hears of.
 func TestDeliveriesMakeNoEvents(t *testing.T) {
 	inWorld(t, func(w *world) {
-		hook := w.add(EventFilter{})
+		hook := w.add(Filter{})
 		w.happen(events.Upload, "/a")
 		w.pass(3 * time.Hour) // long enough for checkpoints
 		n := w.to.count()
 		if n > 3 {
 			t.Errorf("one upload makes %d messages", n)
 		}
-		w.to.set(func(Signed) error { return &RefusedError{Status: http.StatusBadRequest} })
+		w.to.set(func(message.Signed) error { return &sender.RefusedError{Status: http.StatusBadRequest} })
 		w.happen(events.Upload, "/b")
 		w.pass(3 * time.Hour)
-		newest, err := w.newest(w.t.Context())
+		newest, err := w.log.Newest(w.t.Context())
 		if err != nil || newest > 10 {
 			t.Errorf("the trail has grown to %d events, %v", newest, err)
 		}
@@ -335,7 +363,7 @@ func TestDeliveriesMakeNoEvents(t *testing.T) {
 // verify takes.
 func TestACheckpointFromAWebhookVerifiesTheTrail(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.add(EventFilter{Kinds: []events.Kind{events.Signed}})
+		w.add(Filter{Kinds: []events.Kind{events.Signed}})
 		w.happen(events.Upload, "/a", "/b")
 		w.pass(time.Hour)
 		if len(w.to.taken) == 0 {

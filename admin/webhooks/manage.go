@@ -4,17 +4,18 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"gatehouse/admin/rest"
-	"gatehouse/storage/events"
+	"gatehouse/admin/webhooks/message"
+	"gatehouse/admin/webhooks/sender"
 	"gatehouse/storage/state"
 )
 
-// overlap is how long an older secret signs beside a new one.
-const overlap = 24 * time.Hour
+// Overlap is how long an older secret signs beside a new one.
+const Overlap = 24 * time.Hour
 
 // List returns every webhook, ordered by id.
 func (s *Service) List(ctx context.Context) ([]Webhook, error) { return s.list(ctx) }
@@ -22,13 +23,13 @@ func (s *Service) List(ctx context.Context) ([]Webhook, error) { return s.list(c
 // Get returns a webhook, or ErrNotFound.
 func (s *Service) Get(ctx context.Context, id string) (Webhook, error) { return s.get(ctx, id) }
 
-// Check reports the first setting of a webhook that cannot be, by its field.
+// Check reports the first setting of a webhook that cannot be, as an *InvalidError.
 func (s *Service) Check(w Webhook) error {
 	if err := w.Validate(); err != nil {
 		return err
 	}
 	if err := s.sender.Check(w.URL); err != nil {
-		return rest.Invalid("url", outcome(err))
+		return &InvalidError{Field: "url", Why: outcome(err)}
 	}
 	return nil
 }
@@ -39,7 +40,7 @@ func (s *Service) Add(ctx context.Context, w Webhook) (Webhook, []byte, error) {
 	if err := s.Check(w); err != nil {
 		return w, nil, err
 	}
-	after, err := s.newest(ctx)
+	after, err := s.events.Newest(ctx)
 	if err != nil {
 		return w, nil, err
 	}
@@ -53,7 +54,7 @@ func (s *Service) Add(ctx context.Context, w Webhook) (Webhook, []byte, error) {
 		return w, nil, ErrTooMany
 	}
 	w.ID, w.Created, w.Revision = strings.ToLower(rand.Text()), time.Now().UTC(), 0
-	secret := newSecret()
+	secret := message.NewSecret()
 	w.Secrets = []Secret{{Sealed: s.sealer.Seal(hookPrefix+w.ID, secret)}}
 	at, err := json.Marshal(cursor{Position: after})
 	if err != nil {
@@ -87,7 +88,7 @@ func (s *Service) Change(ctx context.Context, id string, revision uint64, do fun
 // Rotate gives a webhook a new secret. The one before signs beside it for a day;
 // with until now, no more.
 func (s *Service) Rotate(ctx context.Context, id string, revision uint64, until time.Time) (before, after Webhook, secret []byte, err error) {
-	secret = newSecret()
+	secret = message.NewSecret()
 	before, after, err = s.Change(ctx, id, revision, func(w *Webhook) error {
 		older := w.Secrets[0]
 		older.Expires = until
@@ -146,38 +147,52 @@ func (s *Service) Remove(ctx context.Context, id string, revision uint64) (Webho
 	return w, nil
 }
 
+// testMessage is the type of a message that only tries whether it arrives.
+const testMessage = "webhook.test"
+
+// A Trial is how a message of type webhook.test fared.
+type Trial struct {
+	Taken   bool
+	Status  int // of an answer that did not take it
+	Outcome string
+}
+
 // Test sends a message of type webhook.test at once, past all that waits, and
 // returns how that ended.
-func (s *Service) Test(ctx context.Context, id string) (status int, how string, err error) {
+func (s *Service) Test(ctx context.Context, id string) (Trial, error) {
 	w, err := s.get(ctx, id)
 	if err != nil {
-		return 0, "", err
+		return Trial{}, err
 	}
 	secrets, err := s.secrets(w, time.Now())
 	if err != nil {
-		return 0, outcome(err), nil
+		return Trial{Outcome: outcome(err)}, nil
 	}
 	now := time.Now().UTC()
-	body, err := json.Marshal(message{Type: testMessage, Timestamp: now, Data: map[string]string{"webhook": id}})
+	body, err := message.Message{Type: testMessage, Timestamp: now, Data: map[string]string{"webhook": id}}.Encode()
 	if err != nil {
-		return 0, "", err
+		return Trial{}, err
 	}
-	err = s.sender.Send(ctx, w.URL, sign("test_"+strings.ToLower(rand.Text()), now, body, secrets))
-	return statusOf(err), outcome(err), nil
+	err = s.sender.Send(ctx, w.URL, message.Sign(message.TestID(), now, body, secrets))
+	trial := Trial{Taken: err == nil, Outcome: outcome(err)}
+	if answered, ok := errors.AsType[*sender.RefusedError](err); ok {
+		trial.Status = answered.Status
+	}
+	return trial, nil
 }
 
 // Status says how a webhook fares.
-func (s *Service) Status(ctx context.Context, id string) (WebhookStatus, error) {
-	newest, err := s.newest(ctx)
+func (s *Service) Status(ctx context.Context, id string) (Status, error) {
+	newest, err := s.events.Newest(ctx)
 	if err != nil {
-		return WebhookStatus{}, err
+		return Status{}, err
 	}
 	c, _, err := s.cursor(ctx, id)
 	if err != nil {
-		return WebhookStatus{}, err
+		return Status{}, err
 	}
 	at := max(c.Position, s.reached(id))
-	status := WebhookStatus{
+	status := Status{
 		Cursor: at, Behind: newest - min(at, newest),
 		Failing: c.Failing, Next: c.Next, Last: c.Last, LastTime: c.LastTime,
 	}
@@ -190,7 +205,7 @@ func (s *Service) Status(ctx context.Context, id string) (WebhookStatus, error) 
 
 // Behind is how many events each enabled webhook has not dealt with yet, by id.
 func (s *Service) Behind(ctx context.Context) (map[string]uint64, error) {
-	newest, err := s.newest(ctx)
+	newest, err := s.events.Newest(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -211,16 +226,4 @@ func (s *Service) Behind(ctx context.Context) (map[string]uint64, error) {
 func (s *Service) count(ctx context.Context, prefix string) (n int, err error) {
 	err = s.each(ctx, prefix, func(state.Record) error { n++; return nil })
 	return n, err
-}
-
-// newest is the position of the newest event, 0 where there is none.
-func (s *Service) newest(ctx context.Context) (uint64, error) {
-	found, _, err := s.events.List(ctx, events.Query{Limit: 1})
-	if err != nil {
-		return 0, fmt.Errorf("read where the events stand: %w", err)
-	}
-	if len(found) == 0 {
-		return 0, nil
-	}
-	return found[0].Position, nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/admin/webhooks/message"
 	"gatehouse/storage/events"
 	"gatehouse/storage/seal"
 	"gatehouse/storage/state"
@@ -26,6 +27,16 @@ const (
 
 // closing is how long the last write of a worker may take.
 const closing = 5 * time.Second
+
+// A Sender posts messages; sender.Client is one.
+type Sender interface {
+	// Check refuses an address that no message could ever go to.
+	Check(url string) error
+	// Send returns nil where the other side took the message, a
+	// *sender.RefusedError where it answered otherwise, any other error where it
+	// is not to be reached.
+	Send(ctx context.Context, url string, m message.Signed) error
+}
 
 // Config is what a Service is made of.
 type Config struct {
@@ -253,8 +264,13 @@ func (s *Service) end(id string) {
 	delete(s.workers, id)
 }
 
+// endAll has all workers end at once: each may wait for the store.
 func (s *Service) endAll() {
-	for id := range s.running() {
+	all := s.running()
+	for _, r := range all {
+		r.stop()
+	}
+	for id := range all {
 		s.end(id)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"gatehouse/admin/webhooks/message"
+	"gatehouse/admin/webhooks/sender"
 	"gatehouse/storage/events"
 	"gatehouse/storage/state"
 )
@@ -20,6 +22,7 @@ import (
 const (
 	firstPause   = 5 * time.Second
 	longPause    = 30 * time.Minute
+	longestPause = 24 * time.Hour // also of what Retry-After asks for
 	answerTries  = 8
 	patientTries = 24
 )
@@ -42,14 +45,14 @@ func (k *worker) try(ctx context.Context) {
 		return
 	}
 	k.cursor.LastTime = now
-	answered, isAnswer := errors.AsType[*RefusedError](err)
+	answered, isAnswer := errors.AsType[*sender.RefusedError](err)
 	switch {
 	case err == nil:
 		k.pass()
 	case isAnswer && answered.Status == http.StatusGone:
 		k.service.disable(ctx, k.hook.ID)
 		k.over = true
-	case isAnswer && len(k.letters) < maxWaiting && (!answered.away() || k.cursor.Tries+1 >= k.tries()):
+	case isAnswer && len(k.letters) < maxWaiting && (!answered.Away() || k.cursor.Tries+1 >= k.tries()):
 		k.putAside(ctx, answered)
 	case isAnswer:
 		k.wait(err, answered.Wait)
@@ -79,7 +82,7 @@ func (k *worker) pass() {
 	if !k.cursor.Failing.IsZero() {
 		k.log.Info("a webhook is reached again", "since", k.cursor.Failing)
 	}
-	k.cursor = cursor{LastTime: k.cursor.LastTime, Last: taken}
+	k.cursor = cursor{LastTime: k.cursor.LastTime, Last: outcome(nil)}
 	k.moved(k.head.Position, saveTaken)
 	k.head = nil
 }
@@ -103,7 +106,7 @@ func (k *worker) wait(err error, asked time.Duration) {
 }
 
 // putAside makes a letter of the head, and goes on behind it.
-func (k *worker) putAside(ctx context.Context, answered *RefusedError) {
+func (k *worker) putAside(ctx context.Context, answered *sender.RefusedError) {
 	was := k.cursor
 	k.fails(answered)
 	l := Letter{
@@ -111,7 +114,7 @@ func (k *worker) putAside(ctx context.Context, answered *RefusedError) {
 		Next: was.LastTime.Add(max(letterPauses[0], answered.Wait)), Tries: 1, Last: k.cursor.Last,
 	}
 	k.cursor.Tries, k.cursor.Next = 0, time.Time{}
-	k.cursor.Broken = k.cursor.Broken || answered.away()
+	k.cursor.Broken = k.cursor.Broken || answered.Away()
 	k.cursor.Position = l.Position
 	if !k.keep(ctx, l) { // the head stays
 		k.cursor = was
@@ -130,9 +133,9 @@ func (k *worker) retry(ctx context.Context, i int) {
 		err = k.send(ctx, e)
 	}
 	now := time.Now().UTC()
-	answered, isAnswer := errors.AsType[*RefusedError](err)
+	answered, isAnswer := errors.AsType[*sender.RefusedError](err)
 	// Who breaks at this message alone, and takes others, has judged it.
-	judged := isAnswer && (!answered.away() || k.cursor.Failing.IsZero())
+	judged := isAnswer && (!answered.Away() || k.cursor.Failing.IsZero())
 	switch {
 	case k.unjudged(ctx, err):
 		l.Next = now.Add(firstPause)
@@ -196,15 +199,15 @@ func (k *worker) settle(ctx context.Context, i int, dead *Letter) {
 
 // event reads the event of a letter again.
 func (k *worker) event(ctx context.Context, position uint64) (events.Event, error) {
-	found, _, err := k.service.events.List(ctx, events.Query{Oldest: true, After: position - 1, Limit: 1})
+	e, kept, err := k.service.events.At(ctx, position)
 	switch {
 	case err != nil:
 		k.fault(ctx, "a webhook waits for the store", err)
-		return events.Event{}, errStore
-	case len(found) == 0 || found[0].Position != position:
-		return events.Event{}, errGone
+		return e, errStore
+	case !kept:
+		return e, errGone
 	}
-	return found[0], nil
+	return e, nil
 }
 
 // send sends an event, if the webhook is still what it was and this node's.
@@ -212,7 +215,7 @@ func (k *worker) send(ctx context.Context, e events.Event) error {
 	if err := k.current(ctx); err != nil {
 		return err
 	}
-	body, err := encode(e)
+	body, err := message.Message{Type: string(e.Kind), Timestamp: e.Time, Data: e}.Encode()
 	if err != nil {
 		return err
 	}
@@ -220,22 +223,31 @@ func (k *worker) send(ctx context.Context, e events.Event) error {
 	if err != nil {
 		return err
 	}
-	err = k.service.sender.Send(ctx, k.hook.URL, sign(messageID(k.hook.ID, e), time.Now(), body, secrets))
+	err = k.service.sender.Send(ctx, k.hook.URL, message.Sign(message.ID(k.hook.ID, e.Position, e.Time), time.Now(), body, secrets))
 	if ctx.Err() == nil {
 		k.service.tried(outcomeName(err))
 	}
 	return err
 }
 
+// outcomeName is how a try ended, for those who count.
 func outcomeName(err error) string {
-	answered, isAnswer := errors.AsType[*RefusedError](err)
+	answered, isAnswer := errors.AsType[*sender.RefusedError](err)
 	switch {
 	case err == nil:
-		return taken
-	case isAnswer && !answered.away():
-		return refused
+		return "taken"
+	case isAnswer && !answered.Away():
+		return "refused"
 	}
-	return away
+	return "away"
+}
+
+// outcome is what people read of a try.
+func outcome(err error) string {
+	if errors.Is(err, errSecret) {
+		return errSecret.Error()
+	}
+	return sender.Outcome(err)
 }
 
 // current asks the store, before each message, whether the webhook is still as it
@@ -257,11 +269,4 @@ func (k *worker) current(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	return nil
-}
-
-func statusOf(err error) int {
-	if answered, ok := errors.AsType[*RefusedError](err); ok {
-		return answered.Status
-	}
-	return 0
 }

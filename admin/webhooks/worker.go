@@ -16,7 +16,7 @@ import (
 // would have go out again, and after events that it does not hear of.
 const (
 	saveTaken   = time.Second
-	saveSkipped = 10 * time.Second
+	saveSkipped = time.Minute
 )
 
 // A worker serves one webhook, as it was when it began, until its context ends or
@@ -28,11 +28,12 @@ type worker struct {
 	log     *slog.Logger
 
 	cursor  cursor
-	stands  uint64   // the revision of what is kept of the cursor
-	letters []Letter // by position
-	head    *events.Event
-	save    time.Time // when the cursor is to be written, zero: it is
-	over    bool      // the webhook is another now, or another's
+	stands  uint64         // the revision of what is kept of the cursor
+	letters []Letter       // by position
+	piece   []events.Event // of the trail, after the cursor
+	head    *events.Event  // the next that it hears of
+	save    time.Time      // when the cursor is to be written, zero: it is
+	over    bool           // the webhook is another now, or another's
 }
 
 func (k *worker) run(ctx context.Context) {
@@ -44,24 +45,25 @@ func (k *worker) run(ctx context.Context) {
 	defer k.saveLast(ctx)
 	ctx, cancel := context.WithCancel(ctx) // ends the stream
 	defer cancel()
-	stream := k.service.events.FollowAfter(ctx, k.cursor.Position)
+	stream := k.service.events.FollowPieces(ctx, k.cursor.Position)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for !k.over && ctx.Err() == nil {
 		next := stream
-		if k.head != nil {
+		if k.head != nil || len(k.piece) > 0 {
 			next = nil // everything waits for it
 		}
 		select {
-		case e, open := <-next:
+		case piece, open := <-next:
 			if !open {
 				return
 			}
-			k.meet(ctx, e)
+			k.piece = piece
 		case <-timer.C:
-			k.due(ctx, time.Now())
 		case <-ctx.Done():
+			return
 		}
+		k.due(ctx, time.Now())
 		timer.Reset(time.Until(k.wake()))
 	}
 }
@@ -74,8 +76,11 @@ func (k *worker) wake() time.Time {
 			at = t
 		}
 	}
-	if k.head != nil {
+	switch {
+	case k.head != nil:
 		sooner(k.cursor.Next)
+	case len(k.piece) > 0:
+		return time.Time{} // now
 	}
 	if !k.save.IsZero() {
 		sooner(k.save)
@@ -90,6 +95,9 @@ func (k *worker) wake() time.Time {
 func (k *worker) due(ctx context.Context, now time.Time) {
 	if !k.save.IsZero() && !now.Before(k.save) {
 		k.write(ctx, state.Batch{})
+	}
+	if k.head == nil {
+		k.advance(ctx)
 	}
 	if k.head != nil && !now.Before(k.cursor.Next) {
 		k.try(ctx)
@@ -115,26 +123,49 @@ func (k *worker) load(ctx context.Context) bool {
 		k.fault(ctx, "a webhook waits for the store", err)
 		return false
 	}
-	if at.Of != k.hook.Revision {
+	if at.Of != k.hook.Revision || far(at.Next) {
 		at.Next = time.Time{}
+	}
+	for i := range k.letters {
+		if far(k.letters[i].Next) {
+			k.letters[i].Next = time.Time{}
+		}
 	}
 	k.cursor, k.stands = at, revision
 	k.reached.Store(at.Position)
 	return true
 }
 
-// meet takes the next event of the trail.
-func (k *worker) meet(ctx context.Context, e events.Event) {
-	if e.Position > k.cursor.Position+1 && !k.miss(ctx, e.Position-1) {
-		return
+// far reports whether a try stands further off than any pause is long: it was
+// written by a clock that ran ahead.
+func far(next time.Time) bool { return time.Until(next) > longestPause }
+
+// advance goes on in the trail to the next event that the webhook hears of.
+func (k *worker) advance(ctx context.Context) {
+	at := k.cursor.Position
+	for k.head == nil && len(k.piece) > 0 {
+		e := &k.piece[0]
+		if e.Position > at+1 {
+			k.pastTo(at)
+			if !k.miss(ctx, e.Position-1) {
+				return
+			}
+			at = e.Position - 1
+		}
+		if k.hook.hears(*e) {
+			k.head = e
+		} else {
+			at = e.Position
+		}
+		k.piece = k.piece[1:]
 	}
-	if !k.hook.hears(e) {
-		k.moved(e.Position, saveSkipped)
-		return
-	}
-	k.head = &e
-	if !time.Now().Before(k.cursor.Next) {
-		k.try(ctx)
+	k.pastTo(at)
+}
+
+// pastTo notes that the webhook hears of nothing up to a position.
+func (k *worker) pastTo(position uint64) {
+	if position > k.cursor.Position {
+		k.moved(position, saveSkipped)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"gatehouse/admin/webhooks"
+	"gatehouse/admin/webhook"
 	"gatehouse/storage/events"
 )
 
@@ -80,7 +80,7 @@ func (a *app) webhookAdd() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		body := w.body(cmd.Flags())
 		body["url"] = args[0]
-		var made webhooks.MadeWebhook
+		var made webhook.MadeWebhook
 		if err := a.call(cmd, http.MethodPost, "/webhooks", nil, body, &made); err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func (a *app) webhookAdd() *cobra.Command {
 
 func (a *app) webhookList() *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List webhooks and how they fare", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		list := []webhooks.WebhookView{}
+		list := []webhook.WebhookView{}
 		if err := a.call(cmd, http.MethodGet, "/webhooks", nil, nil, &list); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (a *app) webhookList() *cobra.Command {
 }
 
 // webhookState is how a webhook fares in a few words.
-func webhookState(w webhooks.WebhookView) string {
+func webhookState(w webhook.WebhookView) string {
 	switch {
 	case w.Disabled && w.Because != "":
 		return "disabled: " + w.Because
@@ -118,7 +118,7 @@ func webhookState(w webhooks.WebhookView) string {
 	return "ok"
 }
 
-func filterText(f webhooks.EventFilter) string {
+func filterText(f webhook.EventFilter) string {
 	var parts []string
 	for _, k := range f.Kinds {
 		parts = append(parts, string(k))
@@ -137,7 +137,7 @@ func filterText(f webhooks.EventFilter) string {
 
 func (a *app) webhookShow() *cobra.Command {
 	return &cobra.Command{Use: "show ID", Short: "Show a webhook and how it fares", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		var w webhooks.WebhookView
+		var w webhook.WebhookView
 		if err := a.call(cmd, http.MethodGet, webhookPath(args[0]), nil, nil, &w); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (a *app) webhookShow() *cobra.Command {
 	}}
 }
 
-func (a *app) printWebhook(w webhooks.WebhookView) error {
+func (a *app) printWebhook(w webhook.WebhookView) error {
 	s := w.Status
 	last := s.Last
 	if last != "" {
@@ -185,7 +185,7 @@ func (a *app) webhookSet() *cobra.Command {
 }
 
 func (a *app) patchWebhook(cmd *cobra.Command, id string, body map[string]any) error {
-	var w webhooks.WebhookView
+	var w webhook.WebhookView
 	if err := a.call(cmd, http.MethodPatch, webhookPath(id), nil, body, &w); err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (a *app) webhookRotate() *cobra.Command {
 	cmd := &cobra.Command{Use: "rotate ID", Short: "Give it a new secret, shown this once; the one before signs beside it for a day", Args: exactly(1)}
 	cmd.Flags().BoolVar(&now, "now", false, "the secret before signs no more: it is known to others")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var made webhooks.MadeWebhook
+		var made webhook.MadeWebhook
 		query := url.Values{"at_once": {fmt.Sprint(now)}}
 		if err := a.call(cmd, http.MethodPost, webhookPath(args[0])+"/rotate", query, nil, &made); err != nil {
 			return err
@@ -215,7 +215,7 @@ func (a *app) webhookRotate() *cobra.Command {
 
 func (a *app) webhookTest() *cobra.Command {
 	return &cobra.Command{Use: "test ID", Short: "Send a message of type webhook.test now", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
-		var r webhooks.WebhookTest
+		var r webhook.WebhookTest
 		if err := a.call(cmd, http.MethodPost, webhookPath(args[0])+"/test", nil, nil, &r); err != nil {
 			return err
 		}
@@ -242,13 +242,13 @@ func (a *app) webhookDead() *cobra.Command {
 			if position != 0 {
 				query.Set("position", fmt.Sprint(position))
 			}
-			var n webhooks.LetterCount
+			var n webhook.LetterCount
 			if err := a.call(cmd, http.MethodDelete, at, query, nil, &n); err != nil {
 				return err
 			}
 			return a.done(n, "%d forgotten", n.Letters)
 		}
-		list := []webhooks.Letter{}
+		list := []webhook.Letter{}
 		if err := a.call(cmd, http.MethodGet, at, nil, nil, &list); err != nil {
 			return err
 		}
@@ -271,7 +271,7 @@ func (a *app) webhookRetry() *cobra.Command {
 			}
 			body["position"] = position
 		}
-		var n webhooks.LetterCount
+		var n webhook.LetterCount
 		if err := a.call(cmd, http.MethodPost, webhookPath(args[0])+"/dead/retry", nil, body, &n); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/admin"
 	"gatehouse/admin/webhooks"
+	"gatehouse/admin/webhooks/sender"
 	"gatehouse/configs"
 	"gatehouse/policy"
 )
@@ -23,7 +24,7 @@ func (c *core) openWebhooks(conf *configs.Loaded, node string, log *slog.Logger)
 		return err
 	}
 	c.webhooks = webhooks.New(webhooks.Config{
-		State: c.state, Sealer: c.sealer, Events: c.events, Sender: webhooks.NewClient(allow, roots), Log: log, Node: node,
+		State: c.state, Sealer: c.sealer, Events: c.events, Sender: sender.New(allow, roots), Log: log, Node: node,
 		Tried: c.metrics.Webhook,
 	})
 	c.metrics.Webhooks(c.webhooks.Behind)

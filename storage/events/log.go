@@ -70,6 +70,7 @@ type Log struct {
 	taken   int           // entries that are being appended
 	room    chan struct{} // closed when entries have left
 	grown   chan struct{} // closed when the stream has become longer
+	tail    *tail         // for those who follow; nil where nobody does
 	closing bool
 	stop    context.Context // ends when the writer should give up
 	lost    int64

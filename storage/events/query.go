@@ -69,6 +69,33 @@ func (l *Log) List(ctx context.Context, q Query) (found []Event, next uint64, er
 	return found, at, nil
 }
 
+// At returns the event at a position; false where there is none, or none any more.
+func (l *Log) At(ctx context.Context, position uint64) (e Event, kept bool, err error) {
+	if position == 0 {
+		return Event{}, false, nil
+	}
+	entries, err := l.store.Read(ctx, Stream, position-1, 1)
+	if err != nil {
+		return Event{}, false, fmt.Errorf("read the event at %d: %w", position, err)
+	}
+	if len(entries) == 0 || entries[0].Position != position {
+		return Event{}, false, nil
+	}
+	return read(entries[0]), true, nil
+}
+
+// Newest is the position of the newest event, 0 where there is none.
+func (l *Log) Newest(ctx context.Context) (uint64, error) {
+	entries, err := l.store.ReadBack(ctx, Stream, 0, 1)
+	if err != nil {
+		return 0, fmt.Errorf("read where the events stand: %w", err)
+	}
+	if len(entries) == 0 {
+		return 0, nil
+	}
+	return entries[0].Position, nil
+}
+
 func limit(asked int) int {
 	if asked <= 0 {
 		return 100
@@ -141,8 +168,12 @@ func (q Query) selectsHow(e Event) bool {
 func asked(want, is string) bool { return want == "" || want == is }
 
 func (q Query) selectsPath(e Event) bool {
-	return q.Path == "" || below(q.Path, e.Path) || below(q.Path, e.Target)
+	return q.Path == "" || e.Touches(q.Path)
 }
+
+// Touches reports whether an event is about a folder or what is below it, as the
+// source or the target.
+func (e Event) Touches(folder string) bool { return below(folder, e.Path) || below(folder, e.Target) }
 
 // below reports whether a path is a folder or stands below it.
 func below(folder, path string) bool {

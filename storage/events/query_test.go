@@ -203,3 +203,20 @@ func TestQueryByWhoHowAndWhere(t *testing.T) {
 		}
 	})
 }
+
+func TestOneEventByItsPosition(t *testing.T) {
+	l := open(t, memory.New())
+	if at, err := l.Newest(t.Context()); at != 0 || err != nil {
+		t.Errorf("of an empty trail: %d, %v", at, err)
+	}
+	record(t, l, Event{Path: "/a"})
+	record(t, l, Event{Path: "/b"})
+	if at, err := l.Newest(t.Context()); at != 2 || err != nil {
+		t.Errorf("the newest is at %d, %v", at, err)
+	}
+	for at, want := range map[uint64]string{0: "", 1: "/a", 2: "/b", 3: ""} {
+		if e, kept, err := l.At(t.Context(), at); e.Path != want || kept != (want != "") || err != nil {
+			t.Errorf("at %d: %+v, %v, %v", at, e, kept, err)
+		}
+	}
+}

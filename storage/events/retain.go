@@ -87,7 +87,17 @@ func (l *Log) drop(ctx context.Context, was anchor, c *cutter) error {
 	if err := l.store.Trim(ctx, Stream, c.best.Position); err != nil {
 		return fmt.Errorf("drop the events up to %d: %w", c.best.Position, err)
 	}
+	l.forget(c.best.Position)
 	return nil
+}
+
+// forget has no follower get what was dropped: to each it is gone at once.
+func (l *Log) forget(upTo uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tail != nil {
+		l.tail.forget(upTo)
+	}
 }
 
 // visit notes a checkpoint's entry: the trail may be cut right before it. That it

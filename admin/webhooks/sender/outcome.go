@@ -1,4 +1,4 @@
-package webhooks
+package sender
 
 import (
 	"context"
@@ -10,16 +10,9 @@ import (
 	"syscall"
 )
 
-// How tries end.
-const (
-	taken   = "taken"
-	refused = "refused"
-	away    = "away"
-)
-
-// outcome is what people read of a try. It holds nothing of what was answered but
+// Outcome is what people read of a try. It holds nothing of what was answered but
 // the status, nor the URL, which may hold a secret of the other side's.
-func outcome(err error) string {
+func Outcome(err error) string {
 	var (
 		answered    *RefusedError
 		address     *AddressError
@@ -30,7 +23,7 @@ func outcome(err error) string {
 	)
 	switch {
 	case err == nil:
-		return taken
+		return "taken"
 	case errors.As(err, &answered):
 		return answered.Error()
 	case errors.As(err, &address):
@@ -45,8 +38,6 @@ func outcome(err error) string {
 		return "no answer within 10 seconds"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed without an answer"
-	case errors.Is(err, errSecret):
-		return errSecret.Error()
 	}
 	return "no answer in HTTP over TLS"
 }

@@ -1,4 +1,4 @@
-package webhooks
+package sender
 
 import (
 	"context"
@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gatehouse/admin/webhooks/message"
 )
 
 func client(t *testing.T, server *httptest.Server, allow ...string) *Client {
@@ -28,7 +30,7 @@ func client(t *testing.T, server *httptest.Server, allow ...string) *Client {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	c := NewClient(networks, roots)
+	c := New(networks, roots)
 	t.Cleanup(c.Close)
 	return c
 }
@@ -42,7 +44,7 @@ func TestAMessageOverTheWire(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	defer server.Close()
-	m := sign("evt_1", time.Unix(1614265330, 0), []byte(`{"a":1}`), [][]byte{[]byte("secret")})
+	m := message.Sign("evt_1", time.Unix(1614265330, 0), []byte(`{"a":1}`), [][]byte{[]byte("secret")})
 	if err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL+"/hook", m); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,7 @@ func TestAddressesOfThisMachineAndItsNetworkAreRefusedAfterDNS(t *testing.T) {
 	c := client(t, server)
 	port := server.URL[strings.LastIndexByte(server.URL, ':'):]
 	for _, host := range []string{"https://127.0.0.1", "https://localhost", "https://[::1]", "https://0.0.0.0", "https://[::ffff:127.0.0.1]"} {
-		err := c.Send(t.Context(), host+port, Signed{})
+		err := c.Send(t.Context(), host+port, message.Signed{})
 		var refused *AddressError
 		if literal := strings.Contains(host, "127.0.0.1"); err == nil || reached || literal && !errors.As(err, &refused) {
 			t.Errorf("%s: %v, reached: %v", host, err, reached)
@@ -82,15 +84,108 @@ func TestAddressesOfThisMachineAndItsNetworkAreRefusedAfterDNS(t *testing.T) {
 		{"10.1.2.3:443", false}, {"172.16.0.1:443", false}, {"192.168.1.1:443", false}, {"[fd00::1]:443", false},
 		{"169.254.169.254:443", false}, {"[fe80::1]:443", false}, {"[fe80::1%eth0]:443", false}, {"[fd00:ec2::254]:443", false},
 		{"100.64.0.1:443", false}, {"0.0.0.0:443", false}, {"[::]:443", false}, {"224.0.0.1:443", false}, {"255.255.255.255:443", false},
-		{"[64:ff9b::7f00:1]:443", false}, {"[2002:7f00:1::]:443", false}, {"[2001:0:7f00:1::]:443", false}, {"192.0.2.1:443", false}, {"nonsense", false},
+		{"[64:ff9b::7f00:1]:443", false}, {"[64:ff9b:1::7f00:1]:443", false}, {"[::ffff:0:127.0.0.1]:443", false}, {"[fec0::1]:443", false},
+		{"[100::1]:443", false}, {"[5f00::1]:443", false}, {"[4000::1]:443", false}, {"[ff02::1]:443", false}, {"[::ffff:169.254.169.254]:443", false}, {"[2002:7f00:1::]:443", false}, {"[2001:0:7f00:1::]:443", false}, {"192.0.2.1:443", false}, {"nonsense", false},
 	} {
-		if err := mayReach(c.address, nil); (err == nil) != c.reached {
+		if err := nowhere().connect(c.address); (err == nil) != c.reached {
 			t.Errorf("%s: %v", c.address, err)
 		}
 	}
-	allow := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	if mayReach("10.1.2.3:443", allow) != nil || mayReach("[::ffff:10.1.2.3]:443", allow) != nil || mayReach("192.168.1.1:443", allow) == nil {
+	r := nowhere(netip.MustParsePrefix("10.0.0.0/8"))
+	if r.connect("10.1.2.3:443") != nil || r.connect("[::ffff:10.1.2.3]:443") != nil || r.connect("192.168.1.1:443") == nil {
 		t.Error("a network that is allowed by name, and another")
+	}
+}
+
+// nowhere is a reach of a machine without addresses.
+func nowhere(allow ...netip.Prefix) reach {
+	return reach{allow: allow, own: func() ([]net.Addr, error) { return nil, nil }}
+}
+
+// What listens at the machine's public address may be kept from the world by a
+// firewall, which a connection from the machine itself never passes.
+func TestTheMachinesOwnPublicAddressIsRefused(t *testing.T) {
+	own := func() ([]net.Addr, error) {
+		var list []net.Addr
+		for _, text := range []string{"127.0.0.1/8", "8.8.4.4/24", "2606:4700::1/64", "fe80::1/64"} {
+			ip, network, err := net.ParseCIDR(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, &net.IPNet{IP: ip, Mask: network.Mask})
+		}
+		return list, nil
+	}
+	r := reach{own: own}
+	for address, reached := range map[string]bool{
+		"8.8.4.4:443": false, "[::ffff:8.8.4.4]:443": false, "[2606:4700::1]:8443": false, "8.8.4.5:443": true, "[2606:4700::2]:443": true,
+	} {
+		if err := r.connect(address); (err == nil) != reached {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if err := (reach{own: own, allow: []netip.Prefix{netip.MustParsePrefix("8.8.4.4/32")}}).connect("8.8.4.4:443"); err != nil {
+		t.Errorf("allowed by name: %v", err)
+	}
+	blind := reach{own: func() ([]net.Addr, error) { return nil, errors.New("no netlink") }}
+	if blind.connect("8.8.8.8:443") == nil {
+		t.Error("a machine that does not know its addresses connects")
+	}
+	if addrs, err := net.InterfaceAddrs(); err != nil || len(addrs) == 0 || !of(addrs[0]).IsValid() {
+		t.Errorf("the addresses of this machine: %v, %v", addrs, err)
+	}
+}
+
+// A proxy of the environment would connect for the gateway, to where it must not.
+func TestNoProxyOfTheEnvironmentIsUsed(t *testing.T) {
+	if c := New(nil, nil); c.http.Transport.(*http.Transport).Proxy != nil {
+		t.Error("a proxy is asked for")
+	}
+}
+
+// A name passes the check before, wherever it leads; what counts is the address
+// that is connected to, each time.
+func TestANameThatLeadsInwardsIsRefusedAtTheConnection(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	c := client(t, server)
+	named := "https://localhost" + server.URL[strings.LastIndexByte(server.URL, ':'):]
+	if err := c.Check(named); err != nil {
+		t.Errorf("before anything is looked up: %v", err)
+	}
+	var refused *AddressError
+	if err := c.Send(t.Context(), named, message.Signed{}); !errors.As(err, &refused) || !refused.Address.IsLoopback() {
+		t.Errorf("%v", err)
+	}
+}
+
+// An idle connection that the other side closes as the next message is written is
+// no outage: the message goes out again at once.
+func TestAConnectionThatEndedMeanwhileIsReplaced(t *testing.T) {
+	var connections, messages atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, named := r.Header["Idempotency-Key"]; named {
+			t.Error("a header of ours is sent")
+		}
+		if messages.Add(1) == 2 {
+			panic(http.ErrAbortHandler) // the connection ends without an answer
+		}
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.StartTLS()
+	defer server.Close()
+	c := client(t, server, "127.0.0.0/8")
+	for range 2 {
+		if err := c.Send(t.Context(), server.URL, message.Sign("evt_1", time.Unix(1, 0), []byte("{}"), nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if messages.Load() != 3 || connections.Load() != 2 {
+		t.Errorf("%d messages over %d connections", messages.Load(), connections.Load())
 	}
 }
 
@@ -103,7 +198,7 @@ func TestARedirectIsARefusal(t *testing.T) {
 		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 	}))
 	defer server.Close()
-	err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL, Signed{})
+	err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL, message.Signed{})
 	var refused *RefusedError
 	if !errors.As(err, &refused) || refused.Status != http.StatusTemporaryRedirect || followed {
 		t.Errorf("%v, followed: %v", err, followed)
@@ -117,13 +212,13 @@ func TestAnAnswerIsLookedAtForItsStatusAlone(t *testing.T) {
 		io.WriteString(w, strings.Repeat("inner secrets ", 1<<16))
 	}))
 	defer server.Close()
-	err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL+"/?key=of-theirs", Signed{})
+	err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL+"/?key=of-theirs", message.Signed{})
 	var refused *RefusedError
 	if !errors.As(err, &refused) || refused.Wait != 7*time.Second || err.Error() != "answered 503 Service Unavailable" {
 		t.Errorf("%v", err)
 	}
 	server.Close()
-	if err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL+"/?key=of-theirs", Signed{}); err == nil || outcome(err) != "connection refused" {
+	if err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL+"/?key=of-theirs", message.Signed{}); err == nil || Outcome(err) != "connection refused" {
 		t.Errorf("an error with the address in it: %v", err)
 	}
 }
@@ -139,7 +234,7 @@ func TestAnAnswerThatDoesNotEndIsLeft(t *testing.T) {
 	defer close(release)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	if err := client(t, server, "127.0.0.0/8").Send(ctx, server.URL, Signed{}); err != nil {
+	if err := client(t, server, "127.0.0.0/8").Send(ctx, server.URL, message.Signed{}); err != nil {
 		t.Errorf("taken, said the status; %v", err)
 	}
 }
@@ -147,10 +242,10 @@ func TestAnAnswerThatDoesNotEndIsLeft(t *testing.T) {
 func TestAnUntrustedCertificateIsRefused(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()
-	c := NewClient([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, x509.NewCertPool())
+	c := New([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, x509.NewCertPool())
 	defer c.Close()
 	var refused *RefusedError
-	if err := c.Send(t.Context(), server.URL, Signed{}); err == nil || errors.As(err, &refused) {
+	if err := c.Send(t.Context(), server.URL, message.Signed{}); err == nil || errors.As(err, &refused) {
 		t.Errorf("%v", err)
 	}
 }
@@ -171,7 +266,7 @@ func TestAnEndlessAnswerIsBounded(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	if err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL, Signed{}); err != nil {
+	if err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL, message.Signed{}); err != nil {
 		t.Errorf("taken, said the status; %v", err)
 	}
 	<-ended
@@ -188,8 +283,8 @@ func TestEndlessHeadersAreBounded(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL, Signed{})
-	if err == nil || outcome(err) != "no answer in HTTP over TLS" {
+	err := client(t, server, "127.0.0.0/8").Send(t.Context(), server.URL, message.Signed{})
+	if err == nil || Outcome(err) != "no answer in HTTP over TLS" {
 		t.Errorf("%v", err)
 	}
 }
@@ -206,13 +301,39 @@ func TestAReceiverThatHangsIsCut(t *testing.T) {
 		t.Errorf("patience of %s", c.http.Timeout)
 	}
 	c.http.Timeout = 200 * time.Millisecond
-	if err := c.Send(t.Context(), server.URL, Signed{}); outcome(err) != "no answer within 10 seconds" {
+	if err := c.Send(t.Context(), server.URL, message.Signed{}); Outcome(err) != "no answer within 10 seconds" {
+		t.Errorf("%v", err)
+	}
+}
+
+// Nor does one that says a little now and then: the time is for the whole of a try.
+func TestAReceiverThatDripsIsCut(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, out, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		drop := time.NewTicker(10 * time.Millisecond)
+		defer drop.Stop()
+		out.WriteString("HTTP/1.1 200 OK\r\nX-Long: ")
+		for err == nil {
+			<-drop.C
+			out.WriteByte('x')
+			err = out.Flush()
+		}
+	}))
+	defer server.Close()
+	c := client(t, server, "127.0.0.0/8")
+	c.http.Timeout = 300 * time.Millisecond
+	if err := c.Send(t.Context(), server.URL, message.Signed{}); Outcome(err) != "no answer within 10 seconds" {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestLiteralAddressesAreRefusedBeforeAnythingIsSent(t *testing.T) {
-	c := NewClient([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, nil)
+	c := New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, nil)
 	for address, allowed := range map[string]bool{
 		"https://127.0.0.1/": false, "https://[::1]:8443/x": false, "https://169.254.169.254/latest": false, "https://192.168.0.1": false,
 		"https://10.1.2.3/": true, "https://8.8.8.8/": true, "https://hooks.example.org/": true,
@@ -252,7 +373,7 @@ func TestOutcomesTellNothingOfWhatWasAnswered(t *testing.T) {
 		{context.DeadlineExceeded, "no answer within 10 seconds"},
 		{io.ErrUnexpectedEOF, "the connection was closed without an answer"},
 	} {
-		if got := outcome(c.err); got != c.want {
+		if got := Outcome(c.err); got != c.want {
 			t.Errorf("%v is told as %q, want %q", c.err, got, c.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package webhooks_test
+package webhook_test
 
 import (
 	"bytes"
@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"gatehouse/admin/admintest"
-	"gatehouse/admin/webhooks"
+	"gatehouse/admin/webhook"
+	"gatehouse/admin/webhooks/message"
+	"gatehouse/admin/webhooks/sender"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
@@ -156,7 +158,7 @@ func TestALostUpdateOfAWebhookIsRefused(t *testing.T) {
 	s := admintest.New(t)
 	c := s.Root()
 	w := c.Do("POST", "/webhooks", `{"url":"`+address+`"}`)
-	var made webhooks.MadeWebhook
+	var made webhook.MadeWebhook
 	if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +185,7 @@ func TestAWebhookIsTried(t *testing.T) {
 	if m := s.Receiver.Taken(); len(m) != 1 || !bytes.Contains(m[0].Body, []byte(`"type":"webhook.test"`)) {
 		t.Errorf("%v", m)
 	}
-	s.Receiver.Answer(func(webhooks.Signed) error { return &webhooks.RefusedError{Status: 503} })
+	s.Receiver.Answer(func(message.Signed) error { return &sender.RefusedError{Status: 503} })
 	if got := c.Must(200, "POST", at+"/test", ""); got["taken"] != false || got["status"] != 503.0 || got["outcome"] != "answered 503 Service Unavailable" {
 		t.Errorf("%v", got)
 	}
@@ -244,7 +246,7 @@ func bury(t *testing.T, s *admintest.Site, id string) []uint64 {
 		if err := json.Unmarshal(m.Body, &got); err != nil {
 			t.Fatal(err)
 		}
-		value, err := json.Marshal(webhooks.Letter{Position: got.Data.Position, Kind: got.Data.Kind, Tries: 6, Last: "answered 400 Bad Request"})
+		value, err := json.Marshal(webhook.Letter{Position: got.Data.Position, Kind: got.Data.Kind, Tries: 6, Last: "answered 400 Bad Request"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -260,12 +262,13 @@ func bury(t *testing.T, s *admintest.Site, id string) []uint64 {
 func TestThereAreOnlySoManyWebhooks(t *testing.T) {
 	s := admintest.New(t)
 	c := s.Root()
-	for range webhooks.MaxWebhooks {
+	const most = 100
+	for range most {
 		c.Must(201, "POST", "/webhooks", `{"url":"`+address+`","disabled":true}`)
 	}
 	c.Must(409, "POST", "/webhooks", `{"url":"`+address+`"}`)
 	w := c.Do("GET", "/webhooks?limit=60", "")
-	if got := len(c.List("/webhooks?limit=60&cursor=" + w.Header().Get("Next-Cursor"))); got != webhooks.MaxWebhooks-60 {
+	if got := len(c.List("/webhooks?limit=60&cursor=" + w.Header().Get("Next-Cursor"))); got != most-60 {
 		t.Errorf("the second page has %d", got)
 	}
 }

@@ -1,4 +1,4 @@
-package webhooks
+package message
 
 import (
 	"crypto/hmac"
@@ -13,7 +13,8 @@ import (
 // secretPrefix marks a secret of Standard Webhooks; base64 follows.
 const secretPrefix = "whsec_"
 
-func newSecret() []byte {
+// NewSecret makes a secret at random.
+func NewSecret() []byte {
 	b := make([]byte, 32)
 	rand.Read(b)
 	return b
@@ -32,9 +33,9 @@ type Signed struct {
 	Body      []byte
 }
 
-// sign signs a message with each of the secrets (Standard Webhooks, "v1": HMAC-
+// Sign signs a message with each of the secrets (Standard Webhooks, "v1": HMAC-
 // SHA256 of id, time and body), so that a receiver may know either.
-func sign(id string, at time.Time, body []byte, secrets [][]byte) Signed {
+func Sign(id string, at time.Time, body []byte, secrets [][]byte) Signed {
 	signatures := make([]string, len(secrets))
 	for i, secret := range secrets {
 		mac := hmac.New(sha256.New, secret)

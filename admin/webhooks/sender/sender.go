@@ -1,4 +1,7 @@
-package webhooks
+// Package sender posts messages over HTTPS to addresses that somebody else has
+// chosen: it reaches nothing that only this machine or its network can, and what
+// answers gets neither much of its memory nor of its time.
+package sender
 
 import (
 	"bytes"
@@ -14,6 +17,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"gatehouse/admin/webhooks/message"
 )
 
 // Bounds of one try.
@@ -21,6 +26,7 @@ const (
 	patience  = 10 * time.Second
 	maxAnswer = 64 << 10
 	maxWait   = 24 * time.Hour // that Retry-After may ask for
+	maxIdle   = 100            // connections kept for the next message
 )
 
 // A RefusedError says that the other side answered, and did not take the message.
@@ -33,8 +39,8 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("answered %d %s", e.Status, http.StatusText(e.Status))
 }
 
-// away reports whether an answer speaks of the other side and not of the message.
-func (e *RefusedError) away() bool {
+// Away reports whether an answer speaks of the other side and not of the message.
+func (e *RefusedError) Away() bool {
 	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout
 }
 
@@ -42,22 +48,26 @@ func (e *RefusedError) away() bool {
 // and follows nobody elsewhere.
 type Client struct {
 	http  *http.Client
-	allow []netip.Prefix
+	reach reach
 }
 
-// NewClient makes a client. Networks in allow are reached although they are
+// New makes a client. Networks in allow are reached although they are
 // private; roots nil takes the system's certificate authorities.
-func NewClient(allow []netip.Prefix, roots *x509.CertPool) *Client {
+func New(allow []netip.Prefix, roots *x509.CertPool) *Client {
+	return newClient(reach{allow: allow, own: net.InterfaceAddrs}, roots)
+}
+
+func newClient(to reach, roots *x509.CertPool) *Client {
 	dialer := &net.Dialer{
 		Timeout: patience,
 		// Asked once names are resolved, of the very address that is connected to.
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			return mayReach(address, allow)
+			return to.connect(address)
 		},
 	}
 	// HTTP/1.1 alone: what an answer makes the connection hold is then the two
 	// bounds here, and no window of the other side's choosing.
-	return &Client{allow: allow, http: &http.Client{
+	return &Client{reach: to, http: &http.Client{
 		Timeout:       patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
@@ -66,7 +76,7 @@ func NewClient(allow []netip.Prefix, roots *x509.CertPool) *Client {
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			MaxResponseHeaderBytes: maxAnswer,
 			MaxIdleConnsPerHost:    1,
-			MaxIdleConns:           MaxWebhooks,
+			MaxIdleConns:           maxIdle,
 			IdleConnTimeout:        time.Minute,
 			DisableCompression:     true,
 		},
@@ -76,7 +86,7 @@ func NewClient(allow []netip.Prefix, roots *x509.CertPool) *Client {
 // Close lets idle connections go.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Check is Sender's: it refuses a literal address that may not be reached. Where a
+// Check refuses a literal address that may not be reached. Where a
 // name leads is found out, and judged, with each connection.
 func (c *Client) Check(address string) error {
 	u, err := url.Parse(address)
@@ -87,11 +97,12 @@ func (c *Client) Check(address string) error {
 	if err != nil {
 		return nil
 	}
-	return judge(ip, c.allow)
+	return c.reach.judge(ip)
 }
 
-// Send is Sender's.
-func (c *Client) Send(ctx context.Context, address string, m Signed) error {
+// Send posts a message: nil where the other side took it, a *RefusedError where it
+// answered otherwise, any other error where it is not to be reached.
+func (c *Client) Send(ctx context.Context, address string, m message.Signed) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(m.Body))
 	if err != nil {
 		return err
@@ -99,6 +110,10 @@ func (c *Client) Send(ctx context.Context, address string, m Signed) error {
 	request.Header = http.Header{
 		"Content-Type": {"application/json"}, "User-Agent": {"gatehouse"},
 		"Webhook-Id": {m.ID}, "Webhook-Timestamp": {strconv.FormatInt(m.Time.Unix(), 10)}, "Webhook-Signature": {m.Signature},
+		// Not sent: it says that a connection which ended before the message was
+		// answered may be followed by another at once. Who gets it twice sees by its
+		// id that it is one.
+		"Idempotency-Key": nil,
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {

@@ -1,4 +1,6 @@
-package webhooks
+// Package webhook is the API for webhooks: administrators make them, auditors see
+// how they fare.
+package webhook
 
 import (
 	"context"
@@ -11,17 +13,19 @@ import (
 
 	"gatehouse/admin/rest"
 	"gatehouse/admin/rights"
+	"gatehouse/admin/webhooks"
+	"gatehouse/admin/webhooks/message"
 	"gatehouse/storage/events"
 )
 
 // An API answers administrators for webhooks.
 type API struct {
 	*rights.Judge
-	service *Service
+	service *webhooks.Service
 }
 
 // NewAPI makes the API over a service.
-func NewAPI(j *rights.Judge, s *Service) *API { return &API{Judge: j, service: s} }
+func NewAPI(j *rights.Judge, s *webhooks.Service) *API { return &API{Judge: j, service: s} }
 
 // Register adds the operations to the API.
 func (a *API) Register(api huma.API) {
@@ -37,15 +41,28 @@ func (a *API) Register(api huma.API) {
 	huma.Register(api, rest.Operation("retry-dead-letters", http.MethodPost, "/webhooks/{id}/dead/retry", "Try dead letters again", rest.Admin), a.retry)
 }
 
-// problem is the translation of this package's errors.
+// problem is the translation of the service's errors.
 func (a *API) problem(err error) error {
 	switch {
-	case errors.Is(err, ErrNotFound):
-		return huma.NewError(http.StatusNotFound, ErrNotFound.Error())
-	case errors.Is(err, ErrTooMany):
-		return huma.NewError(http.StatusConflict, fmt.Sprintf("%v (%d)", ErrTooMany, MaxWebhooks))
+	case errors.Is(err, webhooks.ErrNotFound):
+		return huma.NewError(http.StatusNotFound, webhooks.ErrNotFound.Error())
+	case errors.Is(err, webhooks.ErrTooMany):
+		return huma.NewError(http.StatusConflict, fmt.Sprintf("%v (%d)", webhooks.ErrTooMany, webhooks.MaxWebhooks))
+	}
+	if invalid, ok := errors.AsType[*webhooks.InvalidError](err); ok {
+		return a.Problem(rest.Invalid(invalid.Field, invalid.Why+guessKind(invalid.Kind)))
 	}
 	return a.Problem(err)
+}
+
+// guessKind asks whether another kind of event was meant, where one was asked for
+// that is none.
+func guessKind(k events.Kind) string {
+	guess := rest.NewGuess(string(k))
+	for _, known := range events.Kinds() {
+		guess.Offer(string(known.Kind))
+	}
+	return guess.Hint()
 }
 
 // proved asks a browser for a proof of the last minutes: what is set here tells a
@@ -78,7 +95,7 @@ type madeOutput struct {
 	Body MadeWebhook
 }
 
-func (a *API) answer(ctx context.Context, w Webhook) (*output, error) {
+func (a *API) answer(ctx context.Context, w webhooks.Webhook) (*output, error) {
 	v, err := a.view(ctx, w)
 	if err != nil {
 		return nil, a.problem(err)
@@ -91,7 +108,7 @@ func (a *API) list(ctx context.Context, in *rest.PageInput) (*rest.ListOutput[We
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	found := rest.Piece(*in, all, func(w Webhook) string { return w.ID })
+	found := rest.Piece(*in, all, func(w webhooks.Webhook) string { return w.ID })
 	out := &rest.ListOutput[WebhookView]{Next: found.Next, Body: make([]WebhookView, 0, len(found.Body))}
 	for _, w := range found.Body {
 		v, err := a.view(ctx, w)
@@ -115,7 +132,7 @@ func (a *API) create(ctx context.Context, in *rest.Body[WebhookSettings]) (*made
 	if err := proved(ctx); err != nil {
 		return nil, err
 	}
-	w := Webhook{By: rest.CallerOf(ctx).Actor()}
+	w := webhooks.Webhook{By: rest.CallerOf(ctx).Actor()}
 	err := in.Body.write(&w)
 	if err == nil {
 		err = a.service.Check(w)
@@ -134,7 +151,7 @@ func (a *API) create(ctx context.Context, in *rest.Body[WebhookSettings]) (*made
 }
 
 // made records a webhook that has got a new secret, and shows that this once.
-func (a *API) made(ctx context.Context, kind events.Kind, before *Webhook, w Webhook, secret []byte) (*madeOutput, error) {
+func (a *API) made(ctx context.Context, kind events.Kind, before *webhooks.Webhook, w webhooks.Webhook, secret []byte) (*madeOutput, error) {
 	if err := a.record(ctx, kind, before, &w); err != nil {
 		return nil, err
 	}
@@ -143,11 +160,11 @@ func (a *API) made(ctx context.Context, kind events.Kind, before *Webhook, w Web
 		return nil, err
 	}
 	out.Body.Warnings = a.warnings(ctx, w)
-	return &madeOutput{out.ETag, MadeWebhook{out.Body, SecretText(secret)}}, nil
+	return &madeOutput{out.ETag, MadeWebhook{out.Body, message.SecretText(secret)}}, nil
 }
 
 // record makes a change durable as an event: what differs, and whose it is.
-func (a *API) record(ctx context.Context, kind events.Kind, before, after *Webhook) error {
+func (a *API) record(ctx context.Context, kind events.Kind, before, after *webhooks.Webhook) error {
 	var was, is map[string]any
 	switch {
 	case before == nil:
@@ -174,7 +191,7 @@ func (a *API) change(ctx context.Context, in *changeInput) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	change := func(w *Webhook) error {
+	change := func(w *webhooks.Webhook) error {
 		merged, err := rest.Merge(settingsOf(*w), WebhookSettings{URL: w.URL}, in.Body)
 		if err == nil {
 			err = merged.write(w)
@@ -187,14 +204,14 @@ func (a *API) change(ctx context.Context, in *changeInput) (*output, error) {
 	if tried := before; change(&tried) != nil { // what is refused is not announced
 		return nil, a.problem(change(&tried))
 	}
-	if err := a.Intend(ctx, Changed, ""); err != nil {
+	if err := a.Intend(ctx, webhooks.Changed, ""); err != nil {
 		return nil, err
 	}
 	before, after, err := a.service.Change(ctx, in.ID, revision, change)
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	if err := a.record(ctx, Changed, &before, &after); err != nil {
+	if err := a.record(ctx, webhooks.Changed, &before, &after); err != nil {
 		return nil, err
 	}
 	out, err := a.answer(ctx, after)
@@ -206,7 +223,7 @@ func (a *API) change(ctx context.Context, in *changeInput) (*output, error) {
 
 // expected returns a webhook, and the revision that it must still have when it is
 // changed.
-func (a *API) expected(ctx context.Context, in MatchedInput) (Webhook, uint64, error) {
+func (a *API) expected(ctx context.Context, in MatchedInput) (webhooks.Webhook, uint64, error) {
 	w, err := a.service.Get(ctx, in.ID)
 	if err != nil {
 		return w, 0, a.problem(err)
@@ -254,7 +271,7 @@ func (a *API) rotate(ctx context.Context, in *rotateInput) (*madeOutput, error) 
 	}
 	until := time.Now().UTC()
 	if !in.AtOnce {
-		until = until.Add(overlap)
+		until = until.Add(webhooks.Overlap)
 	}
 	before, w, secret, err := a.service.Rotate(ctx, in.ID, revision, until)
 	if err != nil {
@@ -271,9 +288,9 @@ type WebhookTest struct {
 }
 
 func (a *API) test(ctx context.Context, in *IDInput) (*rest.Body[WebhookTest], error) {
-	status, how, err := a.service.Test(ctx, in.ID)
+	trial, err := a.service.Test(ctx, in.ID)
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return &rest.Body[WebhookTest]{Body: WebhookTest{how == taken, status, how}}, nil
+	return &rest.Body[WebhookTest]{Body: WebhookTest(trial)}, nil
 }

@@ -1,16 +1,28 @@
-package webhooks
+package webhook
 
 import (
 	"context"
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/admin/rest"
+	"gatehouse/admin/webhooks"
 	"gatehouse/storage/events"
 )
+
+// A Letter is a message that the other side refused to the last.
+type Letter struct {
+	Position uint64      `json:"position" doc:"of its event in the trail"`
+	Kind     events.Kind `json:"kind"`
+	First    time.Time   `json:"first_try"`
+	Next     time.Time   `json:"next_try,omitzero"` // a dead one has none
+	Tries    int         `json:"tries"`
+	Last     string      `json:"last" doc:"how the last try ended"`
+}
 
 type deadInput struct {
 	IDInput
@@ -22,7 +34,12 @@ func (a *API) dead(ctx context.Context, in *deadInput) (*rest.ListOutput[Letter]
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return rest.Piece(in.PageInput, list, func(l Letter) string { return fmt.Sprintf("%020d", l.Position) }), nil
+	found := rest.Piece(in.PageInput, list, func(l webhooks.Letter) string { return fmt.Sprintf("%020d", l.Position) })
+	out := &rest.ListOutput[Letter]{Next: found.Next, Body: make([]Letter, 0, len(found.Body))}
+	for _, l := range found.Body {
+		out.Body = append(out.Body, Letter(l))
+	}
+	return out, nil
 }
 
 // LetterCount is how many dead letters something was done to.
@@ -57,7 +74,7 @@ func (a *API) letters(ctx context.Context, kind events.Kind, id string, position
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	found := func(l Letter) bool { return l.Position == position }
+	found := func(l webhooks.Letter) bool { return l.Position == position }
 	if position != 0 && !slices.ContainsFunc(list, found) {
 		return nil, huma.NewError(http.StatusNotFound, fmt.Sprintf("there is no dead letter at position %d", position))
 	}
