@@ -32,15 +32,22 @@ func (e *Event) texts() map[string]*string {
 	}
 }
 
-// encode never fails: an event whose Before and After cannot be written or are
-// too long goes without them.
-func encode(e Event) ([]byte, error) {
-	s := stored{Event: e}
-	s.Position = 0
-	for name, text := range s.texts() {
+// cut shortens what only a hostile client makes so long.
+func cut(e Event) Event {
+	for _, text := range e.texts() {
 		if len(*text) > maxText {
 			*text = (*text)[:maxText]
 		}
+	}
+	return e
+}
+
+// encode never fails: an event whose Before and After cannot be written or are
+// too long goes without them.
+func encode(e Event) ([]byte, error) {
+	s := stored{Event: cut(e)}
+	s.Position = 0
+	for name, text := range s.texts() {
 		if !utf8.ValidString(*text) {
 			if s.Raw == nil {
 				s.Raw = make(map[string][]byte)

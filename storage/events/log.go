@@ -80,10 +80,27 @@ type Log struct {
 
 // An entry is an event on its way; done is nil for one that was noted.
 type entry struct {
+	event  Event
 	value  []byte
 	done   chan error
 	losses int64 // how many lost events it tells of
 	own    bool  // it tells of the log itself: no loss to anybody
+}
+
+func newEntry(e Event) (*entry, error) {
+	value, err := encode(e)
+	return &entry{event: e, value: value}, err
+}
+
+// stands returns the event as it is read at a position. What others may change
+// later is read from what was written.
+func (e *entry) stands(position uint64) Event {
+	if e.event.Before != nil || e.event.After != nil {
+		return read(state.Entry{Position: position, Value: e.value})
+	}
+	event := cut(e.event)
+	event.Position = position
+	return event
 }
 
 // New opens the log of a node, whose chain goes on where it ended. Its one
@@ -118,12 +135,12 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	value, err := encode(l.complete(e))
+	en, err := newEntry(l.complete(e))
 	if err != nil {
 		return err
 	}
 	done := make(chan error, 1)
-	if !l.add(&entry{value: value, done: done}) {
+	if en.done = done; !l.add(en) {
 		return ErrClosed
 	}
 	signal(l.now)
@@ -139,8 +156,8 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 // does not wait for the store; it blocks only where far too many are pending,
 // and gives the event up, counted in Lost, where that lasts.
 func (l *Log) Note(e Event) {
-	value, err := encode(l.complete(e))
-	if err != nil || !l.wait() || !l.add(&entry{value: value}) {
+	en, err := newEntry(l.complete(e))
+	if err != nil || !l.wait() || !l.add(en) {
 		l.lose(1)
 	}
 }

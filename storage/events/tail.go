@@ -29,6 +29,8 @@ type tail struct {
 	stop      context.CancelFunc
 	followers int // guarded by log.mu
 
+	reading sync.Mutex // held over reading from the stream and adding that
+
 	mu     sync.Mutex    // guards what follows
 	grown  chan struct{} // closed when there is more, or no more to come
 	known  bool          // the end is
@@ -91,23 +93,62 @@ func (t *tail) run(ctx context.Context) {
 
 // read takes what was appended. A store that fails is asked again later.
 func (t *tail) read(ctx context.Context) {
-	at, known := t.position()
-	if !known {
-		if at, known = t.log.last(ctx); !known {
+	if _, known := t.position(); !known {
+		at, known := t.log.last(ctx)
+		if !known {
 			return
 		}
 		t.begin(at)
 	}
-	for {
-		entries, err := t.log.store.Read(ctx, Stream, at, pieceSize)
-		if err != nil || len(entries) == 0 {
-			return
-		}
-		t.add(entries)
-		if at = entries[len(entries)-1].Position; len(entries) < pieceSize {
-			return
-		}
+	for t.readOn(ctx) {
 	}
+}
+
+// readOn reports whether there may be more.
+func (t *tail) readOn(ctx context.Context) bool {
+	t.reading.Lock()
+	defer t.reading.Unlock()
+	at, _ := t.position()
+	entries, err := t.log.store.Read(ctx, Stream, at, pieceSize)
+	if err != nil || len(entries) == 0 {
+		return false
+	}
+	var news []piece
+	for some := range slices.Chunk(entries, mostPassed) {
+		p := piece{events: readAll(some)}
+		for _, e := range some {
+			p.bytes += len(e.Value)
+		}
+		news = append(news, p)
+	}
+	t.add(news)
+	return len(entries) == pieceSize
+}
+
+// extend takes what this node has appended, the last of it at a position, without
+// reading it again; false where it is not what comes next, or something is being
+// read at this moment, which then has to read on.
+func (t *tail) extend(entries []*entry, position uint64) bool {
+	if !t.reading.TryLock() {
+		return false
+	}
+	defer t.reading.Unlock()
+	first := position + 1 - uint64(len(entries))
+	if end, known := t.position(); !known || end+1 != first {
+		return false
+	}
+	var news []piece
+	for some := range slices.Chunk(entries, mostPassed) {
+		p := piece{events: make([]Event, len(some))}
+		for i, e := range some {
+			p.events[i] = e.stands(first)
+			p.bytes += len(e.value)
+			first++
+		}
+		news = append(news, p)
+	}
+	t.add(news)
+	return true
 }
 
 func (t *tail) position() (end uint64, known bool) {
@@ -136,15 +177,7 @@ func (t *tail) tell() {
 	t.grown = make(chan struct{})
 }
 
-func (t *tail) add(entries []state.Entry) {
-	var news []piece
-	for some := range slices.Chunk(entries, mostPassed) {
-		p := piece{events: readAll(some)}
-		for _, e := range some {
-			p.bytes += len(e.Value)
-		}
-		news = append(news, p)
-	}
+func (t *tail) add(news []piece) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range news {

@@ -3,6 +3,8 @@ package events
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,6 +47,7 @@ func TestAllWhoFollowReadTheStreamOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &counted{Store: memory.New()}
 		l := open(t, s)
+		other := openAs(t, s, Config{Node: "node2"})
 		var followers []<-chan []Event
 		for range 100 {
 			followers = append(followers, l.FollowPieces(t.Context(), 0))
@@ -57,7 +60,7 @@ func TestAllWhoFollowReadTheStreamOnce(t *testing.T) {
 		}
 		before, entries := s.reads.Load(), s.entries.Load()
 		for i := range 10 {
-			record(t, l, Event{Path: fmt.Sprint(i)})
+			record(t, other, Event{Path: fmt.Sprint(i)})
 			for _, f := range followers {
 				if piece := <-f; len(piece) != 1 || piece[0].Path != fmt.Sprint(i) {
 					t.Fatalf("%+v", piece)
@@ -67,6 +70,40 @@ func TestAllWhoFollowReadTheStreamOnce(t *testing.T) {
 		if reads, read := s.reads.Load()-before, s.entries.Load()-entries; reads > 30 || read != 10 {
 			t.Errorf("%d reads of %d entries for 10 events", reads, read)
 		}
+	})
+}
+
+// What this node itself appends is not read again to be followed, and comes as if
+// it were: also when it is changed afterwards, or another node's lies between.
+func TestOwnEventsAreFollowedUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &counted{Store: memory.New()}
+		l := open(t, s)
+		f := l.FollowAfter(t.Context(), 0)
+		synctest.Wait()
+		entries := s.entries.Load()
+		changed := map[string]any{"size": 7, "who": []string{"anna"}}
+		for i, e := range []Event{
+			{Kind: Upload, Outcome: OK, Path: "/a", Bytes: 1, Took: time.Second, Address: netip.MustParseAddr("fe80::1")},
+			{Kind: Upload, Path: "/\xff", Account: strings.Repeat("x", 2*maxText)},
+			{Kind: Upload, After: changed},
+		} {
+			record(t, l, e)
+			changed["size"] = i
+			got := <-f
+			stored, _, err := l.List(t.Context(), Query{Limit: 1})
+			if err != nil || len(stored) != 1 || !reflect.DeepEqual(got, stored[0]) {
+				t.Errorf("followed %+v\nstored   %+v, %v", got, stored, err)
+			}
+		}
+		if n := s.entries.Load() - entries; n != 0 {
+			t.Errorf("%d entries were read", n)
+		}
+		other := openAs(t, s, Config{Node: "node2"})
+		record(t, other, Event{Path: "theirs"})
+		record(t, l, Event{Path: "ours"})
+		next(t, f, "theirs")
+		next(t, f, "ours")
 	})
 }
 

@@ -150,7 +150,7 @@ func (w *writer) write(ctx context.Context, g *group) error {
 	}
 	w.unsettled = nil
 	w.tail = place{g.end, position}
-	w.log.written(g.entries)
+	w.log.written(g.entries, position)
 	w.count(ctx, g)
 	return nil
 }
@@ -204,29 +204,30 @@ func (w *writer) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	value, err := encode(w.log.complete(Event{
+	e, err := newEntry(w.log.complete(Event{
 		Kind: Signed, Outcome: OK, After: map[string]any{"checkpoint": cp.Text, "sequence": cp.Sequence, "position": cp.Position},
 	}))
 	if err != nil {
 		return err
 	}
-	return w.tell(ctx, checkpointEntry, value, &cp)
+	return w.tell(ctx, checkpointEntry, e, &cp)
 }
 
 // resumed asks a store that has failed, and has nothing pending to show that it
 // is back, whether it takes an event that tells since when it failed.
 func (w *writer) resumed(ctx context.Context) error {
-	value, err := encode(w.log.complete(Event{Kind: Resumed, Outcome: OK, After: map[string]any{"failing_since": w.log.failingSince().UTC()}}))
+	e, err := newEntry(w.log.complete(Event{Kind: Resumed, Outcome: OK, After: map[string]any{"failing_since": w.log.failingSince().UTC()}}))
 	if err != nil {
 		return err
 	}
-	return w.tell(ctx, plainEntry, value, nil)
+	return w.tell(ctx, plainEntry, e, nil)
 }
 
 // tell appends an entry of the log's own.
-func (w *writer) tell(ctx context.Context, kind byte, value []byte, cp *Checkpoint) error {
+func (w *writer) tell(ctx context.Context, kind byte, e *entry, cp *Checkpoint) error {
 	w.log.taking(1)
-	g := w.group(kind, []*entry{{value: value, own: true}})
+	e.own = true
+	g := w.group(kind, []*entry{e})
 	g.own, g.cp = true, cp
 	return w.write(ctx, g)
 }
@@ -326,8 +327,9 @@ func (l *Log) take(most, bytes int) []*entry {
 
 func lostEntry(e Event, n int64) (*entry, error) {
 	e.Kind, e.Outcome, e.After = Lost, Failed, map[string]any{"lost": n}
-	value, err := encode(e)
-	return &entry{value: value, losses: n}, err
+	en, err := newEntry(e)
+	en.losses = n
+	return en, err
 }
 
 // taking counts entries that are not taken from the pending ones.
@@ -346,13 +348,15 @@ func (l *Log) putBack(entries []*entry) {
 }
 
 // written answers entries that are durable.
-func (l *Log) written(entries []*entry) {
+func (l *Log) written(entries []*entry, position uint64) {
 	answer(entries, nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err, l.since = nil, time.Time{}
-	close(l.grown)
-	l.grown = make(chan struct{})
+	if l.tail != nil && !l.tail.extend(entries, position) {
+		close(l.grown)
+		l.grown = make(chan struct{})
+	}
 	l.left(len(entries))
 }
 
