@@ -112,6 +112,12 @@ func (g *gateway) run(ctx context.Context) error {
 		g.forgetPassword(inner, given)
 		return nil
 	})
+	if !tuned() {
+		group.Go(func() error {
+			goHeap().keep(inner)
+			return nil
+		})
+	}
 	group.Go(func() error {
 		for {
 			select {
