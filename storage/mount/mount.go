@@ -28,19 +28,19 @@ var ErrReserved = fmt.Errorf("%w: the name is the gateway's own", fs.ErrInvalid)
 // What Mount.Sync can say.
 const (
 	SyncNone   = "none"   // nothing is forced to disk
-	SyncClose  = "close"  // a file is durable when its upload ends; the default
-	SyncAlways = "always" // as close, for whatever else changes too
+	SyncClose  = "close"  // what is stored under a name is durable, whoever puts it there; the default
+	SyncAlways = "always" // so is every other change: what is gone stays gone
 )
 
 // A Mount is a backend at a place of the tree.
 type Mount struct {
 	Path    path.Path
 	Backend backend.Backend
-	// Sync says when uploads are made durable: none, close or always. Empty is close.
+	// Sync says what is made durable before it is acknowledged: none, close or always. Empty is close.
 	Sync string
 }
 
-// Durable reports whether uploads are to be on disk before they are acknowledged.
+// Durable reports whether what is stored is to be on disk before it is acknowledged.
 func (m Mount) Durable() bool { return m.Sync != SyncNone }
 
 // A Table is the whole tree. It implements backend.Backend over tree paths:

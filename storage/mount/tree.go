@@ -185,7 +185,11 @@ func (t *Table) making(ctx context.Context, at place, do func() error) error {
 	}
 	for name := path.Root; name != at.rel.Dir(); {
 		name = below(name, at.rel)
-		if made := at.Backend.Mkdir(ctx, name); made != nil && !errors.Is(made, fs.ErrExist) {
+		made := at.Backend.Mkdir(ctx, name)
+		if made == nil && at.Durable() {
+			made = at.Backend.Sync(ctx, name.Dir())
+		}
+		if made != nil && !errors.Is(made, fs.ErrExist) {
 			return made
 		}
 	}

@@ -19,7 +19,7 @@ import (
 type noted struct {
 	backend.Backend
 	done *[]string
-	fail error // of Sync of a folder that users see
+	fail error // of Sync of a folder that users make
 }
 
 func (n noted) Open(ctx context.Context, p path.Path, how backend.How) (backend.File, error) {
@@ -39,7 +39,7 @@ func (n noted) Remove(ctx context.Context, p path.Path) error {
 
 func (n noted) Sync(ctx context.Context, p path.Path) error {
 	*n.done = append(*n.done, "sync "+anonymous(p))
-	if n.fail != nil && !strings.HasPrefix(p.String(), "/"+mount.Reserved) {
+	if n.fail != nil && !p.IsRoot() && !strings.HasPrefix(p.String(), "/"+mount.Reserved) {
 		return n.fail
 	}
 	return n.Backend.Sync(ctx, p)
@@ -116,12 +116,31 @@ func TestAsideDurableInOrder(t *testing.T) {
 	}
 }
 
+// Where staging stands must be on disk before what is put aside there is.
+func TestStagingStands(t *testing.T) {
+	for sync, want := range map[string][]string{
+		mount.SyncClose: {"sync /", "sync staging .gatehouse", "sync staging "},
+		mount.SyncNone:  nil,
+	} {
+		s, done := durable(t, sync, nil)
+		if !slices.Equal(*done, want) {
+			t.Errorf("sync %q: %q at the first start, want %q", sync, *done, want)
+		}
+		*done = nil
+		s.start("2", 10)
+		if got := slices.DeleteFunc(*done, func(d string) bool { return strings.HasPrefix(d, "remove") }); sync == mount.SyncClose && !slices.Equal(got, want[2:]) {
+			t.Errorf("sync %q: %q at the second start", sync, got)
+		}
+	}
+}
+
 func TestInPlaceButNotDurable(t *testing.T) {
 	broken := errors.New("the disk is broken")
 	s, _ := durable(t, mount.SyncClose, broken)
-	err := s.stage("/f", "content").Commit(t.Context(), false)
-	if !errors.Is(err, staging.ErrNotDurable) || !errors.Is(err, broken) || !strings.Contains(fmt.Sprint(err), " /f:") {
-		t.Errorf("commit: got %v, want ErrNotDurable of /f with its reason", err)
+	s.put("/d/x", "")
+	err := s.stage("/d/f", "content").Commit(t.Context(), false)
+	if !errors.Is(err, staging.ErrNotDurable) || !errors.Is(err, broken) || !strings.Contains(fmt.Sprint(err), " /d/f:") {
+		t.Errorf("commit: got %v, want ErrNotDurable of /d/f with its reason", err)
 	}
-	s.holds(map[string]string{"/f": "content"})
+	s.holds(map[string]string{"/d/x": "", "/d/f": "content"})
 }

@@ -88,10 +88,14 @@ func (a *Area) makeFolders(ctx context.Context, p path.Path) error {
 	if err := a.makeFolders(ctx, p.Dir()); err != nil {
 		return err
 	}
-	if err := a.table.Mkdir(ctx, p); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := a.table.Mkdir(ctx, p)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if m, _ := a.table.Of(p); err != nil || !m.Durable() {
 		return err
 	}
-	return nil
+	return a.table.Sync(ctx, p.Dir())
 }
 
 // each calls do for the entries of a folder; one that is not there has none.

@@ -102,7 +102,11 @@ const private fs.FileMode = 0o700
 func prepare(ctx context.Context, m mount.Mount, name string) error {
 	mode := private
 	for _, p := range []path.Path{top.Dir(), top, top.Append(path.MustParse(name))} {
-		if err := m.Backend.Mkdir(ctx, p); err != nil && !errors.Is(err, fs.ErrExist) {
+		err := m.Backend.Mkdir(ctx, p)
+		if err == nil && m.Durable() {
+			err = m.Backend.Sync(ctx, p.Dir())
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 		if err := m.Backend.SetAttr(ctx, p, backend.Attr{Mode: &mode}); err != nil {
