@@ -8,11 +8,12 @@ import (
 	"gatehouse/policy/path"
 )
 
-// Explained is what would become of an operation, Spot one end of it, Move the
-// question about a rename or copy, and Reader who is told.
+// Explained is what would become of an operation, Spot one end of it, Upload the
+// size of a write, Move the question about a rename or copy, and Reader who is told.
 type (
 	Explained = guard.Explained
 	Spot      = guard.Spot
+	Upload    = guard.Upload
 	Move      = guard.Move
 	Reader    = guard.Reader
 )
@@ -27,6 +28,16 @@ const (
 // does nothing. The path is as the account sees it.
 func (m *Manager) Explain(ctx context.Context, e policy.Effective, door policy.Door, reader Reader, op policy.Operation, seen path.Path) (Explained, error) {
 	found, err := m.tree.Explain(ctx, guard.Config{Effective: e, Door: door}, reader, op, seen)
+	return m.withUse(ctx, e, op, found, err)
+}
+
+// ExplainUpload is Explain for writing or creating a file of so many bytes.
+func (m *Manager) ExplainUpload(ctx context.Context, e policy.Effective, door policy.Door, reader Reader, op policy.Operation, seen path.Path, size int64) (Explained, error) {
+	found, err := m.tree.ExplainUpload(ctx, guard.Config{Effective: e, Door: door}, reader, op, seen, size)
+	return m.withUse(ctx, e, op, found, err)
+}
+
+func (m *Manager) withUse(ctx context.Context, e policy.Effective, op policy.Operation, found Explained, err error) (Explained, error) {
 	if err != nil {
 		return found, err
 	}

@@ -56,7 +56,10 @@ func (f *FS) setAttr(ctx context.Context, r *rules, p *place, a backend.Attr) er
 	if a = clientAttr(a, owner); a == (backend.Attr{}) {
 		return nil
 	}
-	return t.store.SetAttr(ctx, p.real, a)
+	if err := t.store.SetAttr(ctx, p.real, a); err != nil {
+		return err
+	}
+	return t.syncSelf(ctx, p.real, info)
 }
 
 // mayChange lets who may only create still set times and modes of what the
@@ -88,5 +91,11 @@ func (t *Tree) truncate(ctx context.Context, p path.Path, size int64) (err error
 		return err
 	}
 	defer book.close(ctx, file)
-	return book.truncate(ctx, file, size)
+	if err := book.truncate(ctx, file, size); err != nil {
+		return err
+	}
+	if m, _ := t.mounts.Of(p); !m.Durable() {
+		return nil
+	}
+	return file.Sync()
 }

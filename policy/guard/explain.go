@@ -9,7 +9,6 @@ import (
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/locks"
-	"gatehouse/storage/quota"
 )
 
 // Explained is what would become of an operation.
@@ -28,6 +27,9 @@ type Explained struct {
 	// Lock stands in the way of a change by somebody without its token; nil where
 	// none does.
 	Lock *locks.Lock
+	// Upload is what a file may grow to that is written; nil of other operations,
+	// and where it cannot be written at all.
+	Upload *Upload
 }
 
 // A Reader is who is told what was explained.
@@ -81,9 +83,14 @@ func (t *Tree) spot(ctx context.Context, r *rules, p *place, reader Reader) Spot
 }
 
 // Explain judges an operation as a session with c would, on what the tree holds
-// now, and does nothing. The path is as the account sees it.
+// now, and does nothing. The path is as the account sees it. Of a write one byte
+// is supposed.
 func (t *Tree) Explain(ctx context.Context, c Config, reader Reader, op policy.Operation, seen path.Path) (Explained, error) {
-	f := t.FS(c)
+	return t.FS(c).explain(ctx, reader, op, seen, unknownSize)
+}
+
+func (f *FS) explain(ctx context.Context, reader Reader, op policy.Operation, seen path.Path, size int64) (Explained, error) {
+	t := f.s.tree
 	r, err := f.s.viewed(ctx)
 	if err != nil {
 		return Explained{}, err
@@ -125,6 +132,11 @@ func (t *Tree) Explain(ctx context.Context, c Config, reader Reader, op policy.O
 		if err := f.obstacle(ctx, r, &p, op, &found); err != nil {
 			return found, err
 		}
+		if uploads := op == policy.OpWrite || op == policy.OpCreate && size >= 0; uploads && found.Obstacle == nil {
+			if err := f.explainSize(ctx, r, &p, size, &found); err != nil {
+				return found, err
+			}
+		}
 	}
 	if changes(op) && op != policy.OpShare {
 		touch := locks.Touch{Path: p.real, Tree: op == policy.OpDelete, Member: op == policy.OpDelete || !found.There}
@@ -142,7 +154,7 @@ func (f *FS) obstacle(ctx context.Context, r *rules, p *place, op policy.Operati
 		err = f.inTheWay(p, op, found.Folder)
 	case p.asked == r.view.Root && (op == policy.OpStat || op == policy.OpList): // there has to be a root to log in to
 	case op == policy.OpCreate || op == policy.OpWrite:
-		err = f.mayAppear(ctx, r, p, op)
+		err = f.mayAppear(ctx, r, p)
 	default:
 		err = fs.ErrNotExist
 	}
@@ -168,9 +180,8 @@ func (f *FS) inTheWay(p *place, op policy.Operation, folder bool) error {
 	return nil
 }
 
-// mayAppear is what something new ends with: there has to be a folder for it, and
-// for a file room.
-func (f *FS) mayAppear(ctx context.Context, r *rules, p *place, op policy.Operation) error {
+// mayAppear is what something new ends with: there has to be a folder for it.
+func (f *FS) mayAppear(ctx context.Context, r *rules, p *place) error {
 	err := f.s.folderThere(ctx, r, p)
 	if errors.Is(err, backend.ErrLink) { // which leads nowhere: the others were followed
 		return fs.ErrNotExist
@@ -178,10 +189,7 @@ func (f *FS) mayAppear(ctx context.Context, r *rules, p *place, op policy.Operat
 	if err == nil {
 		err = f.s.tree.mounts.Admits(p.real)
 	}
-	if err != nil || op == policy.OpCreate { // a folder takes no room
-		return err
-	}
-	return f.s.tree.fits(ctx, p.real, quota.Amount{Bytes: 1, Files: 1}, func(path.Path) bool { return true })
+	return err
 }
 
 // creates reports whether an operation makes a new name.

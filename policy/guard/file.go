@@ -39,11 +39,15 @@ type File struct {
 	modeSet  atomic.Bool  // the client chose the permission bits itself
 	broken   atomic.Value // the first error that lost data, in a fault
 	aborted  atomic.Value // why, in a fault
+	heeded   atomic.Int64 // when the locks were last asked, in nanoseconds
 	final    *backend.Info
 }
 
 // fault puts errors of all types into one atomic value.
-type fault struct{ err error }
+type fault struct {
+	err    error
+	sender bool // whoever sends has broken off
+}
 
 // Errors of handles used the wrong way round.
 var (
@@ -174,6 +178,9 @@ func (f *File) begin(off, n int64) (int64, error) {
 	if off < 0 || n > math.MaxInt64-off {
 		return 0, fs.ErrInvalid
 	}
+	if err := f.heed(); err != nil {
+		return 0, err
+	}
 	if most := f.fs.s.rules.Load().largest; most > 0 && off+n > most {
 		if off >= most {
 			return 0, tooLarge(most)
@@ -195,8 +202,14 @@ func (f *File) finish(n int64, complete bool) {
 // breaks remembers the first error after which the file is not whole.
 func (f *File) breaks(err error) error {
 	if err != nil {
-		f.broken.CompareAndSwap(nil, fault{err})
+		f.broken.CompareAndSwap(nil, fault{err: err})
 	}
+	return err
+}
+
+// breaksOff is breaks where it was the sender who did not go on.
+func (f *File) breaksOff(err error) error {
+	f.broken.CompareAndSwap(nil, fault{err, true})
 	return err
 }
 
@@ -215,6 +228,9 @@ func (f *File) resize(size int64) error {
 	}
 	if most := f.fs.s.rules.Load().largest; most > 0 && size > most {
 		return tooLarge(most)
+	}
+	if err := f.heed(); err != nil {
+		return err
 	}
 	err := f.book.truncate(f.ctx, f.file, size)
 	if err == nil {
@@ -282,13 +298,14 @@ func (f *File) Stat() (Info, error) {
 	return newInfo(r, &f.c.at, info), f.c.wrap(err)
 }
 
-// Sync makes durable what was written so far.
+// Sync makes durable what was written so far and, of a file that is new in its
+// place, the name.
 func (f *File) Sync() error {
 	if err := f.enter(""); err != nil {
 		return err
 	}
 	defer f.use.RUnlock()
-	return f.c.wrap(f.breaks(f.file.Sync()))
+	return f.c.wrap(f.breaks(f.flush(context.WithoutCancel(f.ctx))))
 }
 
 // Abort says that the transfer broke: Close then drops a staged upload, and
@@ -297,7 +314,7 @@ func (f *File) Abort(cause error) {
 	if cause == nil {
 		cause = io.ErrUnexpectedEOF
 	}
-	f.aborted.CompareAndSwap(nil, fault{cause})
+	f.aborted.CompareAndSwap(nil, fault{err: cause})
 }
 
 // Close ends the handle: a staged upload is put in place, and one event
@@ -321,10 +338,7 @@ func (f *File) end() error {
 	if f.upload != nil {
 		return f.upload.end(ctx, f)
 	}
-	var err error
-	if f.sync && f.touched.Load() {
-		err = f.file.Sync()
-	}
+	err := f.settle(ctx)
 	if f.book != nil {
 		f.book.close(ctx, f.file)
 	}
@@ -353,7 +367,8 @@ func (f *File) ended() error {
 }
 
 func (f *File) event(err error) events.Event {
-	if b, ok := f.broken.Load().(fault); ok && err == nil {
+	b, broken := f.broken.Load().(fault)
+	if broken && err == nil {
 		err = b.err
 	}
 	e := f.c.event(err)
@@ -366,7 +381,7 @@ func (f *File) event(err error) events.Event {
 	case f.ctx.Err() != nil:
 		explain(&e, context.Cause(f.ctx))
 		e.Outcome = events.WasCut
-	case aborted:
+	case aborted && (!broken || b.sender):
 		e.Outcome, e.Rule, e.Reason = events.Aborted, "", reason(a.err).Error()
 	}
 	return e

@@ -18,6 +18,7 @@ import (
 // same figure.
 type files struct {
 	ledger *quota.Ledger
+	sync   func(ctx context.Context, folder path.Path) error // makes its entries durable
 	// tight counts those who found no room: meanwhile nobody reserves ahead.
 	tight atomic.Int32
 
@@ -87,6 +88,17 @@ func (t *files) open(ctx context.Context, f backend.File, p path.Path) (*stored,
 			return nil, err
 		}
 	}
+}
+
+// openNew is open for a file that was just made.
+func (t *files) openNew(ctx context.Context, f backend.File, p path.Path) (*stored, error) {
+	s, err := t.open(ctx, f, p)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.fresh = true
+	}
+	return s, err
 }
 
 // each calls do for every file in use.

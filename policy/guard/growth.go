@@ -33,6 +33,7 @@ type stored struct {
 	writing   int
 	unsettled bool
 	gone      bool          // it has no name any more and is charged to nobody
+	fresh     bool          // its name may not be durable yet
 	frozen    chan struct{} // not nil while a rename measures; closed at its end
 	// chunk is what was reserved; used of it is part of size.
 	chunk      *quota.Reservation

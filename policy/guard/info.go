@@ -3,6 +3,7 @@ package guard
 import (
 	"fmt"
 	"io/fs"
+	"strconv"
 	"time"
 
 	"gatehouse/policy"
@@ -78,9 +79,29 @@ func (i Info) Permissions() policy.Permissions {
 	return p
 }
 
-// ETag is a strong entity tag, with its quotes: another content has another.
+// ETag is a strong entity tag, with its quotes: another content has another. It
+// stays while only a name, a mode or a property changes (RFC 4918 8.6).
 func (i Info) ETag() string { return etag(i.info) }
 
+// etag is made of what a change of the content changes: a replaced file is
+// another inode, and a time that a client sets is none that another set (fraction).
 func etag(i backend.Info) string {
-	return fmt.Sprintf(`"%x-%x-%x-%x"`, i.ID.Inode, i.Size, i.Modified.UnixNano(), i.Changed.UnixNano())
+	b := make([]byte, 0, 48)
+	b = append(b, '"')
+	b = strconv.AppendUint(b, i.ID.Inode, 16)
+	b = append(b, '-')
+	b = strconv.AppendInt(b, i.Size, 16)
+	b = append(b, '-')
+	b = strconv.AppendInt(b, i.Modified.UnixNano(), 16)
+	return string(append(b, '"'))
+}
+
+// fraction completes a time of whole seconds, which is what clients can say, by
+// the present fraction of one: two contents of one size then differ in their
+// entity tags also where both were given the same time.
+func fraction(t, now time.Time) time.Time {
+	if t.Nanosecond() != 0 {
+		return t
+	}
+	return t.Add(time.Duration(now.Nanosecond()))
 }

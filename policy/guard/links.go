@@ -51,7 +51,7 @@ func (f *FS) symlink(ctx context.Context, r *rules, target string, p *place) err
 		return storeError(r, p, err)
 	}
 	f.s.makes(p, false)
-	return f.s.tree.sync(ctx, p.real.Dir())
+	return f.s.tree.syncNew(ctx, p.real.Dir())
 }
 
 // errOtherMount is for links that a machine could not follow as the tree does.
@@ -216,5 +216,5 @@ func (m *move) link(ctx context.Context, r *rules) error {
 		return storeError(r, m.to, err)
 	}
 	m.fs.s.makes(m.to, false)
-	return t.sync(ctx, to.Dir())
+	return t.syncNew(ctx, to.Dir())
 }

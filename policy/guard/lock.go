@@ -102,7 +102,7 @@ func (f *FS) lockNull(ctx context.Context, r *rules, p *place, token string) err
 		f.s.nulls.add(p.real, info.ID)
 	}
 	file.drop()
-	return nil
+	return f.s.tree.syncFolder(ctx, p.real.Dir())
 }
 
 // RefreshLock starts a lock's life anew.

@@ -50,7 +50,7 @@ func (f *FS) mkdir(ctx context.Context, r *rules, p *place, mode fs.FileMode) er
 	if info, err := t.store.Stat(ctx, p.real); err == nil {
 		f.s.made.add(p.real, info.ID)
 	}
-	return t.sync(ctx, p.real.Dir())
+	return t.syncNew(ctx, p.real.Dir())
 }
 
 // dress gives a new folder the mode and owner that it is to have; the mount's

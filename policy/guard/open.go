@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"time"
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
@@ -26,6 +27,7 @@ func (f *FS) Open(ctx context.Context, p path.Path, how Open) (*File, error) {
 		return nil, err
 	}
 	file := &File{fs: f, c: c, how: how}
+	file.heeded.Store(time.Now().UnixNano())
 	file.ctx, file.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	err = f.s.reach(ctx, &c.at, follow, func(r *rules) error { return file.open(ctx, r) })
 	if err != nil {
@@ -107,6 +109,8 @@ func (f *File) openRead(ctx context.Context, r *rules) error {
 		return f.openError(r, err)
 	}
 	f.file = file
+	m, _ := f.fs.s.tree.mounts.Of(f.c.at.real)
+	f.sync = everyChange(m)
 	return f.matches(file)
 }
 
@@ -233,11 +237,11 @@ func (f *File) create(ctx context.Context, r *rules, may policy.Operation) error
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	book, err := t.files.open(ctx, file, p)
+	book, err := t.files.openNew(ctx, file, p)
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	err = errors.Join(f.shape(file, info), t.sync(ctx, p.Dir()))
+	err = f.shape(file, info)
 	f.file, f.book = file, book
 	f.fs.s.makes(&f.c.at, false)
 	if err != nil {
@@ -304,6 +308,10 @@ func clientAttr(a backend.Attr, owner fs.FileMode) backend.Attr {
 	if a.Mode != nil {
 		mode := *a.Mode&0o777 | owner
 		a.Mode = &mode
+	}
+	if a.Modified != nil {
+		modified := fraction(*a.Modified, time.Now())
+		a.Modified = &modified
 	}
 	return a
 }

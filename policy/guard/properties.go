@@ -87,5 +87,8 @@ func (f *FS) setProperties(ctx context.Context, r *rules, p *place, change map[s
 			delete(next, name)
 		}
 	}
-	return t.store.SetProperties(ctx, p.real, next)
+	if err := t.store.SetProperties(ctx, p.real, next); err != nil {
+		return err
+	}
+	return t.syncSelf(ctx, p.real, info)
 }

@@ -70,7 +70,7 @@ func (f *FS) remove(ctx context.Context, r *rules, p *place) error {
 		return err
 	}
 	t.release(ctx, p.real, freed)
-	return errors.Join(t.locks.Moved(context.WithoutCancel(ctx), p.real), t.sync(ctx, p.real.Dir()))
+	return errors.Join(t.locks.Moved(context.WithoutCancel(ctx), p.real), t.syncFolder(ctx, p.real.Dir()))
 }
 
 // unlink removes what is no folder, and returns what that frees.
@@ -156,7 +156,7 @@ func (f *FS) notEmpty(ctx context.Context, p path.Path) error {
 // who makes the folder anew finds it again.
 func (f *FS) forgetFolder(ctx context.Context, p path.Path) error {
 	t, after := f.s.tree, context.WithoutCancel(ctx)
-	return errors.Join(t.locks.Moved(after, p), t.sync(after, p.Dir()))
+	return errors.Join(t.locks.Moved(after, p), t.syncFolder(after, p.Dir()))
 }
 
 func (f *FS) removeAll(ctx context.Context, r *rules, p *place) error {

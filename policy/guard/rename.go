@@ -280,7 +280,9 @@ func (m *move) do(ctx context.Context) error {
 	if err := t.store.Rename(ctx, from, to, false); err != nil {
 		return errors.Join(err, bring(restore))
 	}
-	_ = drop() // what is left of it is out of sight, and goes at the next start
+	if err := t.syncNew(ctx, to.Dir(), from.Dir()); err == nil {
+		_ = drop() // what is left of it is out of sight, and goes at the next start
+	}
 	return nil
 }
 
@@ -301,5 +303,5 @@ func bring(restore func() error) error {
 func (m *move) settle(ctx context.Context) error {
 	t, from, to := m.fs.s.tree, m.from.real, m.to.real
 	ctx = context.WithoutCancel(ctx)
-	return errors.Join(t.locks.Moved(ctx, from), t.sync(ctx, from.Dir(), to.Dir()))
+	return errors.Join(t.locks.Moved(ctx, from), t.syncNew(ctx, to.Dir(), from.Dir()))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/quota"
@@ -40,14 +41,16 @@ func (f *FS) Space(ctx context.Context, p path.Path) (Space, error) {
 			err = nil
 		}
 		if err == nil {
-			space, err = f.s.tree.space(ctx, c.at.real)
+			space, _, err = f.s.tree.space(ctx, c.at.real)
 		}
 		return err
 	})
 	return space, c.end(err)
 }
 
-func (t *Tree) space(ctx context.Context, p path.Path) (Space, error) {
+// space returns what is left above p, and the rule that bounds the bytes: none
+// where it is the store.
+func (t *Tree) space(ctx context.Context, p path.Path) (Space, policy.Rule, error) {
 	store, err := t.store.Space(ctx, p)
 	if errors.Is(err, fs.ErrNotExist) {
 		m, _ := t.mounts.Of(p)
@@ -57,21 +60,25 @@ func (t *Tree) space(ctx context.Context, p path.Path) (Space, error) {
 		store, err = backend.Space{Bytes: -1, FreeBytes: -1, Files: -1, FreeFiles: -1}, nil
 	}
 	if err != nil {
-		return Space{}, err
+		return Space{}, "", err
 	}
 	t.files.giveBack()
 	usage, limited, err := t.quotas.Room(ctx, p)
 	if err != nil {
-		return Space{}, err
+		return Space{}, "", err
 	}
 	s := Space{
 		Bytes: store.Bytes, FreeBytes: store.FreeBytes, UsedBytes: used(store.Bytes, store.FreeBytes),
 		Files: store.Files, FreeFiles: store.FreeFiles, UsedFiles: used(store.Files, store.FreeFiles),
 	}
-	if limited {
-		s.narrow(usage)
+	if !limited {
+		return s, "", nil
 	}
-	return s, nil
+	s.narrow(usage)
+	if usage.Bytes < 0 || store.FreeBytes >= 0 && store.FreeBytes < usage.Bytes-usage.Used.Bytes {
+		return s, "", nil
+	}
+	return s, policy.RuleQuota, nil
 }
 
 func used(all, free int64) int64 {

@@ -91,18 +91,6 @@ func decideSpent(e *traffic.SpentError) policy.Decision {
 	return policy.Decision{Rule: rule, Because: e.Error(), Until: e.Until}
 }
 
-// ExplainUse adds to what would become of an operation that the account has
-// moved all that it may.
-func (e *Explained) ExplainUse(op policy.Operation, u traffic.Use) {
-	moves := op == policy.OpRead || op == policy.OpWrite || op == policy.OpCreate
-	if !moves || !e.Allowed || e.Obstacle != nil || e.There && e.Folder {
-		return
-	}
-	if spent, ok := errors.AsType[*traffic.SpentError](u.Spent()); ok {
-		e.Obstacle = &DeniedError{decideSpent(spent)}
-	}
-}
-
 // atEnd turns a refusal to read on into the end of the file, where that is what
 // comes next: who was allowed just as much as there is has had all of it.
 func (f *File) atEnd(off int64, refused error) error {

@@ -160,7 +160,18 @@ func (f *File) receivePiece(r io.Reader, off, want int64) (n, room int64, err er
 		n, err = file.ReadFrom(&io.LimitedReader{R: r, N: room})
 	}
 	f.finish(n, err == nil && n == room)
-	return n, room, f.c.wrap(f.breaks(spaceError(err)))
+	return n, room, f.c.wrap(f.fails(err))
+}
+
+// fails is breaks for an error of the kernel, which has read and written at once.
+func (f *File) fails(err error) error {
+	switch full := spaceError(err); {
+	case err == nil:
+		return nil
+	case full != err || errors.Is(err, syscall.EIO):
+		return f.breaks(full)
+	}
+	return f.breaksOff(err)
 }
 
 // spaceError is what the store says too, of what the kernel says by itself.
@@ -179,7 +190,7 @@ func (f *File) overflows(r io.Reader, refused error) error {
 		if err == io.EOF {
 			return nil
 		}
-		return f.breaks(err)
+		return f.breaksOff(err)
 	}
 	return f.breaks(refused)
 }
@@ -201,7 +212,7 @@ func (f *File) pumpFrom(r io.Reader, off int64) (int64, error) {
 			return done, nil
 		}
 		if rerr != nil {
-			return done, f.c.wrap(f.breaks(rerr))
+			return done, f.c.wrap(f.breaksOff(rerr))
 		}
 	}
 }

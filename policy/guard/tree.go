@@ -43,7 +43,7 @@ func NewTree(c TreeConfig) *Tree {
 		staging: c.Staging,
 		quotas:  c.Quotas,
 		locks:   c.Locks,
-		files:   files{ledger: c.Quotas, byID: make(map[backend.FileID]*stored), staged: make(map[*pending]struct{})},
+		files:   files{ledger: c.Quotas, sync: c.Mounts.Sync, byID: make(map[backend.FileID]*stored), staged: make(map[*pending]struct{})},
 	}
 	for _, m := range c.Mounts.Mounts() {
 		if p, err := m.Path.Join(policy.Kept); err == nil {
@@ -81,21 +81,6 @@ func (t *Tree) System(actor string, report func(events.Event)) *FS {
 	})
 	f.s.system = true
 	return f
-}
-
-// sync makes a folder's entries durable where its mount promises that for
-// every change.
-func (t *Tree) sync(ctx context.Context, folders ...path.Path) error {
-	for _, p := range folders {
-		m, _ := t.mounts.Of(p)
-		if m.Sync != mount.SyncAlways {
-			continue
-		}
-		if err := t.store.Sync(ctx, p); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // holdsMount reports whether p is a mount point, or has one below it.

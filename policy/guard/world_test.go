@@ -45,6 +45,13 @@ func newWorldWith(t testing.TB, more map[string]string) *world {
 	for at, dir := range more {
 		mounts = append(mounts, w.mount(at, dir))
 	}
+	return w.open(mounts...)
+}
+
+// open makes all that works with a world's mounts.
+func (w *world) open(mounts ...mount.Mount) *world {
+	t := w.t
+	t.Helper()
 	var err error
 	w.mounts, err = mount.New(mounts...)
 	w.must(err)

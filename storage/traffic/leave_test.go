@@ -251,8 +251,8 @@ func TestUse(t *testing.T) {
 			}
 			return u
 		}
-		if u := look(0, 0); u.Spent() != nil {
-			t.Errorf("before anything was moved: %v", u.Spent())
+		if u := look(0, 0); u.Short(1) != nil {
+			t.Errorf("before anything was moved: %v", u.Short(1))
 		}
 		s := join(traffic, limits)
 		move := func(n int64) {
@@ -267,7 +267,7 @@ func TestUse(t *testing.T) {
 		look(300, 300)
 		move(700)
 		u := look(1000, 1000)
-		if err := u.Spent(); !errors.Is(err, ErrSpent) || time.Until(u.Day.Until) <= 0 || time.Until(u.Day.Until) > 24*time.Hour {
+		if err := u.Short(1); !errors.Is(err, ErrSpent) || time.Until(u.Day.Until) <= 0 || time.Until(u.Day.Until) > 24*time.Hour {
 			t.Errorf("%v until %v", err, u.Day.Until)
 		}
 		if err := s.Left(t.Context(), 1); !errors.Is(err, ErrSpent) {
@@ -277,8 +277,8 @@ func TestUse(t *testing.T) {
 		look(0, 1000)
 		move(500)
 		var spent *SpentError
-		if u := look(500, 1500); !errors.As(u.Spent(), &spent) || spent.Period != "month" {
-			t.Errorf("spent: %v", u.Spent())
+		if u := look(500, 1500); !errors.As(u.Short(1), &spent) || spent.Period != "month" {
+			t.Errorf("spent: %v", u.Short(1))
 		}
 		s.Leave()
 		synctest.Wait()

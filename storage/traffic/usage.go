@@ -28,14 +28,14 @@ func (t *Traffic) Use(ctx context.Context, id string, l Limits) (u Use, err erro
 	return u, err
 }
 
-// Spent returns the *SpentError that whoever moved a byte now would hear; nil
-// where some are left.
-func (u Use) Spent() error {
+// Short returns the *SpentError that whoever began to move so many bytes now would
+// hear; nil where there are as many left.
+func (u Use) Short(bytes int64) error {
 	for _, one := range []struct {
 		*Period
 		kind
 	}{{u.Day, day}, {u.Month, month}} {
-		if one.Period != nil && one.Used >= one.Limit {
+		if one.Period != nil && bytes > one.Limit-one.Used {
 			return &SpentError{Period: one.name, Limit: one.Limit, Until: one.Until}
 		}
 	}
