@@ -37,6 +37,7 @@ type Question struct {
 	Operation    string     `json:"operation,omitempty" enum:"stat,list,read,create,write,delete,share,rename,copy"`
 	Path         string     `json:"path,omitempty" maxLength:"4096" doc:"as the account sees it through the door"`
 	TreePath     string     `json:"tree_path,omitempty" maxLength:"4096" doc:"in place of path: where it is in the tree"`
+	Size         *int64     `json:"size,omitempty" minimum:"0" doc:"of a write, or of a file that is created: how many bytes the whole file has; without it one is supposed"`
 	To           string     `json:"to,omitempty" maxLength:"4096" doc:"the target of a rename or copy, as the account sees it"`
 	ToTreePath   string     `json:"to_tree_path,omitempty" maxLength:"4096" doc:"in place of to"`
 	Overwrite    *bool      `json:"overwrite,omitempty" doc:"whether a rename or copy replaces what is there; default as clients of the door do"`
@@ -56,6 +57,7 @@ type Answer struct {
 	To        *PlaceView     `json:"to,omitempty" doc:"the target of a rename or copy"`
 	Obstacle  string         `json:"obstacle,omitempty" doc:"what would stop the operation although the rules allow it"`
 	LockedBy  string         `json:"locked_by,omitempty" doc:"whose lock stands in the way of a change, whatever the decision"`
+	Upload    *UploadView    `json:"upload,omitempty" doc:"of a file that the rules allow to be written: what was supposed of its size, and what would go through"`
 	Situation *SituationView `json:"situation,omitempty"`
 	Chain     []policy.Step  `json:"chain"`
 	Event     *events.Event  `json:"event,omitempty" doc:"the refusal that was asked about"`
@@ -67,6 +69,13 @@ type PlaceView struct {
 	SeenPath string `json:"seen_path,omitempty" doc:"as the account sees it through the door"`
 	TreePath string `json:"tree_path,omitempty" doc:"in the tree"`
 	RealPath string `json:"real_path,omitempty" doc:"where links lead, if elsewhere"`
+}
+
+// UploadView is how large a file could be written.
+type UploadView struct {
+	SizeBytes *int64 `json:"size_bytes" doc:"that was asked about; null: one byte was supposed"`
+	MostBytes *int64 `json:"most_bytes" doc:"the largest file that would go through now; null is unlimited"`
+	Rule      string `json:"rule,omitempty" doc:"what bounds it; absent where it is the room on the store"`
 }
 
 // NowView is how an attempt of before would be decided now.

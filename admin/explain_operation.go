@@ -41,7 +41,12 @@ func (a *API) explained(ctx context.Context, e policy.Effective, q Question) (se
 	if err != nil {
 		return session.Explained{}, err
 	}
-	if !moves {
+	switch {
+	case q.Size != nil && op != policy.OpWrite && op != policy.OpCreate:
+		return session.Explained{}, rest.Invalid("size", "is for write and create")
+	case q.Size != nil:
+		return a.Sessions.ExplainUpload(ctx, e, door, reader, op, from, *q.Size)
+	case !moves:
 		return a.Sessions.Explain(ctx, e, door, reader, op, from)
 	}
 	to, err := a.seenPath(ctx, e, door, asked{"to", q.To, "to_tree_path", q.ToTreePath})
@@ -111,6 +116,9 @@ func (a *API) tellPaths(ctx context.Context, found session.Explained, answer *An
 	} else if found.Obstacle != nil {
 		answer.Obstacle = found.Obstacle.Error()
 	}
+	if found.Upload != nil {
+		answer.Upload = viewUpload(found.Upload)
+	}
 	if found.Lock == nil {
 		return
 	}
@@ -118,6 +126,17 @@ func (a *API) tellPaths(ctx context.Context, found session.Explained, answer *An
 	if r, err := a.Sight(ctx); err == nil && r.Sees(found.Lock.AccountID) {
 		answer.LockedBy = found.Lock.Account
 	}
+}
+
+func viewUpload(u *session.Upload) *UploadView {
+	return &UploadView{SizeBytes: orNull(u.Size), MostBytes: orNull(u.Most), Rule: string(u.Rule)}
+}
+
+func orNull(n int64) *int64 {
+	if n < 0 {
+		return nil
+	}
+	return &n
 }
 
 func viewPlace(s session.Spot) PlaceView {

@@ -7,6 +7,7 @@ import (
 	"gatehouse/admin/admintest"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/storage/accounts"
 	"gatehouse/storage/locks"
 )
 
@@ -102,6 +103,51 @@ func TestExplainIsAsStrictAsTheTree(t *testing.T) {
 	if a := c.Must(200, "POST", "/explain", `{"account":"ann","door":"sftp","operation":"create","path":"/con"}`); a["rule"] != "names" {
 		t.Errorf("a name that Windows cannot hold gives %v", a)
 	}
+}
+
+// A write is asked about with its size: quota, largest upload and the bytes of the
+// day are asked for as many. Without one the answer says what was supposed.
+func TestExplainAnUploadOfSomeSize(t *testing.T) {
+	s := admintest.New(t)
+	s.Add("ann", func(a *accounts.Account) { a.Limits = policy.Limits{LargestUpload: 3000, BytesPerDay: 2000} })
+	s.SetQuota("/home/ann", 1000, -1)
+	s.Write("/home/ann/old", strings.Repeat("o", 400))
+	if _, err := s.Quotas.Rescan(t.Context(), path.MustParse("/home/ann")); err != nil {
+		t.Fatal(err)
+	}
+	c := s.Root()
+	for asked, want := range map[string]struct {
+		size, most any
+		rule       string
+		obstacle   string
+	}{
+		`"operation":"write","path":"/new"`:              {nil, 600.0, "quota", ""},
+		`"operation":"write","path":"/new","size":600`:   {600.0, 600.0, "quota", ""},
+		`"operation":"write","path":"/new","size":601`:   {601.0, 600.0, "quota", "quota of / exceeded"},
+		`"operation":"create","path":"/new","size":601`:  {601.0, 600.0, "quota", "quota of / exceeded"},
+		`"operation":"write","path":"/old","size":1000`:  {1000.0, 1000.0, "quota", ""},
+		`"operation":"write","path":"/old","size":1001`:  {1001.0, 1000.0, "quota", "quota of / exceeded"},
+		`"operation":"write","path":"/new","size":3001`:  {3001.0, 600.0, "quota", "largest-upload: larger than the largest upload allowed"},
+		`"operation":"write","path":"/out/f","size":1`:   {nil, nil, "", "file does not exist"},
+		`"operation":"create","path":"/new"`:             {nil, nil, "", ""},
+		`"operation":"read","path":"/old"`:               {nil, nil, "", ""},
+		`"operation":"write","path":"/../x/f","size":10`: {nil, nil, "", "file does not exist"},
+	} {
+		a := c.Must(200, "POST", "/explain", `{"account":"ann","door":"sftp",`+asked+`}`)
+		u, _ := a["upload"].(map[string]any)
+		rule, _ := u["rule"].(string)
+		obstacle, _ := a["obstacle"].(string)
+		if a["decision"] != "allow" || u["size_bytes"] != want.size || u["most_bytes"] != want.most || rule != want.rule || obstacle != want.obstacle {
+			t.Errorf("%s: got %v, obstacle %q, want %+v", asked, u, obstacle, want)
+		}
+	}
+	s.SetQuota("/home/ann", -1, -1)
+	a := c.Must(200, "POST", "/explain", `{"account":"ann","door":"sftp","operation":"write","path":"/new","size":2001}`)
+	if got, _ := a["obstacle"].(string); !strings.HasPrefix(got, "bytes-per-day: ") || a["upload"].(map[string]any)["rule"] != "bytes-per-day" {
+		t.Errorf("more than the day allows: %v, %v", got, a["upload"])
+	}
+	c.Must(422, "POST", "/explain", `{"account":"ann","door":"sftp","operation":"read","path":"/old","size":1}`)
+	c.Must(422, "POST", "/explain", `{"account":"ann","door":"sftp","operation":"write","path":"/old","size":-1}`)
 }
 
 // A reference is explained to those with rights over its account, and is nothing

@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"gatehouse/admin/record"
 	"gatehouse/admin/rest"
 	"gatehouse/admin/rights"
 	"gatehouse/policy"
@@ -21,7 +22,7 @@ func (a *API) registerLocks(api huma.API) {
 	huma.Register(api, rest.Operation("break-lock", http.MethodDelete, "/locks/{token}", "Break a lock: administrators, and who manages the folder", rest.GroupHeads), a.breakLock)
 }
 
-func (a *API) listLocks(ctx context.Context, in *rest.PageInput) (*rest.ListOutput[locks.Lock], error) {
+func (a *API) listLocks(ctx context.Context, in *rest.PageInput) (*rest.ListOutput[record.LockView], error) {
 	r, err := a.Sight(ctx)
 	if err != nil {
 		return nil, a.Problem(err)
@@ -30,9 +31,13 @@ func (a *API) listLocks(ctx context.Context, in *rest.PageInput) (*rest.ListOutp
 	if err != nil {
 		return nil, a.Problem(err)
 	}
-	key := func(l locks.Lock) string { return l.Path.String() + "\x00" + l.Token }
-	slices.SortFunc(list, func(x, y locks.Lock) int { return strings.Compare(key(x), key(y)) })
-	return rest.Piece(*in, list, key), nil
+	views := make([]record.LockView, 0, len(list))
+	for _, l := range list {
+		views = append(views, record.ViewLock(l))
+	}
+	key := func(l record.LockView) string { return l.Path + "\x00" + l.Token }
+	slices.SortFunc(views, func(x, y record.LockView) int { return strings.Compare(key(x), key(y)) })
+	return rest.Piece(*in, views, key), nil
 }
 
 // locksIn returns the locks that are the caller's business: everybody's for who

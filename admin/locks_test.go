@@ -1,17 +1,54 @@
 package admin_test
 
 import (
+	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/admin/admintest"
+	"gatehouse/admin/record"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/locks"
 )
+
+// The list says what is locked, how, by whom and until when; breaking is an event.
+func TestLocksAreListedAndBroken(t *testing.T) {
+	s := admintest.New(t)
+	ann := s.Add("ann")
+	l, err := s.Locks.Lock(t.Context(), locks.Request{
+		Path: path.MustParse("/home/ann/d"), Deep: true, AccountID: ann.ID, Account: "ann", Door: "webdav", Owner: "<owner>phone</owner>",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []record.LockView
+	if err := json.Unmarshal(s.Root().Do("GET", "/locks", "").Body.Bytes(), &list); err != nil || len(list) != 1 {
+		t.Fatalf("got %v, %v", list, err)
+	}
+	got := list[0]
+	if left := time.Until(got.Expires); left < 50*time.Minute || left > time.Hour {
+		t.Errorf("it holds for %v more", left)
+	}
+	got.Expires = time.Time{}
+	want := record.LockView{
+		Token: l.Token, Path: "/home/ann/d", Depth: "infinity", Scope: "exclusive", AccountID: ann.ID, Account: "ann",
+		Door: "webdav", Owner: "phone", TimeoutSeconds: 3600,
+	}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	s.Root().Must(200, "DELETE", "/locks/"+url.PathEscape(l.Token), "")
+	s.Root().Must(404, "DELETE", "/locks/"+url.PathEscape(l.Token), "")
+	broken := s.Root().Do("GET", "/events?kind=lock.break", "").Body.String()
+	if !strings.Contains(broken, "/home/ann/d") || !strings.Contains(broken, l.Token) {
+		t.Errorf("the event: %s", broken)
+	}
+}
 
 // A lock is broken by administrators and by who manages the folder: its owner,
 // the managers of the group whose it is, and whoever manages its owner.

@@ -16,6 +16,7 @@ import (
 // question is what explain is asked.
 type question struct {
 	reference, from, path, to, at string
+	size                          string
 	credentialID                  string
 	tls                           bool
 	door, transport               *string
@@ -33,6 +34,7 @@ func (q *question) flags(f *pflag.FlagSet) {
 	q.factor = oneOf(f, "second-factor", "where the account has one (default proved)", "proved", "missing")
 	q.do = oneOf(f, "op", "what it would do then", "stat", "list", "read", "create", "write", "delete", "share", "rename", "copy")
 	f.StringVar(&q.path, "path", "", "`PATH` of what, as the account sees it")
+	f.StringVar(&q.size, "size", "", "`BYTES` of the whole file, such as 5GiB, for --op write and create (default: one is supposed)")
 	f.StringVar(&q.to, "to", "", "`PATH` where rename and copy put it, as the account sees it")
 	f.StringVar(&q.at, "at", "", "`TIME`: a date, or an RFC 3339 instant (default: now)")
 }
@@ -80,6 +82,13 @@ func (q *question) body(args []string) (map[string]any, error) {
 		at = t.Format(time.RFC3339)
 	}
 	body := map[string]any{}
+	if q.size != "" {
+		n, err := parseSize("size", q.size)
+		if err != nil {
+			return nil, err
+		}
+		body["size"] = n
+	}
 	for key, value := range map[string]string{
 		"account": args[0], "door": *q.door, "from": q.from, "credential": *q.credential, "credential_id": q.credentialID,
 		"second_factor": *q.factor, "transport": q.way(), "operation": *q.do, "path": q.path, "to": q.to, "time": at,
@@ -100,6 +109,8 @@ func (q *question) checkPaths() error {
 		return usagef("--path %s: say what is done there, with --op", q.path)
 	case moves && q.to == "":
 		return usagef("--op %s: say where to, with --to", *q.do)
+	case q.size != "" && *q.do != "write" && *q.do != "create":
+		return usagef("--size is for --op write and --op create")
 	case !moves && q.to != "":
 		return usagef("--to is for --op rename and --op copy")
 	}
@@ -133,7 +144,7 @@ func (a *app) printExplained(x admin.Answer, assumed bool) error {
 	if a.json {
 		return a.printJSON(x)
 	}
-	a.say("%s: %s (rule %s)", strings.ToUpper(x.Decision), x.Because, x.Rule)
+	a.say("%s: %s (rule %s)", verdict(x), x.Because, x.Rule)
 	if err := a.show(nil, explainedPairs(x, assumed)); err != nil {
 		return err
 	}
@@ -148,10 +159,33 @@ func (a *app) printExplained(x admin.Answer, assumed bool) error {
 	return a.list(nil, []string{"RULE", "RESULT", "BECAUSE"}, rows)
 }
 
+// verdict is the decision of the rules, and whether something else is in the way.
+func verdict(x admin.Answer) string {
+	text := strings.ToUpper(x.Decision)
+	return text + note(x.Decision == "allow" && x.Obstacle != "", ", but stopped by the obstacle below")
+}
+
+// uploadText says what was supposed of the size of a file, and what fits.
+func uploadText(u *admin.UploadView) string {
+	if u == nil {
+		return ""
+	}
+	asked := "of one byte (--size asks about more)"
+	if u.SizeBytes != nil {
+		asked = "of " + size(u.SizeBytes)
+	}
+	bound := u.Rule
+	if bound == "" {
+		bound = "the disk"
+	}
+	return asked + "; the largest that would go through now: " + size(u.MostBytes) + note(u.MostBytes != nil, " ("+bound+")")
+}
+
 func explainedPairs(x admin.Answer, assumed bool) [][2]string {
 	pairs := [][2]string{
 		{"setting:", x.Setting}, {"remedy:", x.Remedy}, {"transport:", transportText(x, assumed)},
 		{"path:", placeText(x.PlaceView)}, {"obstacle:", x.Obstacle}, {"locked by:", x.LockedBy},
+		{"upload:", uploadText(x.Upload)},
 	}
 	if x.To != nil {
 		pairs = append(pairs, [2]string{"to:", placeText(*x.To)})

@@ -53,3 +53,28 @@ func TestExplainAReferenceSaysHowItIsNow(t *testing.T) {
 		t.Errorf("it says %s%s", out, errs)
 	}
 }
+
+// Of an upload it is said what was supposed of its size, and what would go through.
+func TestExplainAnUpload(t *testing.T) {
+	for answer, want := range map[string][]string{
+		`"upload":{"size_bytes":null,"most_bytes":null}`:                          {"ALLOW: so", "of one byte (--size asks about more); the largest that would go through now: unlimited\n"},
+		`"upload":{"size_bytes":5368709120,"most_bytes":1024}`:                    {"of 5.0 GiB; the largest that would go through now: 1.0 KiB (the disk)\n"},
+		`"upload":{"size_bytes":1,"most_bytes":0,"rule":"quota"},"obstacle":"no"`: {"ALLOW, but stopped by the obstacle below: so", "now: 0 B (quota)\n"},
+	} {
+		address, sent := fake(t, map[string]string{"POST /explain": `{"decision":"allow","rule":"home","because":"so","chain":[],` + answer + `}`})
+		_, out, errs := run(t, nil, strings.Fields("explain ann --door sftp --op write --path /f --size 5GiB --server "+address)...)
+		if !strings.Contains(sent["POST /explain"], `"size":5368709120`) {
+			t.Errorf("it sends %s", sent["POST /explain"])
+		}
+		for _, text := range want {
+			if !strings.Contains(out, text) {
+				t.Errorf("%s: it lacks %q: %s%s", answer, text, out, errs)
+			}
+		}
+	}
+	for _, args := range []string{"--op read --path /f --size 1", "--op write --path /f --size much", "--size 1"} {
+		if code, _, errs := run(t, nil, strings.Fields("explain ann --door sftp "+args)...); code == 0 || !strings.Contains(errs, "--size") {
+			t.Errorf("%s: %d %s", args, code, errs)
+		}
+	}
+}

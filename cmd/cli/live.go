@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gatehouse/admin/record"
 	"gatehouse/auth/session"
-	"gatehouse/storage/locks"
 )
 
 func (a *app) sessionCommand() *cobra.Command {
@@ -36,15 +36,15 @@ func (a *app) sessionList() *cobra.Command {
 
 func (a *app) lockCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List locks", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		var found []locks.Lock
+		var found []record.LockView
 		if err := a.call(cmd, http.MethodGet, "/locks", nil, nil, &found); err != nil {
 			return err
 		}
 		var rows [][]string
 		for _, l := range found {
-			rows = append(rows, []string{l.Path.String(), l.Account, when(l.Expires), l.Token})
+			rows = append(rows, []string{l.Path, l.Account, l.Depth, l.Scope, when(l.Expires), orDash(l.Owner), l.Token})
 		}
-		return a.list(found, []string{"PATH", "ACCOUNT", "EXPIRES", "TOKEN"}, rows)
+		return a.list(found, []string{"PATH", "ACCOUNT", "DEPTH", "SCOPE", "EXPIRES", "CLIENT", "TOKEN"}, rows)
 	}}
 	return parent("lock", "Locks on files", list, &cobra.Command{
 		Use: "break TOKEN", Short: "Break a lock", Args: exactly(1), RunE: func(cmd *cobra.Command, args []string) error {
