@@ -56,12 +56,12 @@ func encode(e Event) ([]byte, error) {
 			*text = strings.ToValidUTF8(*text, "\uFFFD")
 		}
 	}
-	b, err := json.Marshal(s)
+	b, err := s.append(make([]byte, 0, 512))
 	if err == nil && len(b) <= maxSize {
 		return b, nil
 	}
 	s.Before, s.After = nil, nil
-	if b, err = json.Marshal(s); err != nil {
+	if b, err = s.append(nil); err != nil {
 		return nil, fmt.Errorf("encode an event: %w", err)
 	}
 	return b, nil
