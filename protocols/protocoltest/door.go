@@ -33,6 +33,9 @@ type Door struct {
 	RemovesTrees bool
 	// SetsTimes says that SetModified works.
 	SetsTimes bool
+	// NamesHolder says that the client shows the text of a refusal, which tells whose
+	// lock is in the way.
+	NamesHolder bool
 	// ClimbsRefused says that a name with .. is refused, not resolved.
 	ClimbsRefused bool
 	// Again says that the door is asked a second time, over another transport: what
@@ -99,7 +102,7 @@ var (
 
 // Run asks the whole suite of a door.
 func Run(t *testing.T, d Door) {
-	cases := slices.Concat(basicCases, nameCases, rightsCases, quotaCases, trafficCases, faultCases, linkCases, trailCases, liveCases, scopeCases, loginCases, adversaryCases)
+	cases := slices.Concat(basicCases, nameCases, rightsCases, lockCases, quotaCases, trafficCases, faultCases, uploadCases(), powerCases, linkCases, trailCases, liveCases, scopeCases, loginCases, adversaryCases)
 	if !d.Again {
 		cases = append(cases, ruleCases...)
 	}

@@ -21,6 +21,9 @@ type ground struct {
 	small int64
 	// unsteady is a ground that breaks when it is told to.
 	unsteady bool
+	// sync, where not empty, is what the mount promises at a loss of power, which
+	// may come at any moment.
+	sync string
 }
 
 // isRoot reports whether this process may mount a disk.

@@ -9,7 +9,6 @@ import (
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
-	"gatehouse/storage/locks"
 )
 
 var rightsCases = []testCase{
@@ -22,7 +21,6 @@ var rightsCases = []testCase{
 	{name: "rights/moving never widens", run: widening},
 	{name: "rights/a tree needs them all the way down", run: wholeTrees},
 	{name: "rights/not recursive", run: notRecursive},
-	{name: "rights/locked by somebody else", run: locked},
 	{name: "rights/who may not come in", run: mayNotComeIn},
 }
 
@@ -270,40 +268,6 @@ func notRecursive(s *suite) {
 	ann.refused("put deeper", ann.put("/flat/d/new", "x"), ErrNotFound, ErrDenied)
 	ann.mustPut("/flat/new", "direct")
 	s.onDisk("/flat/d/g", "deeper")
-}
-
-// A lock that somebody took over any door holds at every door.
-func locked(s *suite) {
-	ann := s.enter(s.Add("ann"))
-	bob := s.Add("bob")
-	s.Write("/home/ann/f", "locked")
-	s.Write("/home/ann/d/g", "locked deep")
-	check := s.unchanged("/home/ann")
-	var tokens []string
-	for folder, deep := range map[string]bool{"/home/ann/f": false, "/home/ann/d": true} {
-		l, err := s.Locks.Lock(s.T.Context(), locks.Request{
-			Path: path.MustParse(folder), AccountID: bob.ID, Deep: deep, Timeout: time.Minute,
-		})
-		s.must(err)
-		tokens = append(tokens, l.Token)
-	}
-	for what, err := range map[string]error{
-		"put": ann.put("/f", "x"), "put deep": ann.put("/d/g", "x"), "put new": ann.put("/d/new", "x"),
-		"mkdir": ann.Mkdir("/d/new"), "remove": ann.Remove("/f"), "remove deep": ann.Remove("/d/g"),
-		"rename": ann.Rename("/f", "/e"), "rename deep": ann.Rename("/d", "/e"), "remove folder": ann.RemoveDir("/d"),
-	} {
-		if err == nil {
-			s.T.Errorf("%s went well in spite of the lock", what)
-		}
-	}
-	check()
-	ann.holds("/f", "locked")
-	for _, token := range tokens {
-		_, err := s.Locks.Break(s.T.Context(), token)
-		s.must(err)
-	}
-	ann.mustPut("/f", "free again")
-	ann.mustPut("/d/new", "free again")
 }
 
 func mayNotComeIn(s *suite) {

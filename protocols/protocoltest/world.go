@@ -26,6 +26,7 @@ import (
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/accounts/credentials"
+	"gatehouse/storage/backend/backendtest"
 	"gatehouse/storage/backend/local"
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
@@ -62,6 +63,7 @@ type World struct {
 	ground  ground
 	// What the disk and the store of an unsteady ground end calls with.
 	disk, store fault
+	power       *backendtest.Power // nil where the ground has no sync
 }
 
 // node is the World's, in its first epoch.
@@ -161,6 +163,11 @@ func (w *World) mount(at, dir string) mount.Mount {
 	m := mount.Mount{Path: path.MustParse(at), Backend: disk, Sync: mount.SyncNone}
 	if w.ground.unsteady {
 		m.Backend = &unsteadyDisk{disk, &w.disk}
+	}
+	if w.ground.sync != "" {
+		w.power, err = backendtest.NewPower(disk)
+		w.must(err)
+		m.Backend, m.Sync = w.power, w.ground.sync
 	}
 	return m
 }
