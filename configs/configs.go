@@ -39,7 +39,14 @@ type Listen struct {
 
 // SFTP configures the SFTP door.
 type SFTP struct {
-	HostKeys []string `yaml:"host_keys"`
+	HostKeys []string           `yaml:"host_keys"`
+	Legacy   []LegacyAlgorithms `yaml:"legacy"`
+}
+
+// LegacyAlgorithms are offered to clients of a network that know nothing better.
+type LegacyAlgorithms struct {
+	From       string   `yaml:"from" json:"from"`
+	Algorithms []string `yaml:"algorithms" json:"algorithms"`
 }
 
 // FTP configures the FTP door.
@@ -48,6 +55,7 @@ type FTP struct {
 	PublicAddress PublicAddress `yaml:"public_address"`
 	TLS           string        `yaml:"tls"`
 	Active        bool          `yaml:"active"`
+	SessionReuse  string        `yaml:"tls_session_reuse"`
 }
 
 // TLS names the certificate that HTTPS and FTPS share.
@@ -117,7 +125,7 @@ func Default() Config {
 		Listen: Listen{
 			SFTP: ":2022", FTP: ":2121", HTTP: "127.0.0.1:8080", HTTPS: ":8443", Metrics: "127.0.0.1:9080",
 		},
-		FTP:           FTP{PassivePorts: "50000-50099", TLS: "optional"},
+		FTP:           FTP{PassivePorts: "50000-50099", TLS: "optional", SessionReuse: "offered"},
 		State:         State{Kind: "bolt"},
 		Mounts:        []Mount{defaultMount()},
 		Log:           Log{Level: "info", Format: "text"},

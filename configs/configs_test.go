@@ -114,8 +114,9 @@ func TestEveryProblemIsListedByItsKey(t *testing.T) {
 	_, err := configs.Load(configs.Sources{File: write(t, `
 data: ""
 listen: {sftp: nonsense, ftp: ":2121", https: ":2121", htps: ":1", http: 5}
-ftp: {passive_ports: "5-4", tls: maybe, active: perhaps}
+ftp: {passive_ports: "5-4", tls: maybe, active: perhaps, tls_session_reuse: never}
 tls: {certificate: a.pem, acme: {directory: "http://x"}}
+sftp: {legacy: [{from: nowhere, algorithms: [rot13]}, {from: 10.0.0.0/8}, {from: 10.0.0.1, algorithms: [diffie-hellman-group14-sha1, ssh-rsa]}]}
 state: {kind: redis9}
 mounts: [{path: /a/../b, dir: ""}, {path: /x, dir: /x, fsync: often, file_mode: "4755"}, {path: /y, dri: /y}]
 trusted_proxies: [banana]
@@ -131,7 +132,7 @@ quota_check: 1s
 		t.Fatalf("got %v, want Problems", err)
 	}
 	for _, key := range []string{
-		"data", "listen.sftp", "listen.https", "listen.htps", "ftp.passive_ports", "ftp.tls", "ftp.active",
+		"data", "sftp.legacy[0].from", "sftp.legacy[0].algorithms", "sftp.legacy[1].algorithms", "listen.sftp", "listen.https", "listen.htps", "ftp.passive_ports", "ftp.tls", "ftp.active", "ftp.tls_session_reuse",
 		"tls.certificate", "tls.acme.directory", "state.kind", "mounts", "trusted_proxies", "webhooks.allow", "proxy_protocol", "log", "site_url", "shutdown_grace", "quota_check",
 	} {
 		if !strings.Contains(err.Error(), "  "+key+": ") {

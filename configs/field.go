@@ -51,6 +51,8 @@ func (f field) set(value any) error {
 		return f.setMounts(value)
 	case PublicAddress:
 		return f.setPublicAddress(value)
+	case []LegacyAlgorithms:
+		return setEntries[LegacyAlgorithms](f, value)
 	}
 	return fmt.Errorf("has a type that cannot be set (%s)", f.value.Type())
 }
@@ -147,17 +149,26 @@ func (f field) setPublicAddress(value any) error {
 		f.value.Set(reflect.ValueOf(rules))
 		return nil
 	}
+	return setEntries[PublicRule](f, value)
+}
+
+// setEntries decodes a list of entries that have no defaults.
+func setEntries[E any](f field, value any) error {
+	if value == nil {
+		f.value.SetZero()
+		return nil
+	}
 	items, err := listOf(value)
 	if err != nil {
 		return err
 	}
-	rules := make(PublicAddress, len(items))
+	entries := make([]E, len(items))
 	for i, item := range items {
-		if err := decodeStrict(item, &rules[i]); err != nil {
+		if err := decodeStrict(item, &entries[i]); err != nil {
 			return fmt.Errorf("entry %d: %w", i+1, err)
 		}
 	}
-	f.value.Set(reflect.ValueOf(rules))
+	f.value.Set(reflect.ValueOf(entries).Convert(f.value.Type()))
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 )
@@ -20,6 +22,7 @@ func (c *Config) Validate() Problems {
 	v.notEmpty("data", c.Data)
 	v.siteURL(c.SiteURL)
 	v.listen(c.Listen)
+	v.sftp(c.SFTP)
 	v.ftp(c.FTP)
 	v.tls(c.TLS)
 	v.oneOf("state.kind", c.State.Kind, "bolt", "memory")
@@ -94,11 +97,38 @@ func (v *validator) listen(l Listen) {
 	}
 }
 
+// sftp: an old algorithm is there for the network that needs it, and is named.
+func (v *validator) sftp(c SFTP) {
+	for i, rule := range c.Legacy {
+		key := fmt.Sprintf("sftp.legacy[%d]", i)
+		if _, err := policy.ParsePrefix(rule.From); err != nil {
+			v.add(key+".from", "%q is no address and no CIDR", rule.From)
+		}
+		if len(rule.Algorithms) == 0 {
+			v.add(key+".algorithms", "names none")
+		}
+		for _, name := range rule.Algorithms {
+			if !slices.Contains(sshAlgorithms(), name) {
+				v.add(key+".algorithms", "%q is none that there is here: %s", name, strings.Join(sshAlgorithms(), ", "))
+			}
+		}
+	}
+}
+
+// sshAlgorithms are those that can be offered to clients: for the exchange of
+// keys, ciphers, MACs, and RSA signatures with SHA-1.
+func sshAlgorithms() []string {
+	modern, old := ssh.SupportedAlgorithms(), ssh.InsecureAlgorithms()
+	all := slices.Concat(modern.KeyExchanges, old.KeyExchanges, modern.Ciphers, old.Ciphers, modern.MACs, old.MACs, []string{ssh.KeyAlgoRSA})
+	return slices.DeleteFunc(all, func(name string) bool { return strings.Contains(name, "group-exchange") }) // clients only
+}
+
 func (v *validator) ftp(f FTP) {
 	if _, _, err := PortRange(f.PassivePorts); err != nil {
 		v.add("ftp.passive_ports", "%v", err)
 	}
 	v.oneOf("ftp.tls", f.TLS, "off", "optional", "required")
+	v.oneOf("ftp.tls_session_reuse", f.SessionReuse, "offered", "required")
 	for _, rule := range f.PublicAddress {
 		if rule.From != "" {
 			if _, err := policy.ParsePrefix(rule.From); err != nil {

@@ -96,12 +96,28 @@ func (g *gateway) listenSFTP(ctx context.Context, c *configs.Loaded) error {
 	if err != nil {
 		return err
 	}
-	s, err := sftp.New(sftp.Config{Manager: g.sessions, HostKeys: keys, Log: g.log})
+	legacy, err := legacyAlgorithms(c.SFTP.Legacy)
+	if err != nil {
+		return err
+	}
+	s, err := sftp.New(sftp.Config{Manager: g.sessions, HostKeys: keys, Legacy: legacy, Log: g.log})
 	if err != nil {
 		return err
 	}
 	g.fingerprints = sftp.Fingerprints(keys)
 	return g.add(ctx, "SFTP", "sftp", c.Listen.SFTP, s.Serve, s.Shutdown)
+}
+
+func legacyAlgorithms(rules []configs.LegacyAlgorithms) ([]sftp.Legacy, error) {
+	var list []sftp.Legacy
+	for _, rule := range rules {
+		from, err := policy.ParsePrefix(rule.From)
+		if err != nil {
+			return nil, fmt.Errorf("sftp.legacy: %w", err)
+		}
+		list = append(list, sftp.Legacy{From: from, Algorithms: rule.Algorithms})
+	}
+	return list, nil
 }
 
 func (g *gateway) listenFTP(ctx context.Context, c *configs.Loaded) error {

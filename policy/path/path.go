@@ -94,7 +94,7 @@ func parse(s string, up func([]string) ([]string, error)) (Path, error) {
 // ValidName reports whether name can be one element of a path: ErrInvalid,
 // ErrTooLong or nil.
 func ValidName(name string) error {
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+	if name == "" || name == "." || name == ".." || strings.IndexByte(name, '/') >= 0 || strings.IndexByte(name, 0) >= 0 {
 		return ErrInvalid
 	}
 	if len(name) > MaxName {

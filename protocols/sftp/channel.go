@@ -1,6 +1,8 @@
 package sftp
 
 import (
+	"context"
+
 	"golang.org/x/crypto/ssh"
 
 	"gatehouse/protocols/sftp/subsystem"
@@ -28,24 +30,45 @@ func (c *connection) take(n ssh.NewChannel) {
 	})
 }
 
-// serveChannel waits for the one request that is granted, the sftp subsystem,
-// and refuses all others, before and after it.
+// serveChannel waits for the one request that is granted, the sftp subsystem or
+// a command, and refuses all others, before and after it.
 func (c *connection) serveChannel(ch ssh.Channel, requests <-chan *ssh.Request) {
 	defer ch.Close()
+	ctx, gone := context.WithCancel(c.session.Context())
+	defer gone()
 	started := false
 	for r := range requests {
-		wanted := r.Type == "subsystem" && isSFTP(r.Payload) && !started
-		if r.WantReply {
-			r.Reply(wanted, nil)
+		var work func()
+		if !started {
+			work = c.workOf(ctx, ch, r)
 		}
-		if wanted {
+		if r.WantReply {
+			r.Reply(work != nil, nil)
+		}
+		if work != nil {
 			started = true
 			c.beside(func() {
 				defer ch.Close()
-				c.serveSFTP(ch)
+				work()
 			})
 		}
 	}
+}
+
+// workOf is what a request of a channel asks for, nil where that is refused. The
+// context of a command ends with its channel.
+func (c *connection) workOf(ctx context.Context, ch ssh.Channel, r *ssh.Request) func() {
+	switch r.Type {
+	case "subsystem":
+		if isSFTP(r.Payload) {
+			return func() { c.serveSFTP(ctx, ch) }
+		}
+	case "exec":
+		if line, ok := commandOf(r.Payload); ok {
+			return func() { c.serveCommand(ctx, ch, line) }
+		}
+	}
+	return nil
 }
 
 func isSFTP(payload []byte) bool {
@@ -53,17 +76,17 @@ func isSFTP(payload []byte) bool {
 	return ssh.Unmarshal(payload, &name) == nil && name.Name == "sftp"
 }
 
-func (c *connection) serveSFTP(ch ssh.Channel) {
+func (c *connection) serveSFTP(ctx context.Context, ch ssh.Channel) {
 	err := subsystem.Serve(c.session.Context(), ch, subsystem.Config{
 		FS: c.session.FS(), Account: c.session.Account(), Log: c.log,
 		Buffers: c.server.buffers, Handles: c.handles,
-		Stalled: c.server.config.Limits.Stalled, Cut: c.cut,
+		Stalled: c.server.config.Limits.Stalled, Cut: c.cut, Gone: ctx.Done(),
 		Active: c.touch, Closed: c.leaveIfIdle,
 	})
-	status := struct{ Status uint32 }{}
+	status := 0
 	if err != nil {
 		c.log.Debug("an sftp channel ended", "error", err)
-		status.Status = 1
+		status = 1
 	}
-	ch.SendRequest("exit-status", false, ssh.Marshal(status))
+	c.exit(ch, status)
 }

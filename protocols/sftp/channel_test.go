@@ -47,7 +47,7 @@ func TestOnlyTheSubsystemIsGranted(t *testing.T) {
 	name := func(s string) []byte { return ssh.Marshal(struct{ Name string }{s}) }
 	refused := func(when string) {
 		for kind, payload := range map[string][]byte{
-			"exec": name("scp -t /"), "shell": nil, "pty-req": name("xterm"), "env": name("LANG"),
+			"exec": []byte("malformed"), "shell": nil, "pty-req": name("xterm"), "env": name("LANG"),
 			"x11-req": nil, "auth-agent-req@openssh.com": nil, "signal": name("TERM"), "": nil,
 		} {
 			if ok, err := ch.SendRequest(kind, true, payload); ok || err != nil {
@@ -70,6 +70,9 @@ func TestOnlyTheSubsystemIsGranted(t *testing.T) {
 	refused("after")
 	if ok, _ := ch.SendRequest("subsystem", true, name("sftp")); ok {
 		t.Error("a channel was served twice")
+	}
+	if ok, _ := ch.SendRequest("exec", true, name("pwd")); ok {
+		t.Error("a command was run beside the subsystem")
 	}
 }
 

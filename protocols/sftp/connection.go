@@ -116,7 +116,9 @@ func (c *connection) login() (<-chan ssh.NewChannel, <-chan *ssh.Request) {
 	l.gone()
 	if err != nil {
 		l.session(nil)
-		c.log.Debug("an sftp connection ended before its login", "error", err)
+		if !c.disagreed(err) {
+			c.log.Debug("an sftp connection ended before its login", "error", err)
+		}
 		return nil, nil
 	}
 	c.raw.SetDeadline(time.Time{})

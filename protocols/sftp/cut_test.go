@@ -147,7 +147,7 @@ func TestRemovedGrantEndsItsListings(t *testing.T) {
 	})
 	r.want("the next entries", r.ask(wire.Readdir, h), wire.PermissionDenied)
 	r.want("close", r.ask(wire.Close, h), wire.PermissionDenied)
-	r.want("close again", r.ask(wire.Close, h), wire.Failure)
+	r.want("close again", r.ask(wire.Close, h), wire.NoSuchFile)
 }
 
 // Content that waits to be sent when its grant is taken back is not sent: half a

@@ -43,7 +43,7 @@ func TestHandlesHaveADirection(t *testing.T) {
 		"write a folder":               {r.ask(wire.Write, folder, uint64(0), "x"), wire.Failure},
 		"fstat a folder":               {r.ask(wire.Fstat, folder), wire.Failure},
 		"list a file":                  {r.ask(wire.Readdir, reading), wire.Failure},
-		"fsync a folder":               {r.ask(wire.Extended, wire.Fsync, folder), wire.Failure},
+		"fsync a folder":               {r.ask(wire.Extended, wire.Fsync, folder), wire.NoSuchFile},
 		"fstatvfs a folder":            {r.ask(wire.Extended, wire.FstatVFS, folder), wire.Failure},
 	}
 	for what, test := range tests {
@@ -65,17 +65,16 @@ func TestUnknownHandles(t *testing.T) {
 		t.Error("a handle was used twice: a late request would hit another file")
 	}
 	for name, h := range map[string]string{
-		"closed": closed, "empty": "", "path": "/f", "long": strings.Repeat("h", wire.MaxHandle),
+		"closed": closed, "empty": "", "path": "/f", "long": strings.Repeat("h", 300),
 	} {
 		r.want(name+": read", r.ask(wire.Read, h, uint64(0), uint32(5)), wire.Failure)
 		r.want(name+": write", r.ask(wire.Write, h, uint64(0), "x"), wire.Failure)
-		r.want(name+": close", r.ask(wire.Close, h), wire.Failure)
+		r.want(name+": close", r.ask(wire.Close, h), wire.NoSuchFile)
 		r.want(name+": readdir", r.ask(wire.Readdir, h), wire.Failure)
 		r.want(name+": fstat", r.ask(wire.Fstat, h), wire.Failure)
 		r.want(name+": fsetstat", r.ask(wire.Fsetstat, h, uint32(0)), wire.Failure)
-		r.want(name+": fsync", r.ask(wire.Extended, wire.Fsync, h), wire.Failure)
+		r.want(name+": fsync", r.ask(wire.Extended, wire.Fsync, h), wire.NoSuchFile)
 	}
-	r.want("longer", r.ask(wire.Close, strings.Repeat("h", wire.MaxHandle+1)), wire.BadMessage)
 }
 
 // Handles are bounded for all channels of a connection together, and come back
@@ -202,6 +201,26 @@ func TestDuplicateIDs(t *testing.T) {
 	}
 }
 
+// A thousand files are open at a time; one too many is refused, and makes room
+// when others are closed.
+func TestAThousandHandles(t *testing.T) {
+	w := serving(t)
+	w.put("alice", "f", "hello world")
+	r := w.raw("alice")
+	var open []string
+	for range 1024 {
+		open = append(open, r.open("/f", wire.FlagRead))
+	}
+	r.want("one too many", r.ask(wire.Open, "/f", wire.FlagRead, uint32(0)), wire.Failure)
+	for i, h := range open {
+		if got := r.ask(wire.Read, h, uint64(i%11), uint32(1)).string(); got != "hello world"[i%11:i%11+1] {
+			t.Fatalf("handle %d reads %q", i, got)
+		}
+		r.want("close", r.ask(wire.Close, h), wire.OK)
+	}
+	r.open("/f", wire.FlagRead)
+}
+
 // The flags of OPEN, in every combination that clients send, and the ones that
 // nobody should.
 func TestOpenFlags(t *testing.T) {
@@ -229,7 +248,7 @@ func TestOpenFlags(t *testing.T) {
 		{0, wire.Failure, wire.Failure, "old content", ""},
 		{create, wire.Failure, wire.Failure, "old content", ""},
 		{read | truncate, wire.Failure, wire.Failure, "old content", ""},
-		{read | appends, wire.Failure, wire.Failure, "old content", ""},
+		{read | appends, 1102, wire.NoSuchFile, "old content", ""},
 		{write | excl, wire.Failure, wire.Failure, "old content", ""},
 	}
 	w := serving(t)

@@ -11,8 +11,9 @@ import (
 // hostKeys are the keys that prove the server.
 type hostKeys struct {
 	all []ssh.AlgorithmSigner
-	// inUse is the first of each type.
-	inUse []ssh.Signer
+	// inUse is the first of each type; withSHA1 the same for clients that know no
+	// RSA signature but with SHA-1.
+	inUse, withSHA1 []ssh.Signer
 }
 
 // newHostKeys checks the keys, and sees to it that those of RSA sign with SHA-2
@@ -33,33 +34,40 @@ func newHostKeys(keys []ssh.Signer) (hostKeys, error) {
 			continue
 		}
 		seen[key.PublicKey().Type()] = true
-		used, err := withAlgorithms(signer)
+		used, old, err := withAlgorithms(signer)
 		if err != nil {
 			return h, err
 		}
-		h.inUse = append(h.inUse, used)
+		h.inUse, h.withSHA1 = append(h.inUse, used), append(h.withSHA1, old)
 	}
 	return h, nil
 }
 
-func withAlgorithms(key ssh.AlgorithmSigner) (ssh.Signer, error) {
+func withAlgorithms(key ssh.AlgorithmSigner) (used, withSHA1 ssh.Signer, err error) {
 	kind := key.PublicKey().Type()
 	algorithms := []string{kind}
 	if kind == ssh.KeyAlgoRSA {
 		algorithms = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
 	}
 	if !slices.Contains(ssh.SupportedAlgorithms().HostKeys, algorithms[0]) {
-		return nil, fmt.Errorf("a host key of type %s is not secure", kind)
+		return nil, nil, fmt.Errorf("a host key of type %s is not secure", kind)
 	}
-	signer, err := ssh.NewSignerWithAlgorithms(key, algorithms)
-	if err != nil {
-		return nil, fmt.Errorf("use a host key of type %s: %w", kind, err)
+	if used, err = ssh.NewSignerWithAlgorithms(key, algorithms); err != nil {
+		return nil, nil, fmt.Errorf("use a host key of type %s: %w", kind, err)
 	}
-	return signer, nil
+	if kind != ssh.KeyAlgoRSA {
+		return used, used, nil
+	}
+	withSHA1, err = ssh.NewSignerWithAlgorithms(key, append(algorithms, ssh.KeyAlgoRSA))
+	return used, withSHA1, err
 }
 
-func (h hostKeys) addTo(c *ssh.ServerConfig) {
-	for _, key := range h.inUse {
+func (h hostKeys) addTo(c *ssh.ServerConfig, sha1 bool) {
+	keys := h.inUse
+	if sha1 {
+		keys = h.withSHA1
+	}
+	for _, key := range keys {
 		c.AddHostKey(key)
 	}
 }

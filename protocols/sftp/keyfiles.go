@@ -74,6 +74,7 @@ func ownKeys(dir string) ([]ssh.Signer, error) {
 }
 
 // readHostKey reads a private key in OpenSSH or PEM format. One that others can
+// read is refused.
 func readHostKey(file string) (ssh.Signer, error) {
 	key, err := readKey(file)
 	if err != nil {

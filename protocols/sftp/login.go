@@ -36,7 +36,7 @@ type login struct {
 // since the callbacks know their connection.
 func (l *login) config() *ssh.ServerConfig {
 	server := l.c.server
-	a := server.config.Algorithms
+	a := server.config.offeredTo(l.c.address)
 	config := &ssh.ServerConfig{
 		Config:                    ssh.Config{KeyExchanges: a.KeyExchanges, Ciphers: a.Ciphers, MACs: a.MACs},
 		PublicKeyAuthAlgorithms:   a.PublicKeys,
@@ -52,7 +52,7 @@ func (l *login) config() *ssh.ServerConfig {
 	if banner := server.config.Banner; banner != "" {
 		config.BannerCallback = func(ssh.ConnMetadata) string { return banner + "\n" }
 	}
-	server.keys.addTo(config)
+	server.keys.addTo(config, a.sha1)
 	return config
 }
 

@@ -2,12 +2,9 @@ package sftp_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"net"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -208,67 +205,4 @@ func TestPanicIsContained(t *testing.T) {
 		t.Errorf("another connection: %v", err)
 	}
 	w.dial("alice")
-}
-
-// Nothing that relies on SHA-1, CBC or a plain-text MAC is spoken, and what is
-// best comes first.
-func TestAlgorithms(t *testing.T) {
-	w := newWorld(t)
-	w.add("alice")
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.config.HostKeys = append(w.hostKeys, old)
-	w.serve()
-	insecure := ssh.InsecureAlgorithms()
-	for name, set := range map[string]func(*ssh.ClientConfig){
-		"key exchange": func(c *ssh.ClientConfig) { c.KeyExchanges = insecure.KeyExchanges },
-		"dh":           func(c *ssh.ClientConfig) { c.KeyExchanges = []string{ssh.KeyExchangeDH14SHA256} },
-		"cipher":       func(c *ssh.ClientConfig) { c.Ciphers = insecure.Ciphers },
-		"mac": func(c *ssh.ClientConfig) {
-			c.Ciphers, c.MACs = []string{ssh.CipherAES128CTR}, []string{ssh.HMACSHA1, ssh.HMACSHA256}
-		},
-		"host key": func(c *ssh.ClientConfig) { c.HostKeyAlgorithms = insecure.HostKeys },
-	} {
-		config := &ssh.ClientConfig{User: "alice", Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()}
-		set(config)
-		_, err := w.try(config)
-		var none *ssh.AlgorithmNegotiationError
-		if !errors.As(err, &none) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	config := &ssh.ClientConfig{User: "alice", Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()}
-	c, err := ssh.Dial("tcp", w.address, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if got := c.Conn.(ssh.AlgorithmsConnMetadata).Algorithms(); got.KeyExchange != ssh.KeyExchangeMLKEM768X25519 || got.Write.Cipher != ssh.CipherAES128GCM {
-		t.Errorf("agreed on %+v", got)
-	}
-	if got := string(c.ServerVersion()); got != "SSH-2.0-Gatehouse" {
-		t.Errorf("the server is %q", got)
-	}
-}
-
-func TestInsecureAlgorithmsAreNotConfigurable(t *testing.T) {
-	w := newWorld(t)
-	insecure := ssh.InsecureAlgorithms()
-	for _, list := range []*[]string{
-		&w.config.Algorithms.KeyExchanges, &w.config.Algorithms.Ciphers, &w.config.Algorithms.MACs, &w.config.Algorithms.PublicKeys,
-	} {
-		for _, name := range slices.Concat(insecure.KeyExchanges, insecure.Ciphers, insecure.MACs, insecure.PublicKeyAuths, []string{"hmac-sha1", "none"}) {
-			*list = []string{name}
-			if err := w.start(); err == nil {
-				t.Errorf("%s was taken", name)
-			}
-		}
-		*list = nil
-	}
 }

@@ -152,12 +152,14 @@ func TestReadAtTheEnd(t *testing.T) {
 	for what, got := range map[string]reply{
 		"at the end":           read(h, 10, 1),
 		"behind the end":       read(h, 1<<40, 1),
-		"where no file goes":   read(h, 1<<63, 1),
-		"at the last offset":   read(h, 1<<64-1, 1<<32-1),
-		"nothing":              read(h, 0, 0),
 		"of a file of nothing": read(empty, 0, 100),
 	} {
 		r.want(what, got, wire.EOF)
+	}
+	r.want("where no file goes", read(h, 1<<63, 1), wire.BadMessage)
+	r.want("at the last offset", read(h, 1<<64-1, 1<<32-1), wire.BadMessage)
+	if got := read(h, 0, 0); got.kind != 103 || got.string() != "" {
+		t.Errorf("nothing was read as packet %d, %q", got.kind, got.string())
 	}
 	// What is asked for beyond the limit comes shorter, not as an error.
 	w.put("alice", "large", strings.Repeat("x", 300<<10))
@@ -172,7 +174,7 @@ func TestWriteAtTheEndOfNumbers(t *testing.T) {
 	r := w.raw("alice")
 	h := r.open("/f", wire.FlagWrite|wire.FlagCreate)
 	for _, off := range []uint64{1 << 63, 1<<63 - 1, 1<<64 - 1} {
-		r.want(fmt.Sprint(off), r.ask(wire.Write, h, off, "xx"), wire.Failure)
+		r.want(fmt.Sprint(off), r.ask(wire.Write, h, off, "xx"), wire.BadMessage)
 	}
 	r.want("nothing", r.ask(wire.Write, h, uint64(0), ""), wire.OK)
 	r.want("close", r.ask(wire.Close, h), wire.OK)

@@ -17,6 +17,7 @@ type raw struct {
 	in   io.Reader
 	out  io.WriteCloser
 	ssh  *ssh.Client
+	cut  func() // ends it, whatever it waits for
 	conn *counted
 	last uint32
 }
@@ -41,17 +42,22 @@ func rawOn(t testing.TB, c *ssh.Client) (*raw, error) {
 	}
 	out, _ := s.StdinPipe()
 	in, _ := s.StdoutPipe()
-	return &raw{t: t, in: in, out: out, ssh: c}, s.RequestSubsystem("sftp")
+	return &raw{t: t, in: in, out: out, ssh: c, cut: func() { c.Close() }}, s.RequestSubsystem("sftp")
 }
 
 func (w *world) raw(user string) *raw {
 	w.t.Helper()
 	r := w.rawNoInit(user)
+	r.greet()
+	return r
+}
+
+func (r *raw) greet() {
+	r.t.Helper()
 	r.send(fields(wire.Init, uint32(3)))
 	if got := r.receive(); got.kind != 2 || got.id != 3 {
-		w.t.Fatalf("greeted with packet %d, version %d", got.kind, got.id)
+		r.t.Fatalf("greeted with packet %d, version %d", got.kind, got.id)
 	}
-	return r
 }
 
 // fields is a packet of these fields, without its length.
@@ -81,7 +87,16 @@ func (r *raw) send(packet []byte) {
 }
 
 func (r *raw) write(packet []byte) error {
-	_, err := r.out.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(packet))), packet...))
+	return r.sendBytes(frame(packet))
+}
+
+// frame is a packet with its length.
+func frame(packet []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(packet))), packet...)
+}
+
+func (r *raw) sendBytes(b []byte) error {
+	_, err := r.out.Write(b)
 	return err
 }
 
@@ -141,7 +156,7 @@ func (r *raw) receive() reply {
 }
 
 func (r *raw) next() (reply, error) {
-	stop := time.AfterFunc(20*time.Second, func() { r.ssh.Close() })
+	stop := time.AfterFunc(20*time.Second, r.cut)
 	defer stop.Stop()
 	var head [9]byte
 	if _, err := io.ReadFull(r.in, head[:]); err != nil {

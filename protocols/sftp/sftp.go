@@ -45,7 +45,9 @@ type Config struct {
 	Banner string
 	// Algorithms default to Modern; each list left empty does.
 	Algorithms Algorithms
-	Limits     Limits
+	// Legacy are old algorithms for those who know nothing better.
+	Legacy []Legacy
+	Limits Limits
 }
 
 // Limits bound what clients may hold. Each zero value is a default.
@@ -70,16 +72,18 @@ type Limits struct {
 	// Three without a sign of life end the connection. Default 30 s.
 	Keepalive time.Duration
 	// Channels and Handles are how many of each one connection may have open;
-	// default 8 and 256.
+	// default 8 and 1,024.
 	Channels, Handles int
 }
 
 // A Server serves SFTP. Its methods are safe for concurrent use.
 type Server struct {
-	config  Config
-	keys    hostKeys
-	gate    *gate
-	buffers *buffers.Pool
+	config Config
+	keys   hostKeys
+	// disagreements are whose handshakes were logged of late.
+	disagreements seldom
+	gate          *gate
+	buffers       *buffers.Pool
 	// ctx ends when the server has no more patience: after Shutdown, at the end
 	// of its grace. It is the context of logins, which have none of their own.
 	ctx  context.Context
@@ -98,7 +102,7 @@ func New(c Config) (*Server, error) {
 		return nil, errors.New("sftp: a manager and a log are needed")
 	}
 	c.setDefaults()
-	if err := c.Algorithms.validate(); err != nil {
+	if err := errors.Join(c.Algorithms.validate(), validateLegacy(c.Legacy)); err != nil {
 		return nil, fmt.Errorf("sftp: %w", err)
 	}
 	keys, err := newHostKeys(c.HostKeys)
@@ -124,7 +128,7 @@ func (c *Config) setDefaults() {
 		normal int
 	}{
 		{&l.Unauthenticated, 200}, {&l.UnauthenticatedPerAddress, 32}, {&l.LoginTries, 6},
-		{&l.Channels, 8}, {&l.Handles, 256},
+		{&l.Channels, 8}, {&l.Handles, 1024},
 	} {
 		if *n.set <= 0 {
 			*n.set = n.normal

@@ -22,7 +22,7 @@ import (
 // The suite of all doors, asked over SSH with a client library.
 func TestSuite(t *testing.T) {
 	protocoltest.Run(t, protocoltest.Door{
-		Door: policy.SFTP, Keys: true, Resumes: true, RenameReplaces: true, SetsTimes: true,
+		Door: policy.SFTP, Keys: true, Resumes: true, RenameReplaces: true, SetsTimes: true, NamesHolder: true,
 		Serve: func(t testing.TB, w *protocoltest.World) protocoltest.Dial {
 			keys := []ssh.Signer{protocoltest.NewKey(t)}
 			served := &world{World: w, t: t, hostKeys: keys, config: sftp.Config{Manager: w.Sessions, HostKeys: keys, Log: w.Log}}

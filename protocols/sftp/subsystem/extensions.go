@@ -2,6 +2,7 @@ package subsystem
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"strings"
 
@@ -22,7 +23,9 @@ func extensions() []wire.Extension {
 		{Name: wire.Lsetstat, Version: "1"},
 		{Name: wire.Limits, Version: "1"},
 		{Name: wire.ExpandPath, Version: "1"},
+		{Name: wire.CopyData, Version: "1"},
 		{Name: wire.HomeDirectory, Version: "1"},
+		{Name: wire.NamesByID, Version: "1"},
 	}
 }
 
@@ -60,8 +63,22 @@ func (s *server) extended(ctx context.Context, r wire.Request) ([]byte, error) {
 			return nil, fs.ErrNotExist
 		}
 		return oneName(r.ID, path.Root.String()), nil
+	case wire.NamesByID:
+		return wire.AppendNamesByID(nil, r.ID, namesOf(r.UIDs, s.Account), namesOf(r.GIDs, group)), nil
 	}
 	return nil, errUnsupported
+}
+
+// namesOf gives the one number that is told of every owner and group its name:
+// all others are nobody's.
+func namesOf(ids []uint32, name string) []string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		if id == nobody {
+			names[i] = name
+		}
+	}
+	return names
 }
 
 func (s *server) link(ctx context.Context, r wire.Request) error {
@@ -70,7 +87,11 @@ func (s *server) link(ctx context.Context, r wire.Request) error {
 		return err
 	}
 	s.settle()
-	return s.FS.Link(ctx, from, to)
+	err = s.FS.Link(ctx, from, to)
+	if errors.Is(err, session.ErrIsDir) {
+		return errLinkFolder
+	}
+	return err
 }
 
 // expand is realpath for a path that may begin with "~", which scp sends: the
@@ -103,17 +124,17 @@ func (s *server) space(ctx context.Context, id uint32, p path.Path) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	bytes, free := bounded(sp.Bytes, sp.UsedBytes, sp.FreeBytes)
-	files, freeFiles := bounded(sp.Files, sp.UsedFiles, sp.FreeFiles)
+	bytes, free := Figures(sp.Bytes, sp.UsedBytes, sp.FreeBytes)
+	files, freeFiles := Figures(sp.Files, sp.UsedFiles, sp.FreeFiles)
 	return wire.AppendExtended(nil, id,
 		blockSize, blockSize, bytes, free, free,
 		files, freeFiles, freeFiles,
 		0, noSetuid, path.MaxName), nil
 }
 
-// bounded puts figures of which negative ones are unlimited into those of
+// Figures puts figures of which negative ones are unlimited into those of
 // statvfs, where the use is the difference of the two.
-func bounded(total, used, free int64) (uint64, uint64) {
+func Figures(total, used, free int64) (uint64, uint64) {
 	if free < 0 {
 		free = unlimited
 	}

@@ -22,12 +22,12 @@ func (s *server) open(ctx context.Context, r wire.Request) ([]byte, error) {
 		return nil, err
 	}
 	s.settle()
-	if err := s.Handles.take(); err != nil {
+	if err := s.Handles.Take(); err != nil {
 		return nil, err
 	}
 	opened, err := s.openFile(ctx, p, how)
 	if err != nil {
-		s.Handles.release()
+		s.Handles.Release()
 		return nil, err
 	}
 	f := &file{
@@ -68,13 +68,13 @@ func openAs(r wire.Request) (session.Open, error) {
 	if !how.Read && !how.Write {
 		return how, errNoDirection
 	}
-	if !how.Write && (has(wire.FlagAppend) || how.Truncate) {
+	if !how.Write && how.Truncate {
 		return how, errNeedsWrite
 	}
 	if how.Exclusive && !how.Create {
 		return how, errExclusive
 	}
-	how.Resume = has(wire.FlagAppend) && !how.Truncate && !how.Exclusive
+	how.Resume = how.Write && has(wire.FlagAppend) && !how.Truncate && !how.Exclusive
 	if r.Attrs.Has&wire.HasMode != 0 {
 		how.Mode = fs.FileMode(r.Attrs.Mode) & fs.ModePerm
 	}
@@ -89,11 +89,14 @@ func (s *server) read(ctx context.Context, r wire.Request) error {
 		err = errWriteOnly
 	}
 	n := min(int64(r.Length), wire.MaxPayload)
-	if err == nil && (n == 0 || r.Offset > uint64(math.MaxInt64-n)) {
-		err = io.EOF
+	if err == nil && r.Offset > uint64(math.MaxInt64-n) {
+		err = errTooLarge
 	}
 	if err != nil {
 		return s.out.send(s.refusal(r, err))
+	}
+	if n == 0 {
+		return s.out.send(wire.PutData(make([]byte, wire.DataHeader), r.ID, 0))
 	}
 	weight := max(n+wire.DataHeader, least)
 	if err := s.memory.Acquire(ctx, weight); err != nil {
@@ -156,16 +159,16 @@ func (s *server) write(ctx context.Context, r wire.Request, p packet) error {
 		err = errReadOnlyHandle
 	}
 	n := int64(len(r.Data))
-	if err == nil && r.Offset > uint64(math.MaxInt64-n) {
+	if err == nil && !f.appends && r.Offset > uint64(math.MaxInt64-n) {
 		err = errTooLarge
 	}
 	if err != nil {
 		p.free()
 		return s.out.send(s.refusal(r, err))
 	}
-	at := span{int64(r.Offset), int64(r.Offset) + n}
-	if f.appends {
-		at = whole
+	at := whole
+	if !f.appends {
+		at = span{int64(r.Offset), int64(r.Offset) + n}
 	}
 	f.lane.write(at)
 	id, data, turn := r.ID, r.Data, f.turn()
@@ -183,9 +186,14 @@ func (s *server) write(ctx context.Context, r wire.Request, p packet) error {
 	return nil
 }
 
-// writeAt writes all of b.
+// writeAt writes all of b, as one of the writes under way.
 func (f *file) writeAt(b []byte, off int64) error {
 	defer f.lane.writes.done()
+	return f.put(b, off)
+}
+
+// put writes all of b.
+func (f *file) put(b []byte, off int64) error {
 	if len(b) == 0 {
 		return nil
 	}
@@ -214,6 +222,9 @@ func (f *file) because(err error) error {
 // fsync makes durable what was written before it, beside the reading of requests.
 func (s *server) fsync(r wire.Request) error {
 	f, err := s.file(r.Handle)
+	if f == nil {
+		err = errHandleGone
+	}
 	if err != nil {
 		return s.out.send(s.refusal(r, err))
 	}
@@ -248,7 +259,7 @@ func (s *server) fstat(r wire.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.AppendAttrs(nil, r.ID, attributes(info)), nil
+	return wire.AppendAttrs(nil, r.ID, Attributes(info)), nil
 }
 
 func (s *server) fsetstat(r wire.Request) error {

@@ -2,6 +2,9 @@ package subsystem
 
 import (
 	"context"
+	"errors"
+	"io"
+	"io/fs"
 	"time"
 
 	"gatehouse/protocols/sftp/wire"
@@ -11,6 +14,7 @@ import (
 const (
 	entriesAtOnce = 100
 	listingSize   = 32 << 10
+	entrySize     = 160 // what most take
 )
 
 func (s *server) opendir(ctx context.Context, r wire.Request) ([]byte, error) {
@@ -19,12 +23,12 @@ func (s *server) opendir(ctx context.Context, r wire.Request) ([]byte, error) {
 		return nil, err
 	}
 	s.settleWrites()
-	if err := s.Handles.take(); err != nil {
+	if err := s.Handles.Take(); err != nil {
 		return nil, err
 	}
 	dir, err := s.FS.List(ctx, p)
 	if err != nil {
-		s.Handles.release()
+		s.Handles.Release()
 		return nil, err
 	}
 	d := &folder{dir: dir}
@@ -42,15 +46,25 @@ func (s *server) readdir(r wire.Request) ([]byte, error) {
 	}
 	if len(d.read) == 0 {
 		if d.read, err = d.dir.Next(entriesAtOnce); len(d.read) == 0 {
-			return nil, err
+			return nil, emptied(err)
 		}
 	}
-	names := wire.NewNames(make([]byte, 0, 4<<10), r.ID)
+	names := wire.NewNames(make([]byte, 0, min(len(d.read)*entrySize, listingSize)+entrySize), r.ID)
 	now := time.Now()
+	var line []byte
 	for len(d.read) > 0 && names.Size() < listingSize {
 		info := d.read[0]
-		names.Add(info.Name(), long(info, now), attributes(info))
+		line = appendLong(line[:0], info, now)
+		names.Add(info.Name(), line, Attributes(info))
 		d.read = d.read[1:]
 	}
 	return names.Packet(), nil
+}
+
+// emptied is the end of a folder that was removed while it was open.
+func emptied(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return io.EOF
+	}
+	return err
 }

@@ -28,7 +28,8 @@ func (h *Handles) InUse() int { return int(h.used.Load()) }
 // Refuse lets nothing be opened any more; what is open stays so.
 func (h *Handles) Refuse() { h.refused.Store(true) }
 
-func (h *Handles) take() error {
+// Take notes one more, or says why there may be none; Release follows.
+func (h *Handles) Take() error {
 	if h.refused.Load() {
 		return errShutdown
 	}
@@ -39,7 +40,8 @@ func (h *Handles) take() error {
 	return nil
 }
 
-func (h *Handles) release() { h.used.Add(-1) }
+// Release gives back what Take took.
+func (h *Handles) Release() { h.used.Add(-1) }
 
 // A file is an open file with what its handle allows: the direction is held
 // here, before anything is read into or out of a buffer.
@@ -138,12 +140,12 @@ func (s *server) closeHandle(r wire.Request) error {
 	if d := s.folders[string(r.Handle)]; d != nil {
 		delete(s.folders, string(r.Handle))
 		err := d.close()
-		s.Handles.release()
+		s.Handles.Release()
 		return s.closed(r, err)
 	}
-	f, err := s.file(r.Handle)
+	f := s.files[string(r.Handle)]
 	if f == nil {
-		return s.out.send(s.refusal(r, err))
+		return s.out.send(s.refusal(r, errHandleGone))
 	}
 	delete(s.files, string(r.Handle))
 	f.lane.settle()
@@ -159,7 +161,7 @@ func (s *server) closeHandle(r wire.Request) error {
 
 func (s *server) finish(f *file) error {
 	defer s.closing.Done()
-	defer s.Handles.release()
+	defer s.Handles.Release()
 	return f.close()
 }
 

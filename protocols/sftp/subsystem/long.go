@@ -1,7 +1,8 @@
 package subsystem
 
 import (
-	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +17,8 @@ const nobody = 65534
 // group is the group that the long listing shows.
 const group = "gatehouse"
 
-func attributes(i session.Info) wire.Attrs {
+// Attributes are what a client may know of a file.
+func Attributes(i session.Info) wire.Attrs {
 	accessed := i.Accessed()
 	if accessed.IsZero() {
 		accessed = i.ModTime()
@@ -34,40 +36,63 @@ func attributes(i session.Info) wire.Attrs {
 // halfYear is the age from which ls shows the year instead of the time of day.
 const halfYear = 365 * 24 * time.Hour / 2
 
-// long is a file's line in the form of ls -l, in which clients show it and
-// some read it. Times are UTC.
-func long(i session.Info, now time.Time) string {
+// appendLong appends a file's line in the form of ls -l, in which clients show it
+// and some read it. Times are UTC.
+func appendLong(b []byte, i session.Info, now time.Time) []byte {
 	modified := i.ModTime().UTC()
-	when := modified.Format("Jan _2 15:04")
+	when := "Jan _2 15:04"
 	if age := now.Sub(modified); age < 0 || age > halfYear {
-		when = modified.Format("Jan _2  2006")
+		when = "Jan _2  2006"
 	}
-	owner := strings.ReplaceAll(printable(i.Owner()), " ", "_")
-	return fmt.Sprintf("%s    1 %-8s %-8s %8d %s %s",
-		letters(wire.Mode(i.Mode())), owner, group, max(i.Size(), 0), when, printable(i.Name()))
+	b = appendLetters(b, wire.Mode(i.Mode()))
+	b = append(b, "    1 "...)
+	b = appendWide(b, strings.ReplaceAll(Printable(i.Owner()), " ", "_"))
+	b = appendWide(append(b, ' '), group)
+	b = append(b, ' ')
+	start := len(b)
+	b = strconv.AppendInt(b, max(i.Size(), 0), 10)
+	for len(b)-start < width {
+		b = slices.Insert(b, start, ' ')
+	}
+	b = modified.AppendFormat(append(b, ' '), when)
+	return append(append(b, ' '), Printable(i.Name())...)
 }
 
-// letters are a mode in the form of ls -l.
-func letters(mode uint32) string {
-	b := []byte("?rwxrwxrwx")
+// width is that of the columns of a listing.
+const width = 8
+
+// appendWide appends a text and fills its column up.
+func appendWide(b []byte, s string) []byte {
+	b = append(b, s...)
+	for n := len(s); n < width; n++ {
+		b = append(b, ' ')
+	}
+	return b
+}
+
+// appendLetters appends a mode in the form of ls -l.
+func appendLetters(b []byte, mode uint32) []byte {
+	kind := byte('?')
 	switch mode >> 12 {
 	case 0o10:
-		b[0] = '-'
+		kind = '-'
 	case 0o04:
-		b[0] = 'd'
+		kind = 'd'
 	case 0o12:
-		b[0] = 'l'
+		kind = 'l'
 	}
-	for i := range 9 {
+	b = append(b, kind)
+	for i, letter := range []byte("rwxrwxrwx") {
 		if mode&(1<<(8-i)) == 0 {
-			b[1+i] = '-'
+			letter = '-'
 		}
+		b = append(b, letter)
 	}
-	return string(b)
+	return b
 }
 
-// printable replaces what could forge a line of a listing.
-func printable(s string) string {
+// Printable replaces what could forge a line of a listing or of a message.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return '?'

@@ -11,11 +11,11 @@ import (
 // The zero Info is a file without a name or a time: nothing of it may break a
 // listing.
 func TestLongOfNothing(t *testing.T) {
-	line := long(session.Info{}, time.Now())
+	line := string(appendLong(nil, session.Info{}, time.Now()))
 	if !strings.HasPrefix(line, "----------    1 ") || !strings.Contains(line, "Jan  1  0001") {
 		t.Errorf("the line is %q", line)
 	}
-	if a := attributes(session.Info{}); a.Modified != 0 || a.Accessed != 0 {
+	if a := Attributes(session.Info{}); a.Modified != 0 || a.Accessed != 0 {
 		t.Errorf("the times are %d and %d", a.Modified, a.Accessed)
 	}
 }
@@ -24,7 +24,7 @@ func TestLetters(t *testing.T) {
 	for mode, want := range map[uint32]string{
 		0o100644: "-rw-r--r--", 0o040750: "drwxr-x---", 0o120777: "lrwxrwxrwx", 0o600: "?rw-------", 0o100000: "----------",
 	} {
-		if got := letters(mode); got != want {
+		if got := string(appendLetters(nil, mode)); got != want {
 			t.Errorf("%o is %q, want %q", mode, got, want)
 		}
 	}

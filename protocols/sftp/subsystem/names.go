@@ -64,7 +64,7 @@ func (s *server) ask(ctx context.Context, r wire.Request, p path.Path) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	return wire.AppendAttrs(nil, r.ID, attributes(info)), nil
+	return wire.AppendAttrs(nil, r.ID, Attributes(info)), nil
 }
 
 func (s *server) change(ctx context.Context, r wire.Request, p path.Path) error {
@@ -78,9 +78,12 @@ func (s *server) change(ctx context.Context, r wire.Request, p path.Path) error 
 	case wire.Remove:
 		return s.FS.Remove(ctx, p)
 	case wire.Rmdir:
-		return s.FS.RemoveDir(ctx, p)
+		return s.rmdir(ctx, p)
 	case wire.Symlink:
-		if r.Target == "" || strings.IndexByte(r.Target, 0) >= 0 {
+		if r.Target == "" {
+			return fs.ErrNotExist
+		}
+		if strings.IndexByte(r.Target, 0) >= 0 {
 			return path.ErrInvalid
 		}
 		if len(r.Target) > path.MaxLength {
@@ -89,6 +92,19 @@ func (s *server) change(ctx context.Context, r wire.Request, p path.Path) error 
 		return s.FS.Symlink(ctx, r.Target, p)
 	}
 	return s.setstat(ctx, p, r.Attrs)
+}
+
+// rmdir names the lock of a file that is no folder: clients that may remove both
+// ask for a file first and for a folder then, and show the second answer.
+func (s *server) rmdir(ctx context.Context, p path.Path) error {
+	err := s.FS.RemoveDir(ctx, p)
+	if !errors.Is(err, session.ErrNotDir) {
+		return err
+	}
+	if held, lockErr := s.FS.Locks(ctx, p); lockErr == nil && len(held) > 0 {
+		return &session.LockedError{Lock: held[0]}
+	}
+	return err
 }
 
 func (s *server) setstat(ctx context.Context, p path.Path, a wire.Attrs) error {
@@ -106,6 +122,9 @@ func (s *server) setstat(ctx context.Context, p path.Path, a wire.Attrs) error {
 // lsetstat is setstat for what stands at the path itself: a link has nothing
 // that could be changed.
 func (s *server) lsetstat(ctx context.Context, p path.Path, a wire.Attrs) error {
+	if a.Has&wire.HasSize != 0 {
+		return errLinkSize
+	}
 	info, err := s.FS.Lstat(ctx, p)
 	if err != nil {
 		return err
@@ -147,12 +166,54 @@ func (s *server) rename(ctx context.Context, r wire.Request, how session.Replace
 		return err
 	}
 	s.settle()
-	if from == to && how == session.ReplaceFile {
-		// rename(2) of a name to itself does nothing and succeeds.
-		_, err := s.FS.Lstat(ctx, from)
+	if from == to {
+		return s.renameToItself(ctx, from, how)
+	}
+	err = s.FS.Rename(ctx, from, to, how)
+	if errors.Is(err, fs.ErrInvalid) {
+		return s.within(ctx, from, to, how)
+	}
+	return err
+}
+
+// within is what becomes of a rename of which one path holds the other, or is
+// the other in other words, in the order in which OpenSSH comes to find out.
+func (s *server) within(ctx context.Context, from, to path.Path, how session.Replace) error {
+	source, err := s.FS.Lstat(ctx, from)
+	if err != nil {
 		return err
 	}
-	return s.FS.Rename(ctx, from, to, how)
+	target, err := s.FS.Lstat(ctx, to)
+	switch {
+	case err != nil:
+		return fs.ErrInvalid
+	case how == session.KeepTarget:
+		return fs.ErrExist
+	case source.ID() == target.ID():
+		return nil
+	case target.IsDir() && s.holds(ctx, to, from):
+		return fs.ErrExist
+	}
+	return fs.ErrInvalid
+}
+
+// holds reports whether folder is above p.
+func (s *server) holds(ctx context.Context, folder, p path.Path) bool {
+	above, err := s.FS.RealPath(ctx, p.Dir())
+	if err != nil {
+		return false
+	}
+	real, err := s.FS.RealPath(ctx, folder)
+	return err == nil && real.Contains(above)
+}
+
+// renameToItself does nothing, as rename(2), or finds the target taken.
+func (s *server) renameToItself(ctx context.Context, p path.Path, how session.Replace) error {
+	_, err := s.FS.Lstat(ctx, p)
+	if err == nil && how == session.KeepTarget {
+		return fs.ErrExist
+	}
+	return err
 }
 
 func bothPaths(r wire.Request) (from, to path.Path, err error) {
@@ -173,9 +234,7 @@ func (s *server) realpath(ctx context.Context, id uint32, raw string) ([]byte, e
 	s.settleWrites()
 	real, err := s.FS.RealPath(ctx, p)
 	if errors.Is(err, fs.ErrNotExist) && !p.IsRoot() {
-		if real, err = s.FS.RealPath(ctx, p.Dir()); err == nil {
-			real, err = real.Join(p.Base())
-		}
+		real, err = s.missing(ctx, p)
 	}
 	if err != nil {
 		return nil, err
@@ -183,8 +242,39 @@ func (s *server) realpath(ctx context.Context, id uint32, raw string) ([]byte, e
 	return oneName(id, real.String()), nil
 }
 
+// mostLinks is how many links that lead to nothing are followed to the last.
+const mostLinks = 40
+
+// missing returns where p would be: in a folder that is there, or where a link
+// leads that has nothing at its end.
+func (s *server) missing(ctx context.Context, p path.Path) (path.Path, error) {
+	for range mostLinks {
+		folder, err := s.FS.RealPath(ctx, p.Dir())
+		if err != nil {
+			return folder, err
+		}
+		if info, err := s.FS.Stat(ctx, folder); err != nil || !info.IsDir() {
+			return folder, errors.Join(err, fs.ErrNotExist)
+		}
+		if p, err = folder.Join(p.Base()); err != nil {
+			return p, err
+		}
+		target, err := s.FS.Readlink(ctx, p)
+		if err != nil {
+			return p, nil
+		}
+		if !strings.HasPrefix(target, "/") {
+			target = folder.String() + "/" + target
+		}
+		if p, err = path.Parse(target); err != nil || p.IsRoot() {
+			return p, err
+		}
+	}
+	return p, fs.ErrNotExist
+}
+
 func oneName(id uint32, name string) []byte {
 	names := wire.NewNames(nil, id)
-	names.Add(name, printable(name), wire.Attrs{})
+	names.Add(name, []byte(Printable(name)), wire.Attrs{})
 	return names.Packet()
 }

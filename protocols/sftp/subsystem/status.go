@@ -24,6 +24,7 @@ func (e *spokenError) Error() string { return e.text }
 var (
 	errUnsupported    = &spokenError{wire.Unsupported, "operation not supported"}
 	errNoHandle       = &spokenError{wire.Failure, "no such handle"}
+	errHandleGone     = &spokenError{wire.NoSuchFile, "no such handle"}
 	errFileHandle     = &spokenError{wire.Failure, "the handle is a file's"}
 	errFolderHandle   = &spokenError{wire.Failure, "the handle is a folder's"}
 	errTooManyOpen    = &spokenError{wire.Failure, "too many open files"}
@@ -31,15 +32,17 @@ var (
 	errWriteOnly      = &spokenError{wire.PermissionDenied, "the handle was not opened for reading"}
 	errReadOnlyHandle = &spokenError{wire.PermissionDenied, "the handle was not opened for writing"}
 	errNoDirection    = &spokenError{wire.Failure, "a file is opened for reading or writing"}
-	errNeedsWrite     = &spokenError{wire.Failure, "appending and truncating go with writing only"}
+	errNeedsWrite     = &spokenError{wire.Failure, "truncating goes with writing only"}
 	errExclusive      = &spokenError{wire.Failure, "exclusive goes with create only"}
-	errTooLarge       = &spokenError{wire.Failure, "the size is too large"}
+	errTooLarge       = &spokenError{wire.BadMessage, "the size is too large"}
+	errLinkSize       = &spokenError{wire.BadMessage, "the size is not among what is changed without following links"}
+	errLinkFolder     = &spokenError{wire.PermissionDenied, "a folder has one name only"}
 	errOwner          = &spokenError{wire.PermissionDenied, "owners cannot be changed"}
 )
 
-// unknownFailure is all that the client hears of an error without words of its
+// UnknownFailure is all that the client hears of an error without words of its
 // own: such an error may hold what is none of the client's business.
-const unknownFailure = "failure"
+const UnknownFailure = "failure"
 
 // words are the outcomes of errors, in the order in which they are tried. The
 // codes are those of OpenSSH, so that clients react as they do to it.
@@ -64,9 +67,9 @@ var words = []struct {
 	{fs.ErrNotExist, wire.NoSuchFile, "no such file"},
 	{fs.ErrExist, wire.Failure, "file exists"},
 	{fs.ErrPermission, wire.PermissionDenied, "permission denied"},
-	{fs.ErrInvalid, wire.Failure, "invalid argument"},
-	{path.ErrTooLong, wire.Failure, "the name is too long"},
-	{path.ErrInvalid, wire.Failure, "invalid name"},
+	{fs.ErrInvalid, wire.BadMessage, "invalid argument"},
+	{path.ErrTooLong, wire.BadMessage, "the name is too long"},
+	{path.ErrInvalid, wire.BadMessage, "invalid name"},
 	{fs.ErrClosed, wire.Failure, "the file is closed"},
 	{context.Canceled, wire.Failure, "the session has ended"},
 	{context.DeadlineExceeded, wire.Failure, "the store did not answer in time"},
@@ -95,7 +98,7 @@ func Status(err error) (wire.Code, string) {
 	case errors.As(err, &spoken):
 		return spoken.code, spoken.text
 	case errors.As(err, &locked):
-		return wire.Failure, "locked by " + printable(locked.Lock.Account)
+		return wire.Failure, "locked by " + Printable(locked.Lock.Account)
 	case errors.As(err, &denied) && ruleTexts[denied.Rule] != "":
 		return wire.PermissionDenied, ruleTexts[denied.Rule]
 	case errors.As(err, &unsupported):
@@ -106,5 +109,5 @@ func Status(err error) (wire.Code, string) {
 			return w.code, w.text
 		}
 	}
-	return wire.Failure, unknownFailure
+	return wire.Failure, UnknownFailure
 }

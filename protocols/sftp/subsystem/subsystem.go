@@ -33,6 +33,8 @@ type Config struct {
 	Stalled time.Duration
 	// Cut ends the connection at once, and with it the channel.
 	Cut func(cause error)
+	// Gone is closed when the channel is, while requests may still be under way.
+	Gone <-chan struct{}
 	// Active is called for each request, Closed when the answer to the closing
 	// of a handle was sent.
 	Active, Closed func()
@@ -59,9 +61,9 @@ const (
 type server struct {
 	Config
 	in      *packets
-	out     *replies            // shared
-	memory  *semaphore.Weighted // shared
-	workers sync.WaitGroup
+	out     *replies                // shared
+	memory  *semaphore.Weighted     // shared
+	crew    *crew                   // beside the reading of requests
 	closing sync.WaitGroup          // files that are being closed
 	end     context.CancelCauseFunc // shared
 
@@ -86,11 +88,12 @@ func Serve(ctx context.Context, channel io.ReadWriter, c Config) error {
 		files:   map[string]*file{},
 		folders: map[string]*folder{},
 		lanes:   lanes{},
+		crew:    newCrew(),
 	}
 	defer s.close()
 	defer s.in.stop()
 	defer s.out.stop()
-	defer s.workers.Wait()
+	defer s.crew.disband()
 	err := s.run(ctx)
 	if errors.Is(err, io.EOF) {
 		return nil
@@ -159,6 +162,9 @@ func (s *server) handle(ctx context.Context, p packet) error {
 	if r.Type == wire.Extended && r.Extension == wire.Fsync {
 		return s.fsync(r)
 	}
+	if r.Type == wire.Extended && r.Extension == wire.CopyData {
+		return s.copyData(ctx, r)
+	}
 	return s.out.send(s.answer(ctx, r))
 }
 
@@ -197,7 +203,7 @@ func (s *server) do(ctx context.Context, r wire.Request) ([]byte, error) {
 // is for the log.
 func (s *server) refusal(r wire.Request, err error) []byte {
 	code, text := Status(err)
-	if text == unknownFailure {
+	if text == UnknownFailure {
 		s.Log.Warn("sftp request failed", "type", int(r.Type), "extension", r.Extension, "error", err)
 	}
 	return wire.AppendStatus(nil, r.ID, code, text)
@@ -205,7 +211,7 @@ func (s *server) refusal(r wire.Request, err error) []byte {
 
 // work runs f beside the reading of requests.
 func (s *server) work(f func()) {
-	s.workers.Go(func() {
+	s.crew.do(func() {
 		defer s.contain()
 		f()
 	})
@@ -233,13 +239,13 @@ func (s *server) close() {
 		if err := f.close(); err != nil {
 			s.Log.Debug("close a file that its client left open", "error", err)
 		}
-		s.Handles.release()
+		s.Handles.Release()
 	}
 	for id, d := range s.folders {
 		delete(s.folders, id)
 		if err := d.close(); err != nil {
 			s.Log.Debug("close a folder that its client left open", "error", err)
 		}
-		s.Handles.release()
+		s.Handles.Release()
 	}
 }

@@ -69,6 +69,19 @@ func AppendExtended(b []byte, id uint32, numbers ...uint64) []byte {
 	return end(b)
 }
 
+// AppendNamesByID writes the names that ids have, empty ones where they have none.
+func AppendNamesByID(b []byte, id uint32, users, groups []string) []byte {
+	b = begin(b, extendedReply, id)
+	for _, names := range [][]string{users, groups} {
+		var list []byte
+		for _, name := range names {
+			list = appendString(list, name)
+		}
+		b = appendString(b, list)
+	}
+	return end(b)
+}
+
 // Names builds a name packet, entry by entry.
 type Names struct {
 	b     []byte
@@ -81,7 +94,7 @@ func NewNames(b []byte, id uint32) *Names {
 }
 
 // Add writes an entry: its name, its line in a long listing, its attributes.
-func (n *Names) Add(filename, long string, a Attrs) {
+func (n *Names) Add(filename string, long []byte, a Attrs) {
 	n.count++
 	n.b = appendString(n.b, filename)
 	n.b = appendString(n.b, long)

@@ -12,7 +12,7 @@ import (
 // The packets byte by byte, as the draft lays them out.
 func TestReplies(t *testing.T) {
 	names := NewNames(nil, 7)
-	names.Add("n", "long", Attrs{Has: HasSize, Size: 5})
+	names.Add("n", []byte("long"), Attrs{Has: HasSize, Size: 5})
 	withData := append(make([]byte, DataHeader), "abc.."...)
 	tests := map[string]struct {
 		got  []byte

@@ -1,7 +1,5 @@
 package wire
 
-import "fmt"
-
 // A Request is a packet of a client. Which fields are set follows from Type
 // and, where that is Extended, from Extension.
 type Request struct {
@@ -19,6 +17,12 @@ type Request struct {
 	Length       uint32
 	Flags        uint32
 	Attrs        Attrs
+	// CopyData reads Size bytes of Handle from Offset on, or all where it is 0,
+	// and writes them to TargetHandle from TargetOffset on.
+	TargetHandle       []byte
+	Size, TargetOffset uint64
+	// UIDs and GIDs are what NamesByID asks about.
+	UIDs, GIDs []uint32
 }
 
 // Parse reads a packet without its length. With an error Type and ID are those
@@ -33,9 +37,6 @@ func Parse(packet []byte) (r Request, identified bool, err error) {
 	r.fields(c)
 	if c.bad {
 		return Request{Type: r.Type, ID: r.ID}, true, ErrMalformed
-	}
-	if len(r.Handle) > MaxHandle || len(r.Data) > MaxPayload {
-		return Request{Type: r.Type, ID: r.ID}, true, fmt.Errorf("%w: a handle or payload is too long", ErrMalformed)
 	}
 	return r, true, nil
 }
@@ -78,5 +79,10 @@ func (r *Request) extended(c *cursor) {
 		r.Handle = c.bytes()
 	case Lsetstat:
 		r.Path, r.Attrs = c.string(), c.attrs()
+	case CopyData:
+		r.Handle, r.Offset, r.Size = c.bytes(), c.uint64(), c.uint64()
+		r.TargetHandle, r.TargetOffset = c.bytes(), c.uint64()
+	case NamesByID:
+		r.UIDs, r.GIDs = c.numbers(), c.numbers()
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"reflect"
-	"strings"
 	"testing"
 )
 
@@ -79,8 +78,6 @@ func TestParseMalformed(t *testing.T) {
 		"data longer":       append(packet(Write, 7, "h", uint64(0), 9), "12345678"...),
 		"no offset":         packet(Read, 7, "h"),
 		"no second path":    packet(Rename, 7, "from"),
-		"long handle":       packet(Close, 7, strings.Repeat("h", MaxHandle+1)),
-		"long payload":      packet(Write, 7, "h", uint64(0), strings.Repeat("x", MaxPayload+1)),
 		"no extension name": packet(Extended, 7),
 	}
 	for name, in := range tests {

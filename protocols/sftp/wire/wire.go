@@ -17,7 +17,6 @@ const Version = 3
 const (
 	MaxPacket  = 256 << 10
 	MaxPayload = 255 << 10
-	MaxHandle  = 256
 )
 
 // Type tells packets apart.
@@ -93,6 +92,8 @@ const (
 	Limits        = "limits@openssh.com"
 	ExpandPath    = "expand-path@openssh.com"
 	HomeDirectory = "home-directory"
+	CopyData      = "copy-data"
+	NamesByID     = "users-groups-by-id@openssh.com"
 )
 
 // ErrMalformed says that a packet is shorter than what it must hold, or holds
@@ -134,5 +135,22 @@ func (c *cursor) uint64() uint64 {
 
 // bytes reads a string without copying it.
 func (c *cursor) bytes() []byte { return c.take(c.uint32()) }
+
+// MaxIDs is how many ids one request may ask names for.
+const MaxIDs = 4096
+
+// numbers reads a string that holds nothing but numbers.
+func (c *cursor) numbers() []uint32 {
+	inner := &cursor{rest: c.bytes()}
+	if len(inner.rest)%4 != 0 || len(inner.rest)/4 > MaxIDs {
+		c.bad = true
+		return nil
+	}
+	var list []uint32
+	for len(inner.rest) > 0 {
+		list = append(list, inner.uint32())
+	}
+	return list
+}
 
 func (c *cursor) string() string { return string(c.bytes()) }
