@@ -21,6 +21,7 @@ import (
 	"gatehouse/configs"
 	"gatehouse/policy"
 	"gatehouse/protocols/ftp"
+	"gatehouse/protocols/ftp/data"
 	"gatehouse/protocols/sftp"
 	"gatehouse/protocols/webdav"
 )
@@ -126,8 +127,9 @@ func (g *gateway) listenFTP(ctx context.Context, c *configs.Loaded) error {
 		return fmt.Errorf("ftp.passive_ports: %w", err)
 	}
 	shared := ftp.Config{
-		Manager: g.sessions, Log: g.log, TLS: g.certs.FTPS, Ports: ftp.NewPorts(first, last),
-		Public: publicAddresses(c.FTP.PublicAddress), Active: c.FTP.Active,
+		Manager: g.sessions, Log: g.log, TLS: g.certs.FTPS, Ports: data.NewPorts(first, last),
+		Public: publicAddresses(c.FTP.PublicAddress), Active: c.FTP.Active, Hosts: hostsOf(c),
+		Resumption: c.FTP.SessionReuse == "required",
 	}
 	for _, l := range []struct {
 		name, key, address string
@@ -194,7 +196,7 @@ func (g *gateway) web(c *configs.Loaded) http.Handler {
 	accountPages := g.api.Pages()
 	mux.Handle(pages.Prefix, accountPages)
 	mux.Handle(pages.Prefix+"/", accountPages)
-	mux.HandleFunc("/{$}", welcome)
+	mux.HandleFunc("GET /{$}", welcome)
 	return dav.Mount(mux)
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/auth/session"
+	"gatehouse/protocols/ftp/data"
 )
 
 // A Mode says how TLS begins on a listener.
@@ -53,7 +54,7 @@ type Config struct {
 	// sessions among several connections, are refused.
 	Resumption bool
 
-	Ports  *Ports          // passive ports; nil takes any
+	Ports  *data.Ports     // passive ports; nil takes any
 	Public []PublicAddress // what PASV tells clients; the first that fits, else the control connection's own
 	Active bool            // allow PORT and EPRT, to the client's own address only
 
@@ -62,6 +63,9 @@ type Config struct {
 	// is bounded in time, and an error refuses the connection. nil takes the
 	// connection's own address.
 	Sender func(context.Context, net.Conn) (netip.Addr, error)
+
+	// Hosts are the names that HOST may ask for (RFC 7151); none takes any.
+	Hosts []string
 
 	Limits Limits
 	Name   string // in the greeting, which tells no version; default Gatehouse
@@ -82,6 +86,7 @@ type Limits struct {
 	Stall               time.Duration // a data connection without progress; 2 minutes
 	Accept              time.Duration // for a data connection to be made; 30 seconds
 	Reply               time.Duration // for the client to take a reply; 30 seconds
+	Hashing             int           // files that are hashed at once, by all clients; 2
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -113,5 +118,6 @@ func (c Config) withDefaults() (Config, error) {
 	l.Stall = cmp.Or(l.Stall, 2*time.Minute)
 	l.Accept = cmp.Or(l.Accept, 30*time.Second)
 	l.Reply = cmp.Or(l.Reply, 30*time.Second)
+	l.Hashing = cmp.Or(l.Hashing, 2)
 	return c, nil
 }

@@ -12,69 +12,77 @@ import (
 	"sync"
 	"time"
 
-	ftpserver "github.com/fclairamb/ftpserverlib"
-
 	"gatehouse/auth/session"
 	"gatehouse/policy/path"
+	"gatehouse/protocols/ftp/data"
+	"gatehouse/protocols/ftp/listing"
+	"gatehouse/protocols/ftp/wire"
 )
 
 // parting is how long a connection that ends may take over its last word.
 const parting = 200 * time.Millisecond
 
 // A conn is one control connection with all that belongs to it: its sockets,
-// its session, its transfer. It owns every socket, so that a cut never waits
-// for the library, which holds a lock while it waits for a data connection.
+// its session, its transfer.
 //
-// Two goroutines of the library work on it: one interprets commands, the other
-// runs the transfer. While that one runs, the first only reads, and answers what
-// may be answered meanwhile.
+// One goroutine reads commands and carries them out; a transfer has one of its
+// own. While that runs, the first answers what may be answered meanwhile.
 type conn struct {
 	server      *Server
 	raw         net.Conn
 	peer, local netip.AddrPort
 	reached     netip.Addr // where the client connected to: local, or a proxy's address
-	since       time.Time
 	log         *slog.Logger
 	ctx         context.Context // of work on files; ends with the connection
 	cancel      context.CancelFunc
 	done        chan struct{} // closed when the control connection is
 	over        sync.Once
-	stranger    sync.Once
 	transfers   sync.WaitGroup
+	stranger    bool // of the server's mutex: not logged in, and counted
 
-	dialogue // of the goroutine that interprets commands
+	dialogue // of the goroutine that carries out commands
 
 	write  sync.Mutex // guards stream, and what is written to it
 	stream net.Conn   // raw, or the TLS above it
 
 	mu       sync.Mutex // guards what follows
+	since    time.Time  // of the connection, or of REIN
 	session  *session.Session
-	pending  *source   // where the next data connection comes from
-	transfer *transfer // the one that runs
-	leaving  string    // why the connection ends after the next reply
+	unfollow func() bool  // stops ending the connection with the session
+	pending  *data.Source // where the next data connection comes from
+	transfer *transfer    // the one that runs
+	refused  *transfer    // the last that was, whose data connection may not be over
+	leaving  string       // why the connection ends after the next reply
 }
 
-// dialogue is what the screen remembers from one command to the next.
+// dialogue is what is remembered from one command to the next.
 type dialogue struct {
-	library   ftpserver.ClientContext
-	lines     *lines
-	in, out   []byte   // a line on its way to the library, a reply on its way from it
-	binding   *binding // nil while the control connection is clear
-	protected bool     // PROT P
+	lines      *wire.Lines
+	records    *records // below the TLS of an explicit listener
+	binding    *binding // nil while the control connection is clear
+	client     string   // what CLNT said
+	turnedAway int      // how many USER were refused
+	parameters
+}
 
-	user, password, client string
-	turnedAway             int // how many USER were refused
+// parameters are what REIN puts back.
+type parameters struct {
+	user      string // of USER, until the password
+	sized     bool   // PBSZ
+	protected bool   // PROT P
 
-	offset, announced int64 // of REST and ALLO, for the next transfer
-	renaming          bool  // RNFR was the last command
+	folder            path.Path
 	ascii             bool
 	extendedOnly      bool // EPSV ALL
-	facts             facts
+	facts             listing.Facts
+	hash              algorithm
+	offset, announced int64      // of REST and ALLO, for the next transfer
+	span              *wire.Span // of RANG
+	renaming          *path.Path // of RNFR, for the next command
+}
 
-	passed   string    // the command that the library carries out
-	operand  path.Path // its path
-	answered reply     // its reply, where the screen knows it beforehand
-	err      error     // what the file system said
+func freshParameters(m Mode) parameters {
+	return parameters{facts: listing.AllFacts, hash: algorithms[0], sized: m == Implicit, protected: m == Implicit}
 }
 
 func newConn(s *Server, raw net.Conn) *conn {
@@ -91,10 +99,10 @@ func newConn(s *Server, raw net.Conn) *conn {
 	if p, ok := raw.(interface{ Reached() netip.AddrPort }); ok && p.Reached().IsValid() {
 		c.reached = p.Reached().Addr()
 	}
-	c.log = s.config.Log.With("door", "ftp", "address", c.peer.Addr().String())
+	c.log = s.logFor(c)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.lines = newLines(raw)
-	c.facts = allFacts
+	c.lines = wire.NewLines(raw)
+	c.parameters = freshParameters(s.config.Mode)
 	return c
 }
 
@@ -113,17 +121,12 @@ func (c *conn) serve() {
 			c.log.Debug("TLS handshake", "err", err)
 			return
 		}
-		c.protected = true
 	}
-	library := ftpserver.NewFtpServer(driver{c})
-	library.Logger = slog.New(slog.DiscardHandler) // it would log arguments and errors as they are
-	if err := library.Listen(); err != nil {
-		c.log.Error("preparing a connection", "err", err)
-		return
+	data.InPlace(c.raw)
+	c.send(reply{220, c.server.config.Name + " ready"})
+	for c.step() == nil {
 	}
-	if err := library.Serve(); err != nil {
-		c.log.Error("serving a connection", "err", err)
-	}
+	c.close()
 	c.transfers.Wait()
 }
 
@@ -164,15 +167,20 @@ func (c *conn) leave(cause error, why string) {
 
 // cutData breaks the data connection, and whatever waits for one.
 func (c *conn) cutData(cause error) {
+	c.unprepare()
+	if t := c.running(); t != nil {
+		t.cut(cause)
+	}
+}
+
+// unprepare gives up what the next data connection was to come from.
+func (c *conn) unprepare() {
 	c.mu.Lock()
-	pending, running := c.pending, c.transfer
+	pending := c.pending
 	c.pending = nil
 	c.mu.Unlock()
 	if pending != nil {
-		pending.cut()
-	}
-	if running != nil {
-		running.cut(cause)
+		pending.Cut()
 	}
 }
 
@@ -195,8 +203,14 @@ func (c *conn) doom() {
 	c.leaving = "A fault inside the server"
 }
 
-func (c *conn) noStranger() {
-	c.stranger.Do(func() { c.server.known(c.peer.Addr()) })
+// depart ends the connection where that was to happen after a reply.
+func (c *conn) depart() {
+	c.mu.Lock()
+	leaving := c.leaving
+	c.mu.Unlock()
+	if leaving != "" {
+		c.end(leaving)
+	}
 }
 
 // loggedIn returns the session, nil before the login.
@@ -205,6 +219,9 @@ func (c *conn) loggedIn() *session.Session {
 	defer c.mu.Unlock()
 	return c.session
 }
+
+// files is what the account sees.
+func (c *conn) files() *session.FS { return c.loggedIn().FS() }
 
 // send writes a reply. A client that does not take it loses the connection.
 func (c *conn) send(r reply) { c.sendText(r.String()) }
@@ -236,7 +253,7 @@ func (c *conn) readLine() (string, error) {
 	if err := c.setPatience(); err != nil {
 		return "", err
 	}
-	line, err := c.lines.next()
+	line, err := c.lines.Next()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.send(reply{421, "Nothing came in for too long"})
 	}
@@ -248,10 +265,10 @@ func (c *conn) setPatience() error {
 	defer c.mu.Unlock()
 	limits := c.server.config.Limits
 	switch {
-	case c.session == nil:
-		return c.raw.SetReadDeadline(c.since.Add(limits.Login))
 	case c.transfer != nil:
 		return c.raw.SetReadDeadline(time.Time{})
+	case c.session == nil:
+		return c.raw.SetReadDeadline(c.since.Add(limits.Login))
 	default:
 		return c.raw.SetReadDeadline(time.Now().Add(limits.Idle))
 	}

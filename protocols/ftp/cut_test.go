@@ -15,7 +15,7 @@ import (
 const within = 3 * time.Second
 
 // A disabled account loses its connection within a second, whatever it waits
-// for: the library would wait for the data connection first.
+// for, a data connection that never comes among it.
 func TestDisabledAccountIsCut(t *testing.T) {
 	for name, wait := range map[string]func(c *client) *net.TCPConn{
 		"idling": func(*client) *net.TCPConn { return nil },

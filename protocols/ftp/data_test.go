@@ -15,7 +15,7 @@ import (
 )
 
 // A stranger that comes to a passive port first neither gets the data nor keeps
-// the client from it: the library would fail the transfer.
+// the client from it.
 func TestStrangerAtPassivePort(t *testing.T) {
 	s := newSite(t)
 	s.Write("/home/anna/f", "content")
@@ -101,8 +101,7 @@ func TestActiveTransfer(t *testing.T) {
 	}
 }
 
-// The library holds a lock while it waits for a data connection: ABOR, and a
-// client that never connects, must be answered all the same.
+// A client that never makes its data connection is answered, and loses nothing.
 func TestNobodyConnects(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.Limits.Accept = 300 * time.Millisecond })
 	s.Write("/home/anna/f", "content")
@@ -160,8 +159,8 @@ func TestAbortUpload(t *testing.T) {
 	}
 }
 
-// A client that neither sends nor takes anything would keep its session, and in
-// the library for ever.
+// A client that neither sends nor takes anything would keep its session
+// for ever.
 func TestStalledData(t *testing.T) {
 	const stall = 300 * time.Millisecond
 	for _, protected := range []bool{false, true} {
@@ -281,7 +280,7 @@ func TestClientIsKilledInClear(t *testing.T) {
 }
 
 // An upload waits for its data connection before it opens the file: where that is
-// refused then, the library never asks for the connection, nor closes it.
+// refused then, the connection ends too, and is good for no other transfer.
 func TestRefusedUploadClosesData(t *testing.T) {
 	s := newSite(t)
 	s.Write("/box/theirs", "theirs")

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/protocols/ftp/wire"
 	"gatehouse/protocols/protocoltest"
 )
 
@@ -23,6 +24,8 @@ func FuzzDialogue(f *testing.F) {
 	f.Add("USER x\nPASS y\nAUTH TLS\nPBSZ 0\nPROT P\nCCC")
 	f.Add("PORT 1,2,3,4,5,6\nEPRT |1|1.2.3.4|5|\nEPSV ALL\nPASV")
 	f.Add("RETR f\nSTOR f\nAPPE f\nLIST\nNLST\nMLSD\n\xff\xf4\xff\xf2ABOR")
+	f.Add("STOU\nEPSV\nSTOU f\nHASH f\nOPTS HASH MD5\nRANG 1 2\nXCRC \"f\" 1 2\nXMD5 f 1\nMFF modify=2020; f\nMFF UNIX.mode=777; /../x")
+	f.Add("HOST x\nLANG fr\nHELP RETR\nHELP\nSITE HELP\nSTAT -d /\nNLST -la ..\nREIN\nUSER anna\nPASS x")
 	s := newSite(f, func(c *Config) { c.Limits.Accept = 50 * time.Millisecond; c.Active = true })
 	p := s.Add("anna")
 	s.Write("/secret", "secret")
@@ -33,7 +36,7 @@ func FuzzDialogue(f *testing.F) {
 		}
 		c := s.dial(t).login(p)
 		lines := strings.Count(said, "\n") + 1
-		if len(said) > maxLine {
+		if len(said) > wire.MaxLine {
 			return
 		}
 		c.send(said + "\r\nNOOP\r\nQUIT\r\n")

@@ -12,24 +12,22 @@ import (
 	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/protocols/ftp/data"
 )
 
 // Errors of the door itself.
 var (
-	errUndecided  = errors.New("the login could not be decided")
-	errOrder      = errors.New("not in this order")
-	errAborted    = errors.New("the client aborted the transfer")
-	errStalled    = errors.New("the data connection made no progress")
-	errTruncated  = errors.New("the data connection ended without close_notify")
-	errLeft       = errors.New("the client left in the middle of a transfer")
-	errCut        = errors.New("the transfer was cut")
-	errNoData     = errors.New("no data connection was made")
-	errDataTLS    = errors.New("the TLS handshake of the data connection did not succeed")
-	errNotResumed = errors.New("the data connection did not resume the control connection's TLS session")
-	errBeyond     = errors.New("the offset is beyond the end of the file")
-	errNotFolder  = errors.New("only folders can be listed with MLSD")
-	errNotOffered = errors.New("not offered over FTP")
-	errPanic      = errors.New("a fault inside the server")
+	errUndecided = errors.New("the login could not be decided")
+	errOrder     = errors.New("not in this order")
+	errAborted   = errors.New("the client aborted the transfer")
+	errStalled   = errors.New("the data connection made no progress")
+	errLeft      = errors.New("the client left in the middle of a transfer")
+	errCut       = errors.New("the transfer was cut")
+	errBeyond    = errors.New("the offset is beyond the end of the file")
+	errNotFolder = errors.New("only folders can be listed with MLSD")
+	errFacts     = errors.New("not facts that can be set")
+	errNoName    = errors.New("no unique name was found")
+	errPanic     = errors.New("a fault inside the server")
 )
 
 // answers says what the client hears of an error: the first that fits.
@@ -41,15 +39,15 @@ var answers = []struct {
 	{errOrder, plain(503)},
 	{errAborted, reply{426, "Transfer aborted"}},
 	{errStalled, reply{426, "The data connection made no progress"}},
-	{errTruncated, reply{426, "The data connection ended without a TLS close_notify"}},
+	{data.ErrTruncated, reply{426, "The data connection ended without a TLS close_notify"}},
 	{errLeft, plain(426)},
 	{errCut, reply{426, "The transfer is no longer allowed"}},
-	{errNoData, reply{425, "No data connection was made"}},
-	{errDataTLS, reply{522, "The TLS handshake of the data connection did not succeed"}},
-	{errNotResumed, reply{522, "The data connection must resume the TLS session of the control connection"}},
+	{data.ErrNone, reply{425, "No data connection was made"}},
+	{data.ErrHandshake, reply{522, "The TLS handshake of the data connection did not succeed"}},
+	{data.ErrNotResumed, reply{522, "The data connection must resume the TLS session of the control connection"}},
 	{errBeyond, reply{554, "The offset is beyond the end of the file"}},
 	{errNotFolder, reply{501, "Not a folder"}},
-	{errNotOffered, plain(502)},
+	{errNoName, reply{553, "No unique name was found"}},
 	{errPanic, plain(451)},
 	{session.ErrExceeded, plain(552)},
 	{session.ErrNoSpace, reply{452, "No space left"}},
@@ -57,6 +55,7 @@ var answers = []struct {
 	{session.ErrLocked, reply{450, "Locked"}},
 	{path.ErrInvalid, plain(553)},
 	{path.ErrTooLong, reply{553, "The name is too long"}},
+	{data.ErrNoPort, reply{425, "No port is free now"}},
 	{session.ErrNotEmpty, reply{550, "The folder is not empty"}},
 	{session.ErrCrossMount, reply{550, "Source and target are on different mounts: copy, then delete"}},
 	{session.ErrBusy, reply{550, "A mount point cannot be moved or removed"}},
@@ -95,6 +94,9 @@ func replyTo(err error) reply {
 		if r, ok := denials[d.Rule]; ok {
 			return r
 		}
+	}
+	if l, ok := errors.AsType[*session.LockedError](err); ok && l.Lock.Account != "" {
+		return reply{450, "Locked by " + l.Lock.Account}
 	}
 	if u, ok := errors.AsType[*session.UnsupportedError](err); ok {
 		return reply{550, u.Text}

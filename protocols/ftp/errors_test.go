@@ -13,6 +13,7 @@ import (
 	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/protocols/ftp/data"
 )
 
 func TestReplyTo(t *testing.T) {
@@ -41,13 +42,13 @@ func TestReplyTo(t *testing.T) {
 		"another mount":               {session.ErrCrossMount, 550},
 		"into itself":                 {fs.ErrInvalid, 553},
 		"unsupported":                 {session.ErrUnsupported, 550},
-		"a broken transfer":           {errTruncated, 426},
+		"a broken transfer":           {data.ErrTruncated, 426},
 		"a stalled one":               {errStalled, 426},
 		"aborted":                     {errAborted, 426},
 		"a closed connection":         {net.ErrClosed, 426},
 		"a reset":                     {&net.OpError{Op: "read", Err: errors.New("reset")}, 426},
 		"a cut":                       {fmt.Errorf("%w: %w", errCut, denied(policy.RuleNoGrant)), 426},
-		"no data connection":          {fmt.Errorf("%w: timeout", errNoData), 425},
+		"no data connection":          {fmt.Errorf("%w: timeout", data.ErrNone), 425},
 		"a hole":                      {errBeyond, 554},
 		"a store that is away":        {errors.New("open /var/lib/gatehouse/x: input/output error"), 451},
 		"work that was cancelled":     {context.Canceled, 426},

@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"gatehouse/auth/session"
+	"gatehouse/policy/path"
+	"gatehouse/protocols/ftp/wire"
 	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
+	"gatehouse/storage/events"
 )
 
 // Connections that never log in are few, and do not keep others out for longer
@@ -94,16 +95,16 @@ func TestIdleTime(t *testing.T) {
 	})
 }
 
-// The library would drop the connection without a word, at half the length that
-// a path may have.
+// A line may be as long as the longest path; what is longer is answered, and
+// what never ends ends the connection.
 func TestLongLines(t *testing.T) {
 	s := newSite(t)
 	c := s.dial(t).login(s.Add("anna"))
 	c.must(553, "SIZE %s", strings.Repeat("a", 256))
 	c.must(550, "SIZE %s", strings.Repeat("a/", 1500)+"a")
-	c.must(553, "SIZE %s", strings.Repeat("a/", 2040)+"a")
+	c.must(550, "SIZE %s", strings.Repeat("a/", 2040)+"a")
 	c.must(553, "SIZE %s", strings.Repeat("a/", 3000)+"a")
-	c.must(500, "SIZE %s", strings.Repeat("a", 2*maxLine))
+	c.must(500, "SIZE %s", strings.Repeat("a", 2*wire.MaxLine))
 	c.must(200, "NOOP")
 	go func() { _, _ = c.raw.Write(make([]byte, 1<<20)) }()
 	c.gone(patience / 2)
@@ -182,27 +183,27 @@ func TestPanicIsContained(t *testing.T) {
 	other.must(550, "SIZE f")
 }
 
-// The library calls handles in a goroutine of its own, where a panic would leave
-// the transfer, and the file, open.
-func TestPanicInHandle(t *testing.T) {
-	c := &conn{log: slog.New(slog.DiscardHandler)}
-	h := &handle{t: &transfer{c: c}} // without a file
-	h.uncut = func() bool { return true }
-	for name, call := range map[string]func() error{
-		"Read":     func() error { _, err := h.Read(make([]byte, 1)); return err },
-		"Write":    func() error { _, err := h.Write(make([]byte, 1)); return err },
-		"WriteTo":  func() error { _, err := h.WriteTo(io.Discard); return err },
-		"ReadFrom": func() error { _, err := h.ReadFrom(strings.NewReader("x")); return err },
-		"Close":    h.Close,
-	} {
-		c.leaving = ""
-		if err := call(); !errors.Is(err, errPanic) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if c.leaving == "" {
-			t.Errorf("%s: the session goes on", name)
-		}
-	}
+// A transfer has a goroutine of its own, where a panic would leave it open: it is
+// answered, its file is closed, and the session ends.
+func TestPanicInTransfer(t *testing.T) {
+	s := newSite(t)
+	s.Write("/home/anna/f", "content")
+	c := s.dial(t).login(s.Add("anna"))
+	s.server.commands["RETR"] = command{run: func(c *conn, _ string) reply {
+		return c.begin(c.newTransfer("RETR", path.MustParse("/f"), func(t *transfer) (reply, error) {
+			f, err := c.files().Open(t.ctx, t.path, session.Open{Read: true})
+			if err != nil {
+				return said, err
+			}
+			return said, t.through(f, func() error { panic("in the middle") })
+		}))
+	}}
+	conn := c.data()
+	c.must(451, "RETR f")
+	c.expect(421)
+	c.gone(patience)
+	drain(t, conn)
+	wantOutcome(t, s, events.Download, events.Aborted)
 }
 
 // An upload that is larger than the account may make is refused when it says so,

@@ -4,16 +4,20 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"gatehouse/protocols/ftp/data"
 )
 
 // listening is what this process listens on, but for the doors of the test. It
-// asks the kernel, so nothing that the library opened is missed.
+// asks the kernel, so nothing is missed, whoever opened it.
 func (s *site) listening(t testing.TB) []netip.AddrPort {
 	t.Helper()
 	own := make(map[string]bool)
@@ -57,12 +61,11 @@ func kernelAddress(text string) netip.AddrPort {
 	return netip.AddrPortFrom(a, uint16(n))
 }
 
-// The library listens at every address of the machine, and at any port. What
-// listens is one port of the range, where the client reached us, until the
-// transfer begins.
+// What listens for a data connection is one port of the range, where the client
+// reached us and at no other address, until the transfer begins.
 func TestPassiveListener(t *testing.T) {
 	first := freeRange(t, 4)
-	s := newSite(t, func(c *Config) { c.Ports = NewPorts(first, first+3) })
+	s := newSite(t, func(c *Config) { c.Ports = data.NewPorts(first, first+3) })
 	c := s.dial(t).login(s.Add("anna"))
 	if got := s.listening(t); len(got) != 0 {
 		t.Fatalf("listening before: %v", got)
@@ -98,16 +101,14 @@ func TestPassiveListener(t *testing.T) {
 	c.must(221, "QUIT")
 	waitFor(t, "nothing to listen", func() bool { return len(s.listening(t)) == 0 })
 	waitFor(t, "all ports to come back", func() bool {
-		s.config.Ports.mu.Lock()
-		defer s.config.Ports.mu.Unlock()
-		return len(s.config.Ports.free) == 4
+		return s.config.Ports.Free() == 4
 	})
 }
 
 // When all ports are taken the client hears so, and gets one later.
 func TestPortsRunOut(t *testing.T) {
 	first := freeRange(t, 1)
-	s := newSite(t, func(c *Config) { c.Ports = NewPorts(first, first) })
+	s := newSite(t, func(c *Config) { c.Ports = data.NewPorts(first, first) })
 	p := s.Add("anna")
 	a, b := s.dial(t).login(p), s.dial(t).login(p)
 	a.port()
@@ -115,4 +116,23 @@ func TestPortsRunOut(t *testing.T) {
 	b.must(425, "PASV")
 	a.must(221, "QUIT")
 	waitFor(t, "the port to come back", func() bool { code, _ := b.cmd("EPSV"); return code == 229 })
+}
+
+// freeRange finds ports in a row that nobody has. They lie below those that the
+// system gives to whoever asks for any.
+func freeRange(t *testing.T, n int) (first int) {
+	t.Helper()
+search:
+	for first = 20000 + rand.IntN(2000); first < 32000; first += n {
+		for port := first; port < first+n; port++ {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			if err != nil {
+				continue search
+			}
+			_ = l.Close()
+		}
+		return first
+	}
+	t.Fatal("no free ports in a row")
+	return 0
 }

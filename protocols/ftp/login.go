@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"gatehouse/auth"
 	"gatehouse/auth/session"
 	"gatehouse/policy"
+	"gatehouse/protocols/ftp/wire"
 )
 
 // tlsFirst refuses a clear login before a password is asked for: the same for
@@ -19,42 +21,40 @@ func tlsFirst(e *auth.RefusedError) reply {
 
 // doUSER begins a login. After one, nobody else can take the session over: a
 // client that wants another account connects anew.
-func (c *conn) doUSER(arg string) string {
+func (c *conn) doUSER(arg string) reply {
 	switch {
 	case c.loggedIn() != nil:
-		c.send(reply{530, "Logged in already: connect anew for another account"})
+		return reply{530, "Logged in already: REIN, or connect anew for another account"}
 	case arg == "":
-		c.send(plain(501))
+		return plain(501)
 	case c.binding == nil:
 		c.user = ""
-		c.beginClear(arg)
-	default:
-		c.user = arg
-		c.send(plain(331))
+		return c.beginClear(arg)
 	}
-	return ""
+	c.user = arg
+	return plain(331)
 }
 
 // mostTurnedAway is how many names a client may try without TLS.
 const mostTurnedAway = 5
 
 // beginClear goes on to the password without TLS, where that may be.
-func (c *conn) beginClear(account string) {
+func (c *conn) beginClear(account string) reply {
 	err := c.clearLogin(account)
 	if refused, ok := errors.AsType[*auth.RefusedError](err); ok {
-		c.send(tlsFirst(refused))
 		if c.turnedAway++; c.turnedAway == mostTurnedAway {
+			c.send(tlsFirst(refused))
 			c.end("Too many logins without TLS were refused")
+			return said
 		}
-		return
+		return tlsFirst(refused)
 	}
 	if err != nil {
 		c.log.Error("deciding a login", "err", err)
-		c.send(replyTo(errUndecided))
-		return
+		return replyTo(errUndecided)
 	}
 	c.user = account
-	c.send(plain(331))
+	return plain(331)
 }
 
 func (c *conn) clearLogin(account string) error {
@@ -72,15 +72,20 @@ func (c *conn) attempt(account string) auth.Attempt {
 	}
 }
 
-// doPASS has the library log in, with a name and password that never travel
-// through it: it writes arguments to its log.
-func (c *conn) doPASS(arg string) string {
-	if c.loggedIn() != nil || c.user == "" {
-		c.send(replyTo(errOrder))
-		return ""
+// doPASS proves the account. After a refusal the connection is over: guessing
+// takes a new one for each guess.
+func (c *conn) doPASS(password string) reply {
+	account := c.user
+	c.user = ""
+	if c.loggedIn() != nil || account == "" {
+		return replyTo(errOrder)
 	}
-	c.password = arg
-	return c.pass("PASS", "-")
+	if err := c.login(account, password); err != nil {
+		c.send(replyTo(err))
+		c.close()
+		return said
+	}
+	return plain(230)
 }
 
 // mayBeClear reports whether an account that is logged in may have its data
@@ -92,14 +97,7 @@ func (c *conn) mayBeClear(account string) bool {
 	return c.server.config.Manager.AllowsPlainFTP(c.ctx, account, c.peer.Addr())
 }
 
-// login proves the account. It is the library's AuthUser, which it calls at any
-// PASS, and refuses what the screen lets nobody do, should it come here all the same.
-func (c *conn) login() error {
-	account, password := c.user, c.password
-	c.user, c.password = "", ""
-	if account == "" || c.loggedIn() != nil {
-		return errOrder
-	}
+func (c *conn) login(account, password string) error {
 	a := c.attempt(account)
 	a.Password = password
 	s, err := c.server.config.Manager.Login(c.ctx, a)
@@ -117,10 +115,57 @@ func (c *conn) login() error {
 func (c *conn) enter(s *session.Session) {
 	c.mu.Lock()
 	c.session = s
+	c.unfollow = context.AfterFunc(s.Context(), func() { c.end("The session has ended") })
 	c.mu.Unlock()
 	c.log = s.Log()
-	c.noStranger()
-	context.AfterFunc(s.Context(), func() { c.end("The session has ended") })
+	c.server.known(c)
+}
+
+// leaveSession ends the session and leaves the connection. From then on there is
+// as much time to log in as at first.
+func (c *conn) leaveSession() {
+	c.mu.Lock()
+	s, unfollow := c.session, c.unfollow
+	c.session = nil
+	if s != nil { // else nobody would ever have to log in
+		c.since = time.Now()
+	}
+	c.mu.Unlock()
+	if s == nil {
+		return
+	}
+	unfollow()
+	s.Close()
+	c.log = c.server.logFor(c)
+}
+
+// doREIN puts everything back as it was at the greeting: the login, what was
+// set, and the TLS that AUTH began, which ends after the reply (RFC 4217, 11).
+func (c *conn) doREIN(string) reply {
+	c.unprepare()
+	in := c.loggedIn() != nil
+	c.leaveSession()
+	c.parameters = freshParameters(c.server.config.Mode)
+	if in && !c.server.admit(c) {
+		c.end("Too many connections, try again later")
+		return said
+	}
+	c.send(reply{220, c.server.config.Name + " ready"})
+	if c.binding == nil || c.server.config.Mode == Implicit {
+		return said
+	}
+	if err := c.endTLS(); err != nil {
+		c.log.Debug("ending TLS after REIN", "err", err)
+		c.close()
+	}
+	return said
+}
+
+// doQUIT ends the connection.
+func (c *conn) doQUIT(string) reply {
+	c.send(plain(221))
+	c.close()
+	return said
 }
 
 func (c *conn) transport() policy.Transport {
@@ -132,60 +177,59 @@ func (c *conn) transport() policy.Transport {
 
 // doAUTH changes over to TLS (RFC 4217). What came in behind the command was
 // sent in clear, by whoever: the connection ends.
-func (c *conn) doAUTH(arg string) string {
+func (c *conn) doAUTH(arg string) reply {
 	if c.server.config.TLS == nil {
-		c.send(plain(502))
-		return ""
+		return plain(502)
 	}
 	mechanism, base := strings.ToUpper(arg), c.server.config.TLS()
 	switch {
 	case c.binding != nil || c.loggedIn() != nil:
-		c.send(replyTo(errOrder))
+		return replyTo(errOrder)
+	case mechanism == "":
+		return plain(501)
 	case mechanism != "TLS" && mechanism != "TLS-C":
-		c.send(plain(504))
+		return plain(504)
 	case base == nil:
-		c.send(reply{431, "There is no certificate now"})
-	case c.lines.pending():
+		return reply{431, "There is no certificate now"}
+	case c.lines.Pending():
 		c.log.Warn("commands behind AUTH TLS, in clear")
 		c.end("Nothing may follow AUTH before the handshake")
-	default:
-		c.user = ""
-		c.send(reply{234, "Begin the TLS handshake"})
-		if err := c.startTLS(base); err != nil {
-			c.log.Debug("TLS handshake", "err", err)
-			c.close()
-		}
+		return said
 	}
-	return ""
+	c.user = ""
+	c.send(reply{234, "Begin the TLS handshake"})
+	if err := c.startTLS(base); err != nil {
+		c.log.Debug("TLS handshake", "err", err)
+		c.close()
+	}
+	return said
 }
 
-func (c *conn) doPBSZ(string) string {
-	if c.binding == nil {
-		c.send(replyTo(errOrder))
-		return ""
+// doPBSZ agrees on no buffer, the only size there is with TLS (RFC 4217, 9).
+func (c *conn) doPBSZ(arg string) reply {
+	if _, ok := wire.Number(arg); !ok {
+		return plain(501)
 	}
-	c.send(reply{200, "PBSZ=0"})
-	return ""
+	c.sized = true
+	return reply{200, "PBSZ=0"}
 }
 
 // doPROT says whether data travels protected. Whether it may travel in clear is
 // asked again at each transfer, of the policy as it is then.
-func (c *conn) doPROT(arg string) string {
+func (c *conn) doPROT(arg string) reply {
 	switch level := strings.ToUpper(arg); {
-	case c.binding == nil:
-		c.send(replyTo(errOrder))
+	case !c.sized:
+		return replyTo(errOrder)
 	case level == "P":
 		c.protected = true
-		c.send(plain(200))
 	case level == "C" && c.loggedIn() != nil && !c.mayBeClear(c.loggedIn().Account()):
-		c.send(reply{534, "Data must be protected: PROT P"})
+		return reply{534, "Data must be protected: PROT P"}
 	case level == "C":
 		c.protected = false
-		c.send(plain(200))
 	case level == "S" || level == "E":
-		c.send(reply{536, "Use PROT P"})
+		return reply{536, "Use PROT P"}
 	default:
-		c.send(plain(504))
+		return plain(504)
 	}
-	return ""
+	return plain(200)
 }

@@ -17,8 +17,8 @@ import (
 	"gatehouse/storage/events"
 )
 
-// The library hands a PASS without USER to its driver, with an empty name and
-// before it looks at TLS.
+// A PASS without USER proves nobody, the empty name among them, and never comes
+// before what TLS asks for.
 func TestPasswordWithoutName(t *testing.T) {
 	s := newSite(t)
 	p := s.Add("anna")
@@ -34,8 +34,8 @@ func TestPasswordWithoutName(t *testing.T) {
 	c.login(p)
 }
 
-// In the library a second login replaces the first one's files and leaves its
-// session behind, uncounted and unwatched.
+// A second login would replace the first one's files, and leave its session
+// behind, uncounted and unwatched.
 func TestSecondLogin(t *testing.T) {
 	s := newSite(t)
 	anna, ben := s.Add("anna"), s.Add("ben")
@@ -199,8 +199,7 @@ func TestRefusedLogin(t *testing.T) {
 	}
 }
 
-// Neither passwords nor names that would forge a line reach the log; the library
-// writes a command's argument to its own when something goes wrong.
+// Neither passwords nor names that would forge a line reach the log.
 func TestLogHasNoSecrets(t *testing.T) {
 	var log safeBuffer
 	s := newSite(t, func(c *Config) {

@@ -19,13 +19,16 @@ func (r reply) String() string { return fmt.Sprintf("%d %s\r\n", r.code, oneLine
 // 4.2). Each line begins with a space, so that none can pass for the end.
 func multiline(code int, first string, body []string, last string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d-%s\r\n", code, oneLine(first))
+	b.WriteString(opening(code, first))
 	for _, line := range body {
 		b.WriteString(" " + oneLine(line) + "\r\n")
 	}
 	b.WriteString(reply{code, last}.String())
 	return b.String()
 }
+
+// opening is the first line of such a reply.
+func opening(code int, first string) string { return fmt.Sprintf("%d-%s\r\n", code, oneLine(first)) }
 
 // oneLine replaces what could end a line or steer a terminal.
 func oneLine(s string) string {

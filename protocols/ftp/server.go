@@ -1,13 +1,14 @@
-// Package ftp is the FTP and FTPS door. ftpserverlib interprets commands and
-// runs transfers; a screen of ours stands between it and the network: it ends
-// TLS, keeps the order of a login, parses paths once, owns every socket, and
-// writes each reply itself. What an account may do is decided by its session.
+// Package ftp is the FTP and FTPS door: RFC 959 with 1123, 2228, 2389, 2428,
+// 3659, 4217 and 7151, over a loop of its own. Each command is a small function
+// in one table, paths are parsed once, and every socket can be cut at any time.
+// What an account may do is decided by its session.
 package ftp
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -24,6 +25,9 @@ const farewell = 2 * time.Second
 type Server struct {
 	config Config
 	public *publicAddresses
+	// commands are what clients may say, by name.
+	commands map[string]command
+	hashing  chan struct{} // one for each file that is hashed now
 
 	mu        sync.Mutex // guards what follows
 	listeners map[net.Listener]struct{}
@@ -43,6 +47,8 @@ func New(c Config) (*Server, error) {
 	return &Server{
 		config:    c,
 		public:    newPublicAddresses(c.Public, net.DefaultResolver.LookupNetIP),
+		commands:  newCommands(),
+		hashing:   make(chan struct{}, c.Limits.Hashing),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*conn]struct{}),
 		strangers: newStrangers(c.Limits),
@@ -87,16 +93,16 @@ func (s *Server) pause(last time.Duration, err error) time.Duration {
 // arrive takes a connection in, or turns it away where too many strangers wait.
 func (s *Server) arrive(raw net.Conn) {
 	peer := addrPort(raw.RemoteAddr())
-	if !s.admit(peer.Addr()) {
+	c := newConn(s, raw)
+	if !s.admit(c) {
 		s.config.Log.Warn("too many connections that have not logged in", "address", peer.Addr())
 		s.turnAway(raw)
 		return
 	}
-	c := newConn(s, raw)
 	s.mu.Lock()
 	if s.closing {
-		s.strangers.leave(peer.Addr())
 		s.mu.Unlock()
+		s.known(c)
 		_ = raw.Close()
 		return
 	}
@@ -118,21 +124,31 @@ func (s *Server) turnAway(raw net.Conn) {
 	_ = raw.Close()
 }
 
-func (s *Server) admit(a netip.Addr) bool {
+// admit counts c as a stranger, where there is room for one.
+func (s *Server) admit(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.strangers.arrive(a)
+	c.stranger = s.strangers.arrive(c.peer.Addr())
+	return c.stranger
 }
 
 // known says that a stranger has logged in or is gone.
-func (s *Server) known(a netip.Addr) {
+func (s *Server) known(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.strangers.leave(a)
+	if c.stranger {
+		c.stranger = false
+		s.strangers.leave(c.peer.Addr())
+	}
+}
+
+// logFor is the log of a connection that belongs to nobody yet.
+func (s *Server) logFor(c *conn) *slog.Logger {
+	return s.config.Log.With("door", "ftp", "address", c.peer.Addr().String())
 }
 
 func (s *Server) forget(c *conn) {
-	c.noStranger()
+	s.known(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)

@@ -29,6 +29,7 @@ func runSuite(t *testing.T, r Requirement) {
 		Resumes:        true,
 		RenameReplaces: true,
 		SetsTimes:      true,
+		NamesHolder:    true,
 		Again:          r == Off,
 		Carries:        func(name string) bool { return !strings.ContainsAny(name, "\r\n") },
 		Serve: func(t testing.TB, w *protocoltest.World) protocoltest.Dial {
@@ -123,7 +124,7 @@ func meaning(e *textproto.Error) error {
 		return protocoltest.ErrAway
 	case e.Code == 452:
 		return protocoltest.ErrNoSpace
-	case e.Code == 450 && e.Msg == "Locked":
+	case e.Code == 450 && strings.HasPrefix(e.Msg, "Locked"):
 		return protocoltest.ErrLocked
 	case e.Msg == "Permission denied":
 		return protocoltest.ErrDenied

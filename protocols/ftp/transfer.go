@@ -3,86 +3,89 @@ package ftp
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
+	"io"
 	"sync"
-
-	ftpserver "github.com/fclairamb/ftpserverlib"
 
 	"gatehouse/auth/session"
 	"gatehouse/policy/path"
+	"gatehouse/protocols/ftp/data"
+	"gatehouse/protocols/ftp/listing"
+	"gatehouse/protocols/ftp/wire"
 )
 
-// A transfer is one RETR, STOR, APPE or listing: what moves over a data
-// connection, and how that ended. To the library a listing is a file to send.
+// A transfer is what takes its time: a RETR, STOR, APPE, STOU or listing with
+// its data connection, or the hashing of a file, which has none.
 type transfer struct {
-	c         *conn
-	verb      string
-	path      path.Path
-	as        string      // the path as the client sent it, for NLST
-	offset    int64       // of REST
-	announced int64       // of ALLO
-	facts     facts       // of MLSD
-	tls       *tls.Config // nil where data is clear
-	source    *source
-	ctx       context.Context
-	cancel    context.CancelFunc
-	done      chan struct{} // closed when it was answered
+	c      *conn
+	verb   string
+	do     func(*transfer) (reply, error)
+	path   path.Path
+	as     string // the path as the client sent it, for NLST
+	ascii  bool
+	upload bool
+
+	offset, announced int64         // of REST and ALLO
+	span              *wire.Span    // of RANG and the hashes
+	facts             listing.Facts // of MLSD
+	itself            bool          // a folder is described, not listed
+	hash              algorithm
+
+	tls    *tls.Config  // nil where data is clear
+	source *data.Source // nil without a data connection
+	conn   *data.Conn   // once it was made
+	begun  bool         // 150 was sent
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // closed when it was answered
 
 	mu  sync.Mutex // guards err
 	err error      // what broke it first
 }
 
-func (t *transfer) upload() bool { return t.verb == "STOR" || t.verb == "APPE" }
+// newTransfer is a transfer with what was said about it before.
+func (c *conn) newTransfer(verb string, p path.Path, do func(*transfer) (reply, error)) *transfer {
+	return &transfer{
+		c: c, verb: verb, do: do, path: p, ascii: c.ascii, facts: c.facts, hash: c.hash,
+		offset: c.offset, announced: c.announced, span: c.span, done: make(chan struct{}),
+	}
+}
 
 // begin starts a transfer, if there is a data connection to be had and it may be
 // as protected, or clear, as it is to be.
-func (c *conn) begin(verb, arg string) string {
-	p, err := c.resolve(arg)
-	if err != nil {
-		c.send(replyTo(err))
-		return ""
-	}
+func (c *conn) begin(t *transfer) reply {
 	if !c.protected && c.binding != nil && !c.mayBeClear(c.loggedIn().Account()) {
-		c.send(reply{521, "Data must be protected: PROT P"})
-		return ""
-	}
-	t := &transfer{
-		c: c, verb: verb, path: p, as: arg, facts: c.facts,
-		offset: c.offset, announced: c.announced, done: make(chan struct{}),
+		return reply{521, "Data must be protected: PROT P"}
 	}
 	if c.protected {
-		t.tls = c.binding.data()
+		t.tls = c.binding.forData
 	}
-	library := "RETR"
-	if t.upload() {
-		library = verb
+	c.mu.Lock()
+	t.source, c.pending = c.pending, nil
+	c.mu.Unlock()
+	if t.source == nil {
+		return plain(425)
 	}
-	line := c.pass(library, p.String())
-	if line == "" || c.start(t) {
-		return line
-	}
-	c.send(plain(425))
-	return ""
+	return c.start(t)
 }
 
-// start makes t the transfer that runs, with the data connection that was
-// prepared; false where there is none.
-func (c *conn) start(t *transfer) bool {
+// start makes t the transfer that runs. Its goroutine ends when it was answered,
+// and the last of its data connection is over.
+func (c *conn) start(t *transfer) reply {
 	t.ctx, t.cancel = context.WithCancel(c.ctx)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pending == nil {
-		t.cancel()
-		return false
+	last := c.refused
+	c.transfer, c.refused = t, nil
+	c.mu.Unlock()
+	if last != nil {
+		last.source.Cut() // nobody has more than one that ends slowly
 	}
-	t.source, c.pending = c.pending, nil
-	c.transfer = t
-	c.transfers.Add(1)
 	if c.ctx.Err() != nil { // cut meanwhile
-		t.source.cut()
+		t.cut(errCut)
 	}
-	return true
+	c.transfers.Add(1)
+	go t.run()
+	return said
 }
 
 func (c *conn) running() *transfer {
@@ -91,26 +94,81 @@ func (c *conn) running() *transfer {
 	return c.transfer
 }
 
-// finish is called when the transfer was answered.
-func (c *conn) finish(t *transfer) {
+func (t *transfer) run() {
+	defer t.c.transfers.Done()
+	r := t.work()
+	if t.refusedInOrder(r) {
+		t.c.mu.Lock()
+		t.c.refused = t
+		t.c.mu.Unlock()
+		t.finish(r)
+		t.refuse()
+		return
+	}
+	if t.source != nil {
+		t.source.Close()
+	}
+	t.finish(r)
+}
+
+// refusedInOrder reports whether the client is to hear why before its data
+// connection ends: where nothing has moved yet, and where it sends still.
+func (t *transfer) refusedInOrder(r reply) bool {
+	return r.code >= 400 && t.source != nil && t.failure() == nil && (t.upload || !t.begun)
+}
+
+// refuse ends a data connection that is good for nothing.
+func (t *transfer) refuse() {
+	if t.conn != nil {
+		t.conn.Refuse(t.c.ctx, t.begun)
+	} else {
+		t.source.Refuse(t.c.ctx, t.how())
+	}
+	t.source.Close()
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	if t.c.refused == t {
+		t.c.refused = nil
+	}
+}
+
+// work does what the transfer is for, and says how it went.
+func (t *transfer) work() reply {
+	r, err := t.contained()
+	if cause := t.failure(); cause != nil {
+		err = cause
+	}
+	if err != nil {
+		return replyTo(err)
+	}
+	return r
+}
+
+func (t *transfer) contained() (r reply, err error) {
+	defer t.c.contain(&err)
+	return t.do(t)
+}
+
+// finish answers, and lets the next command go on.
+func (t *transfer) finish(r reply) {
+	c := t.c
+	c.send(r)
 	t.cancel()
-	t.source.finish()
 	c.mu.Lock()
 	c.transfer = nil
 	c.mu.Unlock()
 	_ = c.setPatience() // for who is reading already
 	close(t.done)
-	c.transfers.Done()
+	c.depart()
 }
 
 // note keeps what broke the transfer first.
-func (t *transfer) note(err error) error {
+func (t *transfer) note(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.err == nil {
 		t.err = err
 	}
-	return err
 }
 
 func (t *transfer) failure() error {
@@ -121,130 +179,87 @@ func (t *transfer) failure() error {
 
 // cut breaks the transfer, whatever it waits for.
 func (t *transfer) cut(why error) {
-	_ = t.note(why)
-	t.source.cut()
+	t.note(why)
+	if t.source != nil {
+		t.source.Cut()
+	}
 	t.cancel()
 }
 
-// render is the transfer's reply for one of the library's.
-func (t *transfer) render(code int) reply {
-	err := t.failure()
-	switch {
-	case code < 400:
-		return plain(code)
-	case err != nil:
-		return replyTo(err)
-	case code == 425:
-		return replyTo(errNoData)
+// waits reports whether the client has not made its data connection yet.
+func (t *transfer) waits() bool { return t.source != nil && t.source.Conn() == nil }
+
+// progress is how many bytes have gone over the data connection.
+func (t *transfer) progress() int64 {
+	if t.source == nil || t.source.Conn() == nil {
+		return 0
 	}
-	return plain(426)
+	return max(0, t.source.Conn().Progress())
 }
 
-// open opens what is to be moved, as the library asks for it. An upload that
-// would empty a file waits for the data connection first.
-func (t *transfer) open() (ftpserver.FileTransfer, error) {
-	switch t.verb {
-	case "RETR":
-		return t.openDownload()
-	case "STOR", "APPE":
-		return t.openUpload()
-	default:
-		return t.openListing()
+// connect makes the data connection.
+func (t *transfer) connect() (err error) {
+	if t.conn != nil {
+		return nil
+	}
+	t.conn, err = t.source.Connect(t.how())
+	return err
+}
+
+func (t *transfer) how() data.How {
+	config := t.c.server.config
+	return data.How{
+		TLS: t.tls, Resumed: config.Resumption, Handshake: config.Limits.Accept,
+		Upload: t.upload, Stall: config.Limits.Stall, Stalled: func() { t.cut(errStalled) },
 	}
 }
 
-func (t *transfer) openDownload() (ftpserver.FileTransfer, error) {
-	f, err := t.c.loggedIn().FS().Open(t.ctx, t.path, session.Open{Read: true})
-	if err != nil {
+// stream tells the client to go on, and returns what data moves over.
+func (t *transfer) stream(go150 reply) (io.ReadWriter, error) {
+	if err := t.connect(); err != nil {
 		return nil, err
 	}
-	if t.offset > 0 {
-		if err := t.within(f); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-	}
-	return t.handle(f), nil
-}
-
-func (t *transfer) openUpload() (ftpserver.FileTransfer, error) {
-	resume := t.verb == "APPE" || t.offset > 0
-	if !resume {
-		if _, err := t.source.connect(); err != nil {
-			return nil, err
-		}
-	}
-	f, err := t.c.loggedIn().FS().Open(t.ctx, t.path, session.Open{
-		Write: true, Create: t.offset == 0, Truncate: !resume, Resume: resume, Size: t.announced,
-	})
-	if err != nil {
+	t.begun = true
+	t.c.send(go150)
+	if err := t.conn.Handshake(t.ctx); err != nil {
 		return nil, err
 	}
-	if t.verb == "APPE" {
-		info, err := f.Stat()
-		if err != nil {
-			return nil, t.drop(f, err)
-		}
-		t.offset = info.Size()
-	} else if err := t.within(f); err != nil {
-		return nil, t.drop(f, err)
-	}
-	return t.handle(f), nil
+	return t.conn.Stream(), nil
 }
 
-// drop gives an upload up before it began.
-func (t *transfer) drop(f *session.File, cause error) error {
-	f.Abort(cause)
-	return errors.Join(cause, f.Close())
-}
-
-// within refuses an offset behind the end of the file: there would be a hole.
-func (t *transfer) within(f *session.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if t.offset > info.Size() {
-		return errBeyond
-	}
-	return nil
-}
-
-func (t *transfer) handle(f *session.File) *handle {
-	h := &handle{t: t, f: f, off: t.offset}
-	h.uncut = context.AfterFunc(f.Context(), func() {
+// through moves a file's bytes, and closes the file: as broken off where that
+// did not come to its end.
+func (t *transfer) through(f *session.File, move func() error) (err error) {
+	uncut := context.AfterFunc(f.Context(), func() {
 		t.cut(fmt.Errorf("%w: %w", errCut, context.Cause(f.Context())))
 	})
-	return h
+	defer func() {
+		uncut()
+		if cause := t.failure(); cause != nil {
+			err = cause
+		}
+		if err != nil {
+			f.Abort(err)
+		}
+		if closing := f.Close(); err == nil {
+			err = closing
+		}
+	}()
+	defer t.c.contain(&err)
+	return move()
 }
-
-func (c *conn) doRETR(arg string) string { return c.beginFile("RETR", arg) }
-func (c *conn) doSTOR(arg string) string { return c.beginFile("STOR", arg) }
-func (c *conn) doAPPE(arg string) string {
-	c.offset = 0
-	return c.beginFile("APPE", arg)
-}
-
-func (c *conn) beginFile(verb, arg string) string {
-	if arg == "" {
-		c.send(plain(501))
-		return ""
-	}
-	return c.begin(verb, arg)
-}
-
-func (c *conn) doMLSD(arg string) string { return c.begin("MLSD", arg) }
-func (c *conn) doLIST(arg string) string { return c.begin("LIST", withoutOptions(arg)) }
-func (c *conn) doNLST(arg string) string { return c.begin("NLST", withoutOptions(arg)) }
 
 // doABOR breaks the transfer and answers when that has been answered, so that
-// the client hears of both (RFC 959, 4.1.3).
-func (c *conn) doABOR(string) string {
+// the client hears of both (RFC 959, 4.1.3). Without one it gives up the data
+// connection that was prepared.
+func (c *conn) doABOR(string) reply {
 	if t := c.running(); t != nil {
 		t.cut(errAborted)
 		if c.await() != nil {
-			return ""
+			return said
 		}
+		return reply{226, "Aborted"}
 	}
-	c.send(reply{226, "Nothing is being transferred"})
-	return ""
+	c.unprepare()
+	return reply{226, "Nothing is being transferred"}
 }

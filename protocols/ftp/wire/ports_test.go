@@ -1,4 +1,4 @@
-package ftp
+package wire
 
 import (
 	"net/netip"
@@ -18,7 +18,7 @@ func TestParsePORT(t *testing.T) {
 		"":                     "",
 		"192.0.2.7,1,2,3,4,14": "",
 	} {
-		got, err := parsePORT(arg)
+		got, err := ParsePORT(arg)
 		if (err == nil) != (want != "") || err == nil && got.String() != want {
 			t.Errorf("PORT %s: %v, %v; want %q", arg, got, err, want)
 		}
@@ -42,7 +42,7 @@ func TestParseEPRT(t *testing.T) {
 		"":                            "",
 		"\x001\x00192.0.2.7\x001\x00": "",
 	} {
-		got, err := parseEPRT(arg)
+		got, err := ParseEPRT(arg)
 		if (err == nil) != (want != "") || err == nil && got.String() != want {
 			t.Errorf("EPRT %q: %v, %v; want %q", arg, got, err, want)
 		}
@@ -56,7 +56,7 @@ func FuzzPorts(f *testing.F) {
 	f.Add("|1|192.0.2.7|3762|")
 	f.Add("|2|2001:db8::1|3762|")
 	f.Fuzz(func(t *testing.T, arg string) {
-		for _, parse := range []func(string) (netip.AddrPort, error){parsePORT, parseEPRT} {
+		for _, parse := range []func(string) (netip.AddrPort, error){ParsePORT, ParseEPRT} {
 			got, err := parse(arg)
 			if err != nil {
 				continue

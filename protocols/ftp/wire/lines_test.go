@@ -1,4 +1,4 @@
-package ftp
+package wire
 
 import (
 	"errors"
@@ -24,18 +24,18 @@ func TestLines(t *testing.T) {
 		"Telnet options are dropped":    {"NO\xff\xfb\x01OP\r\n", []string{"NOOP"}, io.EOF},
 		"an option that is cut off":     {"NOOP\xff\xfb\n", []string{"NOOP"}, io.EOF},
 		"nothing runs without its end":  {"DELE a", nil, io.EOF},
-		"a line that is too long":       {"NOOP\nSTOR " + strings.Repeat("a", 2*maxLine) + "\r\nQUIT\r\n", []string{"NOOP", "too long", "QUIT"}, io.EOF},
-		"a line without end":            {"NOOP\nSTOR " + strings.Repeat("a", 2*mostSkipped) + "\r\nQUIT\r\n", []string{"NOOP"}, errFlood},
-		"cut off where it is too long":  {"STOR " + strings.Repeat("a", 2*maxLine), nil, io.EOF},
+		"a line that is too long":       {"NOOP\nSTOR " + strings.Repeat("a", 2*MaxLine) + "\r\nQUIT\r\n", []string{"NOOP", "too long", "QUIT"}, io.EOF},
+		"a line without end":            {"NOOP\nSTOR " + strings.Repeat("a", 2*MostSkipped) + "\r\nQUIT\r\n", []string{"NOOP"}, ErrFlood},
+		"cut off where it is too long":  {"STOR " + strings.Repeat("a", 2*MaxLine), nil, io.EOF},
 		"a path of the greatest length": {"STOR " + strings.Repeat("\xff\xff", 4096) + "\r\n", []string{"STOR " + strings.Repeat("\xff", 4096)}, io.EOF},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			l := newLines(strings.NewReader(c.sent))
+			l := NewLines(strings.NewReader(c.sent))
 			var got []string
 			for {
-				line, err := l.next()
-				if errors.Is(err, errLongLine) {
+				line, err := l.Next()
+				if errors.Is(err, ErrLong) {
 					line, err = "too long", nil
 				}
 				if err != nil {
@@ -60,11 +60,11 @@ func FuzzLines(f *testing.F) {
 	f.Add("\xff\xf4\xff\xf2ABOR\r\n")
 	f.Add("STOR a\xff\xff\xff\n\r\n\r\r\n")
 	f.Fuzz(func(t *testing.T, sent string) {
-		l := newLines(strings.NewReader(sent))
+		l := NewLines(strings.NewReader(sent))
 		ends := strings.Count(sent, "\n")
 		for n := 0; ; n++ {
-			line, err := l.next()
-			if errors.Is(err, errLongLine) {
+			line, err := l.Next()
+			if errors.Is(err, ErrLong) {
 				continue
 			}
 			if err != nil {
@@ -73,10 +73,10 @@ func FuzzLines(f *testing.F) {
 			if n >= ends {
 				t.Fatalf("more lines than ends in %q", sent)
 			}
-			if strings.Contains(line, "\n") || len(line) > maxLine {
+			if strings.Contains(line, "\n") || len(line) > MaxLine {
 				t.Fatalf("%q is no line", line)
 			}
-			if verb, _ := split(line); strings.Contains(verb, " ") {
+			if verb, _ := Split(line); strings.Contains(verb, " ") {
 				t.Fatalf("%q is no command", verb)
 			}
 		}

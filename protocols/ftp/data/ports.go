@@ -1,6 +1,7 @@
-package ftp
+package data
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,7 +10,8 @@ import (
 	"sync"
 )
 
-var errNoPort = errors.New("no passive port is free")
+// ErrNoPort says that every port of the range is taken.
+var ErrNoPort = errors.New("no passive port is free")
 
 // portTries bounds how many ports are tried that somebody else has taken.
 const portTries = 64
@@ -54,7 +56,14 @@ func (p *Ports) listen(a netip.Addr) (l *net.TCPListener, release func(), err er
 		}
 		taken = append(taken, port)
 	}
-	return nil, nil, errors.Join(errNoPort, err)
+	return nil, nil, errors.Join(ErrNoPort, err)
+}
+
+// Free is how many ports of the range are.
+func (p *Ports) Free() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.free)
 }
 
 func (p *Ports) take() (uint16, bool) {
@@ -76,10 +85,14 @@ func (p *Ports) put(ports ...uint16) {
 	p.free = append(p.free, ports...)
 }
 
+// listenTCP leaves multipath TCP out: it costs for each socket, and a transfer
+// makes two.
 func listenTCP(a netip.Addr, port uint16) (*net.TCPListener, error) {
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, port)))
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	l, err := config.Listen(context.Background(), "tcp", netip.AddrPortFrom(a, port).String())
 	if err != nil {
 		return nil, fmt.Errorf("listen for a data connection: %w", err)
 	}
-	return l, nil
+	return l.(*net.TCPListener), nil
 }

@@ -1,4 +1,4 @@
-package ftp
+package data
 
 import (
 	"errors"
@@ -52,7 +52,7 @@ func TestPorts(t *testing.T) {
 		}
 		held[port] = func() { _ = l.Close(); release(); release() }
 	}
-	if _, _, err := p.listen(loopback); !errors.Is(err, errNoPort) {
+	if _, _, err := p.listen(loopback); !errors.Is(err, ErrNoPort) {
 		t.Errorf("one port more than there are: %v", err)
 	}
 	for _, release := range held {
@@ -71,7 +71,7 @@ func TestPortsListenAtOneAddress(t *testing.T) {
 	}
 	defer release()
 	defer l.Close()
-	if got := addrPort(l.Addr()).Addr(); got != loopback {
+	if got := l.Addr().(*net.TCPAddr).AddrPort().Addr().Unmap(); got != loopback {
 		t.Errorf("listens at %v", got)
 	}
 }

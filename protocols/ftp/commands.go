@@ -1,0 +1,149 @@
+package ftp
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"gatehouse/policy/path"
+	"gatehouse/protocols/ftp/data"
+	"gatehouse/protocols/ftp/wire"
+)
+
+// lastCall is how long a client that will send no command any more may take over
+// its data connection.
+const lastCall = time.Second
+
+// A command is what is done with one. A run that has answered, or that will once
+// its transfer is over, returns said.
+type command struct {
+	run     func(c *conn, arg string) reply
+	args    string // as HELP shows them
+	open    bool   // before a login too
+	sealed  bool   // over TLS only
+	urgent  bool   // while a transfer runs too
+	between bool   // may stand between REST, RANG or ALLO and the transfer they are for
+}
+
+// said stands for a reply that was sent already, or is still to come.
+var said reply
+
+// step reads one command and carries it out; an error ends the connection.
+func (c *conn) step() error {
+	line, err := c.readLine()
+	if errors.Is(err, wire.ErrLong) {
+		line = "" // not understood, in its turn
+	} else if err != nil {
+		return err
+	}
+	verb, arg := wire.Split(line)
+	cmd, known := c.server.commands[verb]
+	if !cmd.urgent || arg != "" { // STAT of a path takes its turn
+		if err := c.await(); err != nil {
+			return err
+		}
+	}
+	r := c.perform(cmd, known, arg)
+	if r != said {
+		c.send(r)
+		if c.running() == nil {
+			c.depart()
+		}
+	}
+	return c.ctx.Err()
+}
+
+// perform carries a command out, if it is one and may come now.
+func (c *conn) perform(cmd command, known bool, arg string) (r reply) {
+	var fault error
+	defer func() {
+		if fault != nil {
+			r = replyTo(fault)
+		}
+	}()
+	defer c.contain(&fault)
+	renaming := c.renaming
+	defer func() {
+		if c.renaming == renaming {
+			c.renaming = nil
+		}
+		if !cmd.between {
+			c.offset, c.announced, c.span = 0, 0, nil
+		}
+	}()
+	switch {
+	case !known:
+		return plain(500)
+	case !cmd.open && c.loggedIn() == nil:
+		return plain(530)
+	case cmd.sealed && c.binding == nil:
+		return replyTo(errOrder)
+	}
+	return cmd.run(c, arg)
+}
+
+// await waits for the transfer, so that replies come in the order of commands.
+// Nobody reads meanwhile, so it looks whether the client has gone: without one
+// nothing goes on, and where it may still read the answers, what waits for data
+// from it ends.
+func (c *conn) await() error {
+	t := c.running()
+	if t == nil {
+		return nil
+	}
+	look := time.NewTicker(lastCall / 8)
+	defer look.Stop()
+	for left := (time.Time{}); ; {
+		select {
+		case <-t.done:
+			return nil
+		case <-c.done:
+			return errCut
+		case <-look.C:
+		}
+		switch {
+		case data.Broken(c.raw):
+			c.close()
+		case !data.Left(c.raw):
+		case left.IsZero():
+			left = time.Now()
+		case t.waits() && time.Since(left) >= lastCall:
+			t.cut(data.ErrNone)
+		}
+	}
+}
+
+// answer is a command with one constant reply.
+func answer(r reply) func(*conn, string) reply {
+	return func(*conn, string) reply { return r }
+}
+
+// onPath is a command that needs a path, parsed.
+func onPath(run func(c *conn, p path.Path) reply) func(*conn, string) reply {
+	return func(c *conn, arg string) reply {
+		if arg == "" {
+			return plain(501)
+		}
+		return onFolder(run)(c, arg)
+	}
+}
+
+// onFolder is onPath for a command that takes the current folder where none is
+// named.
+func onFolder(run func(c *conn, p path.Path) reply) func(*conn, string) reply {
+	return func(c *conn, arg string) reply {
+		p, err := c.resolve(arg)
+		if err != nil {
+			return replyTo(err)
+		}
+		return run(c, p)
+	}
+}
+
+// resolve parses a path as the client sent it, from the current folder.
+func (c *conn) resolve(arg string) (path.Path, error) {
+	if strings.HasPrefix(arg, "/") {
+		return path.Parse(arg)
+	}
+	return path.Parse(c.folder.String() + "/" + arg)
+}
