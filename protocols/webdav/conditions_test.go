@@ -67,3 +67,39 @@ func FuzzTags(f *testing.F) {
 		}
 	})
 }
+
+// Conditions hold for every method: with one that does not, nothing is done, and
+// the client hears 412.
+func TestConditionsOnEveryMethod(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, "alice")
+	c.fill(map[string]string{"a": "1", "d/b": "2"})
+	before := c.files()
+	requests := []scenario{
+		{method: "GET", target: "/a"},
+		{method: "HEAD", target: "/a"},
+		{method: "PUT", target: "/a", body: "changed"},
+		{method: "DELETE", target: "/a"},
+		{method: "DELETE", target: "/d/"},
+		{method: "MKCOL", target: "/new"},
+		{method: "COPY", target: "/a", headers: []string{"Destination: /dav/new"}},
+		{method: "MOVE", target: "/a", headers: []string{"Destination: /dav/new"}},
+		{method: "PROPFIND", target: "/a", headers: []string{"Depth: 0"}},
+		{method: "PROPPATCH", target: "/a", body: patchBody("<x xmlns='u'>1</x>")},
+		{method: "LOCK", target: "/a", body: lockBody},
+		{method: "LOCK", target: "/new", body: lockBody},
+		{method: "UNLOCK", target: "/a", headers: []string{"Lock-Token: <urn:uuid:1>"}},
+	}
+	for _, r := range requests {
+		for _, condition := range []string{`If-Match: "stale"`, `If: (["stale"])`, `If: (<urn:uuid:gone>)`, `If: </dav/d/b> (["stale"])`} {
+			c.want(http.StatusPreconditionFailed, r.method, "/dav"+r.target, r.body, append(r.headers, condition)...)
+			c.wantFiles(before)
+		}
+	}
+	if got := c.ask("/dav/a", "<D:lockdiscovery/>")[dav("lockdiscovery")]; got != "" {
+		t.Errorf("it was locked: %s", got)
+	}
+	c.want(http.StatusPreconditionFailed, "DELETE", "/dav/a", "", "If-None-Match: *")
+	c.want(http.StatusPreconditionFailed, "DELETE", "/dav/a", "", "If-Unmodified-Since: Mon, 02 Jan 2006 15:04:05 GMT")
+	c.want(http.StatusNoContent, "DELETE", "/dav/a", "", "If-Match: *")
+}

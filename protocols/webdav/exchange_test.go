@@ -356,23 +356,25 @@ func TestServerWithoutDeadlinesIsRefused(t *testing.T) {
 // OPTIONS is answered before any login: Windows asks it first, and gives up
 // where it is refused.
 func TestOptionsWithoutLogin(t *testing.T) {
-	s := httptest.NewServer(New(Config{}))
+	s := httptest.NewServer(New(Config{}).Mount(http.NotFoundHandler()))
 	defer s.Close()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, s.URL+"/dav/anything", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusOK || !strings.HasPrefix(answer.Header.Get("DAV"), "1, 2") || answer.Header.Get("MS-Author-Via") != "DAV" {
-		t.Errorf("got %d %v", answer.StatusCode, answer.Header)
-	}
-	for _, method := range []string{"PROPFIND", "LOCK", "MOVE", "PUT", "GET"} {
-		if !strings.Contains(answer.Header.Get("Allow"), method) {
-			t.Errorf("Allow %q lacks %s", answer.Header.Get("Allow"), method)
+	for _, target := range []string{"/dav/anything", "/dav", "/"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, s.URL+target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK || !strings.HasPrefix(answer.Header.Get("DAV"), "1, 2") || answer.Header.Get("MS-Author-Via") != "DAV" {
+			t.Errorf("%s: got %d %v", target, answer.StatusCode, answer.Header)
+		}
+		for _, method := range []string{"PROPFIND", "LOCK", "MOVE", "PUT", "GET"} {
+			if !strings.Contains(answer.Header.Get("Allow"), method) {
+				t.Errorf("Allow %q lacks %s", answer.Header.Get("Allow"), method)
+			}
 		}
 	}
 }

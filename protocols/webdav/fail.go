@@ -53,9 +53,16 @@ func (h *Handler) say(x *exchange, a answer) {
 	_, _ = x.Write(body) // a client that is gone needs no answer
 }
 
+// appendCondition writes a condition. RFC 4918 has no element for who holds a lock,
+// so that one is ours; clients leave out what they do not know (RFC 4918 17).
 func (h *Handler) appendCondition(b []byte, a answer) []byte {
 	if a.about == nil {
 		return appendString(b, "<D:", a.condition, "/>")
 	}
-	return appendString(b, "<D:", a.condition, "><D:href>", h.href(*a.about, false), "</D:href></D:", a.condition, ">")
+	b = appendString(b, "<D:", a.condition, "><D:href>", h.href(*a.about, false), "</D:href></D:", a.condition, ">")
+	if a.holder == "" || !xmlSafe(a.holder) {
+		return b
+	}
+	b = appendString(b, `<locked-by xmlns="urn:gatehouse">`)
+	return appendString(appendText(b, a.holder), "</locked-by>")
 }

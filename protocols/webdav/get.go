@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"gatehouse/auth/session"
 )
@@ -72,7 +73,24 @@ func (q *request) serveContent(info session.Info, c *content) {
 	header.Set("ETag", info.ETag())
 	header.Set("Content-Type", typeOf(q.path.Base()))
 	header.Set("Content-Disposition", "attachment")
+	if asksForNothing(q.r.Header.Get("Range")) {
+		q.r.Header.Del("Range")
+	}
 	http.ServeContent(q.x, q.r, "", info.ModTime(), c)
+}
+
+// asksForNothing reports a range of the last zero bytes: net/http would answer it
+// with 206 and a Content-Range that ends before it begins. Any server may send the
+// whole instead (RFC 9110 14.2).
+func asksForNothing(ranges string) bool {
+	_, list, _ := strings.Cut(ranges, "=")
+	for one := range strings.SplitSeq(list, ",") {
+		one = strings.TrimSpace(one)
+		if strings.HasPrefix(one, "-") && strings.Trim(one[1:], "0 \t") == "" {
+			return true
+		}
+	}
+	return false
 }
 
 func (q *request) showPage() error {

@@ -29,6 +29,7 @@ func TestGet(t *testing.T) {
 		"first bytes":               {"/a.txt", []string{"Range: bytes=0-4"}, 206, "01234"},
 		"from there on":             {"/a.txt", []string{"Range: bytes=999995-"}, 206, "56789"},
 		"last bytes":                {"/a.txt", []string{"Range: bytes=-3"}, 206, "789"},
+		"the last zero bytes":       {"/a.txt", []string{"Range: bytes=0-1,-00"}, 200, content},
 		"beyond the end":            {"/a.txt", []string{"Range: bytes=1000000-"}, 416, "*"},
 		"ranges that make no sense": {"/a.txt", []string{"Range: bytes=x"}, 416, "*"},
 		"range if unchanged":        {"/a.txt", []string{"Range: bytes=0-1", "If-Range: " + etag}, 206, "01"},

@@ -97,6 +97,13 @@ func FuzzIf(f *testing.F) {
 	for _, s := range []string{`(<a:b> ["c"])`, `</x> (Not <a:b>) ([W/"d"])`, `(`, `<`, `([`, "(Not", `<a>(<b>)<c>`} {
 		f.Add(s)
 	}
+	for _, turn := range everyTurn(f) {
+		for _, h := range turn.headers {
+			if list, ok := strings.CutPrefix(h, "If: "); ok {
+				f.Add(list)
+			}
+		}
+	}
 	f.Fuzz(func(t *testing.T, header string) {
 		lists, err := parseIf(header)
 		if err != nil {

@@ -38,7 +38,7 @@ func (q *request) lock() error {
 	}
 	l, created, err := q.fs.Lock(q.ctx, q.path, ask)
 	if err != nil {
-		return err
+		return q.tellObstacle(err)
 	}
 	q.x.Header().Set("Lock-Token", "<"+l.Token+">")
 	status := http.StatusOK
@@ -46,6 +46,15 @@ func (q *request) lock() error {
 		status = http.StatusCreated
 	}
 	return q.tellLocks(status, l)
+}
+
+// tellObstacle answers for a lock of a tree that another's lock on a member is in
+// the way of: both are named (RFC 4918 9.10.3).
+func (q *request) tellObstacle(err error) error {
+	if o, ok := q.member(err); ok {
+		return q.tell(o, outcome{q.h.href(q.path, true), answer{status: http.StatusFailedDependency}})
+	}
+	return err
 }
 
 // lockable refuses to make an empty file under the URL of a collection.

@@ -81,8 +81,8 @@ func TestLockHoldsForEveryMethod(t *testing.T) {
 	for _, c := range []*client{owner, mate} {
 		for _, sc := range changes {
 			a := c.do(sc.method, "/dav"+sc.target, sc.body, sc.headers...)
-			if a.status != http.StatusLocked || !strings.Contains(a.body, "/dav/team/a</") {
-				t.Errorf("%s: %s %s: got %d %s, want 423 that names the locked file", c.Name, sc.method, sc.target, a.status, a.body)
+			if a.status != http.StatusLocked || !strings.Contains(a.body, "/dav/team/a</") || !strings.Contains(a.body, ">owner</locked-by>") {
+				t.Errorf("%s: %s %s: got %d %s, want 423 that names the locked file and who holds the lock", c.Name, sc.method, sc.target, a.status, a.body)
 			}
 			owner.wantFiles(before)
 		}
@@ -118,8 +118,35 @@ func TestDeleteWithALockedMember(t *testing.T) {
 		t.Errorf("MOVE: got %d %s, want 423", a.status, a.body)
 	}
 	c.wantFiles(before)
+	c.fill(map[string]string{"x/y": "3"})
+	before = c.files()
+	for _, method := range []string{"MOVE", "COPY"} {
+		if a := c.do(method, "/dav/x/", "", "Destination: /dav/d/", "Overwrite: T"); a.status != http.StatusLocked {
+			t.Errorf("%s over it: got %d %s, want 423", method, a.status, a.body)
+		}
+		c.wantFiles(before)
+	}
+	c.want(204, "DELETE", "/dav/x/", "")
+	c.want(201, "COPY", "/dav/d/", "", "Destination: /dav/copy/") // it changes nothing in there
+	c.want(204, "DELETE", "/dav/copy/", "")
 	c.want(204, "DELETE", "/dav/d/", "", "If: </dav/d/e/a> (<"+token+">)")
 	c.wantFiles(map[string]string{})
+}
+
+// A lock of a whole tree takes every member: where one of them is locked already,
+// the answer names it, and nothing is locked (RFC 4918 9.10.3).
+func TestDeepLockOverALockedMember(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, "alice")
+	c.fill(map[string]string{"d/e/a": "1", "d/b": "2"})
+	c.lock("/dav/d/e/a", lockBody)
+	of := c.want(207, "LOCK", "/dav/d", lockBody).properties(t)
+	status := xml.Name{Local: "status"}
+	if !strings.Contains(of["/dav/d/e/a"][status], "423") || !strings.Contains(of["/dav/d/"][status], "424") {
+		t.Errorf("got %v", of)
+	}
+	c.want(204, "PUT", "/dav/d/b", "free")
+	c.want(200, "LOCK", "/dav/d", lockBody, "Depth: 0")
 }
 
 // A lock goes with the resource: the next file of that name is free.

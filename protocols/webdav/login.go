@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"gatehouse/auth"
 	"gatehouse/auth/session"
@@ -44,6 +45,7 @@ func (h *Handler) login(r *http.Request) (*session.Session, func(), error) {
 		return nil, nil, h.tooClear(r, from)
 	}
 	name, password, ok := r.BasicAuth()
+	name, password = readable(name), readable(password)
 	if !ok || name == "" || len(name) > maxAccount {
 		return nil, nil, refuse(http.StatusUnauthorized, textLogin)
 	}
@@ -63,6 +65,19 @@ func (h *Handler) login(r *http.Request) (*session.Session, func(), error) {
 		return nil, nil, &awayError{err}
 	}
 	return s, done, nil
+}
+
+// readable is s in UTF-8, which the challenge asks for (RFC 7617 2.1). Some clients
+// send Latin-1 all the same, which is hardly ever UTF-8 by chance.
+func readable(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	runes := make([]rune, len(s))
+	for i := range len(s) {
+		runes[i] = rune(s[i])
+	}
+	return string(runes)
 }
 
 // tooClear refuses what came in the clear, and leaves an event that names nobody:

@@ -188,3 +188,21 @@ func TestPanicIsContained(t *testing.T) {
 		t.Errorf("the log says %q", log.String())
 	}
 }
+
+// A client that sends Latin-1 in place of UTF-8 means the same account.
+func TestLoginInLatin1(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, "jürgen")
+	latin := *c
+	latin.Name, latin.Password = "j\xfcrgen", "the password of j\xfcrgen"
+	for _, who := range []*client{c, &latin} {
+		if a := who.do("PROPFIND", "/dav/", "", "Depth: 0"); a.status != http.StatusMultiStatus {
+			t.Errorf("%q: got %d %s", who.Name, a.status, a.body)
+		}
+	}
+	other := *c
+	other.Name = "j\xc3rgen"
+	if a := other.do("PROPFIND", "/dav/", "", "Depth: 0"); a.status != http.StatusUnauthorized {
+		t.Errorf("another name: got %d", a.status)
+	}
+}

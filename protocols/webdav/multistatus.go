@@ -21,15 +21,25 @@ func statusLine(code int) string {
 	return "HTTP/1.1 " + strconv.Itoa(code) + " " + http.StatusText(code)
 }
 
-// tell answers 207 with one response, about what failed.
-func (q *request) tell(a answer, href string) error {
-	b := appendString([]byte(multiHead), "<D:response><D:href>", href, "</D:href><D:status>", statusLine(a.status), "</D:status>")
-	if a.condition != "" {
-		b = appendString(b, "<D:error>")
-		b = q.h.appendCondition(b, a)
-		b = appendString(b, "</D:error>")
+// An outcome is what became of one resource of a request.
+type outcome struct {
+	href string
+	answer
+}
+
+// tell answers 207 with what failed.
+func (q *request) tell(failed ...outcome) error {
+	b := []byte(multiHead)
+	for _, o := range failed {
+		b = appendString(b, "<D:response><D:href>", o.href, "</D:href><D:status>", statusLine(o.status), "</D:status>")
+		if o.condition != "" {
+			b = appendString(b, "<D:error>")
+			b = q.h.appendCondition(b, o.answer)
+			b = appendString(b, "</D:error>")
+		}
+		b = appendString(b, "</D:response>\n")
 	}
-	b = appendString(b, "</D:response>\n", multiTail)
+	b = appendString(b, multiTail)
 	q.multistatus()
 	_, err := q.x.Write(b)
 	return err

@@ -13,8 +13,13 @@ import (
 	"gatehouse/auth/session"
 )
 
-// listPiece is how many entries of a folder are in memory at once.
-const listPiece = 512
+const (
+	// listPiece is how many entries of a folder are in memory at once.
+	listPiece = 512
+	// maxNames bounds the properties that are asked for by name: each is answered
+	// for each entry.
+	maxNames = 256
+)
 
 // A question is what a PROPFIND asks for (RFC 4918 9.1).
 type question struct {
@@ -49,7 +54,7 @@ func (q *request) propfind() error {
 		defer dir.Close()
 		defer q.x.cutWith(dir.Context())()
 	}
-	s := newPropStream(q, ask)
+	s := newPropStream(q, ask, dir != nil)
 	if err := s.resource(&resource{q: q, path: q.path, info: info}); err != nil {
 		return err
 	}
@@ -86,6 +91,9 @@ func readQuestion(body io.Reader) (question, error) {
 			ask.names = append(ask.names, e.name)
 		}
 	}
+	if len(ask.names) > maxNames {
+		return question{}, errLarge
+	}
 	return ask, nil
 }
 
@@ -111,8 +119,13 @@ type propStream struct {
 	entry, missing []byte // buffers of one resource
 }
 
-func newPropStream(q *request, ask question) *propStream {
-	return &propStream{q: q, ask: ask, out: bufio.NewWriterSize(q.x, 32<<10)}
+// newPropStream has a large buffer only for a listing: most answers are small.
+func newPropStream(q *request, ask question, listing bool) *propStream {
+	size := 2 << 10
+	if listing {
+		size = 32 << 10
+	}
+	return &propStream{q: q, ask: ask, out: bufio.NewWriterSize(q.x, size)}
 }
 
 // begin waits for the first resource: until then an error has its own status.

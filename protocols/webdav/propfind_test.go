@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,27 +15,38 @@ import (
 	"gatehouse/policy/path"
 )
 
+// manyNames asks for so many properties; each would be answered for each entry.
+func manyNames(n int) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = "p" + strconv.Itoa(i)
+	}
+	return propfind(names...)
+}
+
 func TestPropfindRequests(t *testing.T) {
 	tree := map[string]string{"a.txt": "123", "d/b": "2", "d/e/c": "3"}
 	zero, one := []string{"Depth: 0"}, []string{"Depth: 1"}
 	play(t, map[string]scenario{
-		"a file":                       {files: tree, method: "PROPFIND", target: "/a.txt", headers: zero, status: 207},
-		"a file without a depth":       {files: tree, method: "PROPFIND", target: "/a.txt", status: 207},
-		"a collection without a slash": {files: tree, method: "PROPFIND", target: "/d", headers: one, status: 207, says: "<D:href>/dav/d/</D:href>"},
-		"a file as a collection":       {files: tree, method: "PROPFIND", target: "/a.txt/", headers: zero, status: 404},
-		"what is not there":            {files: tree, method: "PROPFIND", target: "/x", headers: zero, status: 404},
-		"below a file":                 {files: tree, method: "PROPFIND", target: "/a.txt/x", headers: zero, status: 404},
-		"everything below":             {files: tree, method: "PROPFIND", target: "/", headers: []string{"Depth: infinity"}, status: 403, says: "<D:propfind-finite-depth/>"},
-		"no depth is everything below": {files: tree, method: "PROPFIND", target: "/", status: 403, says: "<D:propfind-finite-depth/>"},
-		"a depth that is none":         {files: tree, method: "PROPFIND", target: "/", headers: []string{"Depth: 2"}, status: 400},
-		"allprop":                      {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 207, body: `<propfind xmlns="DAV:"><allprop/></propfind>`, says: "<D:collection/>"},
-		"propname":                     {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 207, body: `<propfind xmlns="DAV:"><propname/></propfind>`, says: "<D:resourcetype/>"},
-		"nothing asked":                {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 400, body: `<propfind xmlns="DAV:"/>`},
-		"two questions":                {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 400, body: `<propfind xmlns="DAV:"><allprop/><propname/></propfind>`},
-		"another document":             {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 400, body: `<lockinfo xmlns="DAV:"/>`},
-		"prefix declared as nothing":   {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 400, body: `<D:propfind xmlns:D="DAV:"><D:prop><bar:foo xmlns:bar=""/></D:prop></D:propfind>`},
-		"entities":                     {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 400, body: `<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><propfind xmlns="DAV:"><prop>&e;</prop></propfind>`},
-		"far too large":                {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 413, body: strings.Repeat(" ", maxXML+10)},
+		"a file":                         {files: tree, method: "PROPFIND", target: "/a.txt", headers: zero, status: 207},
+		"a file without a depth":         {files: tree, method: "PROPFIND", target: "/a.txt", status: 207},
+		"a collection without a slash":   {files: tree, method: "PROPFIND", target: "/d", headers: one, status: 207, says: "<D:href>/dav/d/</D:href>"},
+		"a file as a collection":         {files: tree, method: "PROPFIND", target: "/a.txt/", headers: zero, status: 404},
+		"what is not there":              {files: tree, method: "PROPFIND", target: "/x", headers: zero, status: 404},
+		"below a file":                   {files: tree, method: "PROPFIND", target: "/a.txt/x", headers: zero, status: 404},
+		"everything below":               {files: tree, method: "PROPFIND", target: "/", headers: []string{"Depth: infinity"}, status: 403, says: "<D:propfind-finite-depth/>"},
+		"no depth is everything below":   {files: tree, method: "PROPFIND", target: "/", status: 403, says: "<D:propfind-finite-depth/>"},
+		"a depth that is none":           {files: tree, method: "PROPFIND", target: "/", headers: []string{"Depth: 2"}, status: 400},
+		"allprop":                        {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 207, body: `<propfind xmlns="DAV:"><allprop/></propfind>`, says: "<D:collection/>"},
+		"propname":                       {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 207, body: `<propfind xmlns="DAV:"><propname/></propfind>`, says: "<D:resourcetype/>"},
+		"nothing asked":                  {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 400, body: `<propfind xmlns="DAV:"/>`},
+		"two questions":                  {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 400, body: `<propfind xmlns="DAV:"><allprop/><propname/></propfind>`},
+		"another document":               {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 400, body: `<lockinfo xmlns="DAV:"/>`},
+		"prefix declared as nothing":     {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 400, body: `<D:propfind xmlns:D="DAV:"><D:prop><bar:foo xmlns:bar=""/></D:prop></D:propfind>`},
+		"entities":                       {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 400, body: `<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><propfind xmlns="DAV:"><prop>&e;</prop></propfind>`},
+		"more properties than there are": {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 413, body: manyNames(maxNames + 1)},
+		"many properties":                {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 207, body: manyNames(maxNames)},
+		"far too large":                  {files: tree, method: "PROPFIND", target: "/d", headers: zero, status: 413, body: strings.Repeat(" ", maxXML+10)},
 	})
 }
 

@@ -24,7 +24,7 @@ type patchResult struct {
 
 // proppatch changes all the properties or none (RFC 4918 9.2). Dead ones are
 // kept with the file as they were sent; of the live ones only the modification
-// time can be changed.
+// time can be changed, under its own name and under the one that Windows gives it.
 func (q *request) proppatch() error {
 	patches, err := readPatches(q.x.body)
 	if err != nil {
@@ -84,14 +84,21 @@ func refusals(patches []patch) []patchResult {
 		switch {
 		case isLive(p.name) && (!settable[p.name.Local] || p.element == nil):
 			results = append(results, patchResult{p.name, answer{status: http.StatusForbidden, condition: protected}})
-		case isModified(p.name) && !validTime(p.element):
+		case p.dates() && !validTime(p.element):
 			results = append(results, patchResult{p.name, answer{status: http.StatusConflict}})
 		}
 	}
 	return results
 }
 
-func isModified(n xml.Name) bool { return n == dav("getlastmodified") }
+// win32Modified is what Windows sets after an upload. Kept as it was sent it would
+// go on saying so when the file has long been changed through another door.
+var win32Modified = xml.Name{Space: "urn:schemas-microsoft-com:", Local: "Win32LastModifiedTime"}
+
+// dates reports whether the patch sets the modification time.
+func (p patch) dates() bool {
+	return p.element != nil && (p.name == dav("getlastmodified") || p.name == win32Modified)
+}
 
 func validTime(e *element) bool {
 	_, err := http.ParseTime(textOf(e))
@@ -113,7 +120,7 @@ func (q *request) apply(patches []patch, before session.Info) error {
 	var modified *time.Time
 	for _, p := range patches {
 		switch {
-		case isModified(p.name):
+		case p.dates():
 			t, err := http.ParseTime(textOf(p.element))
 			if err != nil {
 				return err

@@ -133,6 +133,33 @@ func TestClientsOwnPropertiesAreKept(t *testing.T) {
 	}
 }
 
+// What Windows says of the modification time is the file's own, for every door,
+// and is not kept beside it: a later change would leave it behind.
+func TestWindowsModificationTime(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, "alice")
+	c.fill(map[string]string{"a": "1"})
+	const when = "Mon, 02 Jan 2006 15:04:05 GMT"
+	set := func(value string) map[xml.Name]string {
+		return c.want(207, "PROPPATCH", "/dav/a", patchBody(`<Win32LastModifiedTime xmlns="urn:schemas-microsoft-com:">`+value+
+			`</Win32LastModifiedTime><Win32FileAttributes xmlns="urn:schemas-microsoft-com:">00000020</Win32FileAttributes>`)).properties(t)["/dav/a"]
+	}
+	for n, v := range set(when) {
+		if v != "" {
+			t.Errorf("%v: %s", n, v)
+		}
+	}
+	if got := c.want(200, "HEAD", "/dav/a", "").header.Get("Last-Modified"); got != when {
+		t.Errorf("got %s, want %s", got, when)
+	}
+	if got := c.ask("/dav/a", `<Win32LastModifiedTime xmlns="urn:schemas-microsoft-com:"/>`)[win32Modified]; !strings.Contains(got, "404") {
+		t.Errorf("the time is kept twice: %v", got)
+	}
+	if of := set("soon"); !strings.Contains(of[win32Modified], "409") {
+		t.Errorf("no time at all: %v", of)
+	}
+}
+
 // The display name is the file's own, where XML can hold it.
 func TestDisplayName(t *testing.T) {
 	s := newSite(t)

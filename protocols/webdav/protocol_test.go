@@ -28,6 +28,7 @@ func TestProtocol(t *testing.T) {
 		RemovesTrees:   true,
 		SetsTimes:      true,
 		ClimbsRefused:  true,
+		NamesHolder:    true,
 		Serve: func(t testing.TB, w *protocoltest.World) protocoltest.Dial {
 			s := httptest.NewServer(New(Config{Sessions: w.Sessions, Log: w.Log}).Mount(http.NotFoundHandler()))
 			t.Cleanup(s.Close)
@@ -82,16 +83,17 @@ func (d *davClient) request(method, name string, body io.Reader, headers ...stri
 	}
 	if answer.StatusCode >= 300 {
 		defer answer.Body.Close()
-		return nil, statusError(method, answer.StatusCode)
+		text, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10)) // the status says enough
+		return nil, statusError(method, answer.StatusCode, string(text))
 	}
 	return answer, nil
 }
 
-// statusError is a status as the suite names it.
 // errFull is either: both are 507.
 var errFull = errors.Join(protocoltest.ErrQuota, protocoltest.ErrNoSpace)
 
-func statusError(method string, status int) error {
+// statusError is a status as the suite names it, with what people read.
+func statusError(method string, status int, text string) error {
 	kinds := map[int]error{
 		401: protocoltest.ErrLogin, 403: protocoltest.ErrDenied, 404: protocoltest.ErrNotFound, 423: protocoltest.ErrLocked,
 		507: errFull, 503: protocoltest.ErrAway, 412: protocoltest.ErrExists, 409: protocoltest.ErrNotFound, // the parent
@@ -99,7 +101,8 @@ func statusError(method string, status int) error {
 	if method == "MKCOL" {
 		kinds[405] = protocoltest.ErrExists
 	}
-	return errors.Join(fmt.Errorf("%s: status %d", method, status), kinds[status])
+	text = strings.ReplaceAll(text, `<locked-by xmlns="urn:gatehouse">`, "locked by ")
+	return errors.Join(fmt.Errorf("%s: status %d: %s", method, status, text), kinds[status])
 }
 
 // do is request without an interest in the answer's body.

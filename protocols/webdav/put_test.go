@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,39 @@ func TestEntityTagIsTheSameEverywhere(t *testing.T) {
 		c.want(412, "MOVE", "/dav/a", "", "If-Match: "+put, "Destination: /dav/b")
 		c.want(412, "PROPPATCH", "/dav/a", patchBody("<x xmlns='u'>1</x>"), "If-Match: "+put)
 	}
+}
+
+// What leaves the content as it is leaves the entity tag (RFC 4918 8.6): where a
+// chmod changed it, a client that had the file open lost what it saved, or asked
+// its user. Another content has another tag, also of the same size and time.
+func TestEntityTagIsOfTheContent(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, "alice")
+	tag := func(target string) string { return c.want(200, "HEAD", target, "").header.Get("ETag") }
+	c.want(201, "PUT", "/dav/a", "content")
+	first := tag("/dav/a")
+	for name, change := range map[string]func(string) error{
+		"chmod":     func(name string) error { return os.Chmod(name, 0o604) },
+		"hard link": func(name string) error { return os.Link(name, name+".link") },
+		"property":  func(string) error { c.want(207, "PROPPATCH", "/dav/a", patchBody("<x xmlns='u'>1</x>")); return nil },
+	} {
+		if err := change(s.OnDisk(c.Home.String() + "/a")); err != nil {
+			t.Fatal(err)
+		}
+		if now := tag("/dav/a"); now != first {
+			t.Errorf("%s: the entity tag was %s and is %s", name, first, now)
+		}
+	}
+	seen := map[string]bool{}
+	for i := range 20 {
+		c.do("PUT", "/dav/b", fmt.Sprintf("content %02d", i), "X-OC-Mtime: 1136214245")
+		if now := tag("/dav/b"); seen[now] {
+			t.Fatalf("the entity tag %s is of two contents", now)
+		} else {
+			seen[now] = true
+		}
+	}
+	c.want(204, "PUT", "/dav/b", "changed", "If-Match: "+tag("/dav/b"))
 }
 
 // Two writers with the same entity tag: one of them wins, the other hears 412,

@@ -39,6 +39,7 @@ type answer struct {
 	status    int
 	condition string     // the element of RFC 4918 16 or RFC 4331 that says more
 	about     *path.Path // the href in it
+	holder    string     // whose lock is in the way
 	text      string
 }
 
@@ -172,7 +173,7 @@ func present(method string) int {
 }
 
 func lockedAnswer(method string, e *session.LockedError) answer {
-	a := answer{status: http.StatusLocked, condition: lockSubmitted, about: &e.Lock.Path}
+	a := answer{status: http.StatusLocked, condition: lockSubmitted, about: &e.Lock.Path, holder: e.Lock.Account}
 	if method == "LOCK" {
 		a.condition = noConflict
 	}

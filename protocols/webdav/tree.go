@@ -41,23 +41,32 @@ func (q *request) delete() error {
 		}
 	}
 	if err := q.fs.RemoveAll(q.ctx, q.path); err != nil {
-		return q.member(err)
+		return q.tellMember(err)
 	}
 	return q.done(http.StatusNoContent)
 }
 
-// member answers for a change of a tree that failed at one of its members; an
+// tellMember answers for a change of a tree that failed at one of its members; an
 // error about the tree as a whole is returned.
-func (q *request) member(err error) error {
+func (q *request) tellMember(err error) error {
+	if o, ok := q.member(err); ok {
+		return q.tell(o)
+	}
+	return err
+}
+
+// member tells what became of the member at which a change of a tree failed; ok
+// is false where it was not one of the members.
+func (q *request) member(err error) (o outcome, ok bool) {
 	p, ok := failedAt(err)
 	if !ok || p == q.path || !q.path.Contains(p) {
-		return err
+		return o, false
 	}
 	a := answerTo(q.r.Method, err)
 	if a.status >= http.StatusInternalServerError && a.status != http.StatusInsufficientStorage {
-		return err
+		return o, false
 	}
-	return q.tell(a, q.h.href(p, false))
+	return outcome{q.h.href(p, false), a}, true
 }
 
 // failedAt is the path that an error is about.
@@ -211,7 +220,7 @@ func (q *request) moveAcross(t transfer) error {
 		return err
 	}
 	if err := q.fs.RemoveAll(context.WithoutCancel(q.ctx), q.path); err != nil {
-		return q.member(fmt.Errorf("remove the source after copying: %w", err))
+		return q.tellMember(fmt.Errorf("remove the source after copying: %w", err))
 	}
 	return q.made(t)
 }

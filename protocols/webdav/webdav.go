@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -75,10 +76,12 @@ func New(c Config) *Handler {
 
 // Mount returns a handler that serves what stands under the prefix itself, and
 // leaves the rest to next. It stands in front of an http.ServeMux, which would
-// redirect paths with ".." and "//" before they could be refused.
+// redirect paths with ".." and "//" before they could be refused. OPTIONS of the
+// server's root it answers too: Windows looks there for a WebDAV server first.
 func (h *Handler) Mount(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.Path; strings.HasPrefix(p, h.prefix) || p+"/" == h.prefix {
+		p := r.URL.Path
+		if strings.HasPrefix(p, h.prefix) || p+"/" == h.prefix || p == "/" && r.Method == http.MethodOptions {
 			h.ServeHTTP(w, r)
 			return
 		}
@@ -96,7 +99,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer x.finish()
 	defer h.contain(x, r)
-	protect(w.Header())
+	maps.Copy(w.Header(), protection)
 	if err := h.serve(x, r); err != nil {
 		h.fail(x, r, err)
 	}
@@ -154,13 +157,13 @@ func (h *Handler) contain(x *exchange, r *http.Request) {
 	http.Error(x, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 }
 
-// protect keeps what users store here from ever running as a page of this server.
-func protect(header http.Header) {
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
-	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cache-Control", "private, no-cache")
+// protection keeps what users store here from ever running as a page of this server.
+var protection = http.Header{
+	"X-Content-Type-Options":       {"nosniff"},
+	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'; sandbox"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+	"Referrer-Policy":              {"no-referrer"},
+	"Cache-Control":                {"private, no-cache"},
 }
 
 // reference names one answer, for the client's text and for the log.

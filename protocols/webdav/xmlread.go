@@ -71,8 +71,12 @@ func (e *element) child(local string) *element {
 // namespaces strictly: a prefix is declared, and not as nothing.
 func readXML(r io.Reader) (*element, error) {
 	limited := &io.LimitedReader{R: r, N: maxXML + 1}
-	in := bufio.NewReader(limited)
-	if mark, err := in.Peek(3); err == nil && string(mark) == "\ufeff" {
+	in := bufio.NewReaderSize(limited, 1<<10)
+	mark, err := in.Peek(3)
+	switch {
+	case len(mark) == 0 && err == io.EOF:
+		return nil, errNoXML
+	case string(mark) == "\ufeff":
 		_, _ = in.Discard(3) // it was peeked
 	}
 	p := xmlReader{decoder: xml.NewDecoder(in)}

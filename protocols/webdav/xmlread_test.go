@@ -143,6 +143,9 @@ func FuzzXML(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+	for _, turn := range everyTurn(f) {
+		f.Add([]byte(strings.Join(turn.body, "")))
+	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		root, err := readXML(bytes.NewReader(doc))
 		if err != nil {
