@@ -6,7 +6,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 TOOL     = $(GO) tool -modfile=.ci/tools/go.mod
 SCALE   ?= 1
 
-.PHONY: build run test deps unit race lint fuzz e2e bench torture mutants size check help
+.PHONY: build run test deps unit race lint fuzz e2e bench benchmarks torture mutants size check help
 
 build: ## build bin/gatehouse (the default)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
@@ -36,7 +36,12 @@ fuzz: ## each fuzz target for 30 s
 e2e: ## scripts with stock clients (sftp, scp, lftp, curl, rclone, cadaver, davfs2, litmus) against the binary
 	$(GO) run ./.ci/gotest -count=1 -timeout 20m ./cmd/...
 
-bench: ## the benchmarks of all packages
+bench: build ## the gateway beside OpenSSH, vsftpd, ProFTPD, Apache and nginx (docs/benchmarks.md; BENCH=-short to try)
+	.ci/peers
+	$(GO) build -trimpath -o bin/bench ./cmd/bench
+	./bin/bench $(BENCH)
+
+benchmarks: ## the Go benchmarks of all packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 torture: ## kill -9 under load, 200 rounds
