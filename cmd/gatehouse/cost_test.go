@@ -101,11 +101,11 @@ func inMemory(b *testing.B) string {
 	return dir
 }
 
-func fileWith(b *testing.B, name, text string) string {
-	b.Helper()
-	name = filepath.Join(b.TempDir(), name)
+func fileWith(t testing.TB, name, text string) string {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	return name
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -27,11 +28,16 @@ func rounds(t *testing.T) (n int, seed uint64) {
 // A gateway is killed at any moment under load from all doors, and also as it
 // starts: everything acknowledged is there, what was under way is there whole or
 // not at all (over SFTP and FTP, where uploads are made in place, in part), and
-// nothing else stays of it.
+// nothing else stays of it. It is so whatever the mount's fsync: what the kernel
+// has it keeps.
 func TestKillUnderLoad(t *testing.T) {
 	n, seed := rounds(t)
 	random := rand.New(rand.NewPCG(seed, 0))
 	gateway := newNode(t, filepath.Join(t.TempDir(), "data"))
+	fsync := []string{"close", "none", "always"}[seed%3]
+	t.Logf("fsync: %s", fsync)
+	mounts := fmt.Sprintf("mounts: [{path: /, kind: local, dir: %s, fsync: %s}]\n", gateway.files(""), fsync)
+	gateway.extra = append(gateway.extra, "GATEHOUSE_CONFIG="+fileWith(t, "gatehouse.yaml", mounts))
 	gateway.start()
 	l := newLoad(t, gateway, seed)
 	l.gather()
