@@ -391,3 +391,30 @@ func TestACheckpointFromAWebhookVerifiesTheTrail(t *testing.T) {
 		}
 	})
 }
+
+// A message that was tried for minutes before it was set aside shows since when:
+// it said the last of those tries.
+func TestALetterKnowsItsFirstTry(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var first time.Time
+		tries := 0
+		w.to.set(func(message.Signed) error {
+			if tries++; tries == 1 {
+				first = time.Now()
+			}
+			return &sender.RefusedError{Status: http.StatusBadGateway}
+		})
+		hook := w.add(Filter{})
+		w.happen("file.upload", "/a")
+		for w.status(hook.ID).Waiting == 0 {
+			w.pass(time.Second)
+			if time.Since(first) > time.Hour && tries > 0 {
+				t.Fatal("it is not set aside")
+			}
+		}
+		letters, err := w.letters(t.Context(), letterPrefix, hook.ID)
+		if err != nil || len(letters) != 1 || !letters[0].First.Equal(first) {
+			t.Errorf("%+v, %v after %d tries, want one tried first at %v", letters, err, tries, first)
+		}
+	})
+}

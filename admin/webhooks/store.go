@@ -46,13 +46,23 @@ type cursor struct {
 	Next     time.Time `json:"next,omitzero"`
 	Last     string    `json:"last,omitempty"`
 	LastTime time.Time `json:"last_time,omitzero"`
-	Tries    int       `json:"tries,omitempty"` // in a row in vain
+	Tries    int       `json:"tries,omitempty"` // of the next message, in vain
+	First    time.Time `json:"first,omitzero"`  // of those
 	// Broken says that the message before was put aside at an error of the other
 	// side's: where this one fares alike, that is away.
 	Broken bool `json:"broken,omitempty"`
 	// Of is the revision of the webhook that Next is for: one that was changed is
 	// tried at once.
 	Of uint64 `json:"of,omitempty"`
+}
+
+// first is when the next message was tried for the first time, the last try if
+// that was it.
+func (c cursor) first() time.Time {
+	if c.First.IsZero() {
+		return c.LastTime
+	}
+	return c.First
 }
 
 func (s *store) list(ctx context.Context) ([]Webhook, error) {

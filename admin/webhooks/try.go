@@ -101,6 +101,7 @@ func (k *worker) wait(err error, asked time.Duration) {
 	k.fails(err)
 	c := &k.cursor
 	c.Next = c.LastTime.Add(max(min(firstPause<<min(c.Tries, 16), longPause), asked))
+	c.First = c.first()
 	c.Tries++
 	k.saveWithin(saveTaken)
 }
@@ -110,10 +111,10 @@ func (k *worker) putAside(ctx context.Context, answered *sender.RefusedError) {
 	was := k.cursor
 	k.fails(answered)
 	l := Letter{
-		Position: k.head.Position, Kind: k.head.Kind, First: was.LastTime,
+		Position: k.head.Position, Kind: k.head.Kind, First: was.first(),
 		Next: was.LastTime.Add(max(letterPauses[0], answered.Wait)), Tries: 1, Last: k.cursor.Last,
 	}
-	k.cursor.Tries, k.cursor.Next = 0, time.Time{}
+	k.cursor.Tries, k.cursor.First, k.cursor.Next = 0, time.Time{}, time.Time{}
 	k.cursor.Broken = k.cursor.Broken || answered.Away()
 	k.cursor.Position = l.Position
 	if !k.keep(ctx, l) { // the head stays

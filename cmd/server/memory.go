@@ -15,7 +15,8 @@ const (
 	// as much as what is alive, which is little, but each time.
 	headroom = 64 << 20
 	// restful is the most that is allocated between two looks by who is at rest,
-	// and worthwhile the least garbage that is given back then.
+	// and worthwhile, or a quarter of what is alive, what must have been since
+	// memory was given back last: collecting a large heap is work.
 	restful    = 1 << 20
 	worthwhile = 4 << 20
 )
@@ -54,7 +55,7 @@ func (h heap) keep(ctx context.Context) {
 		case <-every.C:
 		}
 		now, live := h.look()
-		if now-allocated < restful && now-freed > worthwhile {
+		if now-allocated < restful && now-freed > max(worthwhile, live/4) {
 			h.free()
 			now, live = h.look()
 			freed = now

@@ -91,7 +91,8 @@ func (l *Log) drop(ctx context.Context, was anchor, c *cutter) error {
 	return nil
 }
 
-// forget has no follower get what was dropped: to each it is gone at once.
+// forget has no follower of this node get what was dropped. What another node
+// drops its followers may still have from memory.
 func (l *Log) forget(upTo uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -351,9 +351,13 @@ func (l *Log) putBack(entries []*entry) {
 func (l *Log) written(entries []*entry, position uint64) {
 	answer(entries, nil)
 	l.mu.Lock()
+	t := l.tail
+	l.mu.Unlock()
+	followed := t == nil || t.extend(entries, position)
+	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err, l.since = nil, time.Time{}
-	if l.tail != nil && !l.tail.extend(entries, position) {
+	if !followed || l.tail != t {
 		close(l.grown)
 		l.grown = make(chan struct{})
 	}
