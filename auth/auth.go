@@ -4,6 +4,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -156,7 +157,7 @@ func New(c Config) (*Authenticator, error) {
 		accounts: c.Accounts,
 		log:      c.Log,
 		hasher:   hasher{params: c.Params, compute: c.Hash, others: foreign.Verify},
-		failures: failures{state: c.State, key: c.Key, trusted: c.Trusted},
+		failures: failures{state: c.State, known: newKnown(c.State), key: c.Key, trusted: c.Trusted},
 		proofs:   newProofs(maxProofs, proofLife),
 		slots:    newSlots(c.Slots, c.Wait),
 		sealer:   c.Sealer,
@@ -168,6 +169,11 @@ func New(c Config) (*Authenticator, error) {
 	z.base.Store(int64(time.Since(began)))
 	return z, nil
 }
+
+// Follow lets logins that no lockout and no ban stands against go without a look
+// at the state, until ctx ends. Those of other nodes hold as soon as they are
+// heard of; without it the state is asked each time.
+func (z *Authenticator) Follow(ctx context.Context) error { return z.failures.known.start(ctx) }
 
 // random returns n random bytes.
 func random(n int) []byte {

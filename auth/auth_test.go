@@ -50,6 +50,9 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 	if w.Authenticator, err = New(c); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.Follow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if err := store.Close(context.Background()); err != nil {
 			t.Error(err)

@@ -129,7 +129,7 @@ func (f *failures) banned(ctx context.Context, site policy.Site, a netip.Addr) (
 	if !ok || site.Ban.Failures <= 0 {
 		return false, nil
 	}
-	_, err := f.state.Get(ctx, failureScope, banPrefix+name)
+	_, err := f.known.get(ctx, banPrefix+name)
 	if errors.Is(err, state.ErrNotFound) {
 		return false, nil
 	}
@@ -171,7 +171,7 @@ func (f *failures) ban(ctx context.Context, b Ban, period time.Duration) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.state.Apply(ctx, state.Batch{
+	err = f.apply(ctx, state.Batch{
 		Scope: failureScope, ID: state.NewOperationID(),
 		Puts: []state.Put{{Name: banPrefix + b.Address, Value: value, TTL: period}},
 	})

@@ -33,6 +33,7 @@ const macSize = 3
 // every node counts the same and a restart forgets nothing.
 type failures struct {
 	state   state.Store
+	known   *known
 	key     []byte
 	trusted []netip.Prefix
 }
@@ -72,20 +73,25 @@ func (f *failures) locked(ctx context.Context, site policy.Site, id string) (unt
 	if site.Lockout.Failures <= 0 {
 		return time.Time{}, false, nil
 	}
-	l, revision, err := f.lock(ctx, id)
+	l, revision, err := f.lock(f.known.get(ctx, lockPrefix+id))
 	if err != nil || !time.Now().Before(l.Until) {
 		return time.Time{}, revision != 0, err
 	}
 	return l.Until, true, nil
 }
 
-func (f *failures) lock(ctx context.Context, id string) (lock, uint64, error) {
-	r, err := f.state.Get(ctx, failureScope, lockPrefix+id)
+// stored is what the store has of an account's failures.
+func (f *failures) stored(ctx context.Context, id string) (lock, uint64, error) {
+	return f.lock(f.state.Get(ctx, failureScope, lockPrefix+id))
+}
+
+// lock reads a record; none is no failures.
+func (f *failures) lock(r state.Record, err error) (lock, uint64, error) {
 	if errors.Is(err, state.ErrNotFound) {
 		return lock{}, 0, nil
 	}
 	if err != nil {
-		return lock{}, 0, fmt.Errorf("read the failures of %s: %w", id, err)
+		return lock{}, 0, fmt.Errorf("read the failures: %w", err)
 	}
 	l, err := decodeLock(r)
 	return l, r.Revision, err
@@ -128,7 +134,7 @@ func (f *failures) fail(ctx context.Context, site policy.Site, id, secret string
 }
 
 func (f *failures) tryFail(ctx context.Context, id string, mac []byte, most int, period time.Duration) (counted, error) {
-	l, revision, err := f.lock(ctx, id)
+	l, revision, err := f.stored(ctx, id)
 	if err != nil {
 		return notCounted, err
 	}
@@ -154,7 +160,7 @@ func (f *failures) tryFail(ctx context.Context, id string, mac []byte, most int,
 	if err != nil {
 		return notCounted, err
 	}
-	_, err = f.state.Apply(ctx, state.Batch{
+	err = f.apply(ctx, state.Batch{
 		Scope: failureScope, ID: state.NewOperationID(),
 		Checks: []state.Check{{Name: lockPrefix + id, Revision: revision}},
 		Puts:   []state.Put{{Name: lockPrefix + id, Value: value, TTL: period}},
@@ -165,14 +171,27 @@ func (f *failures) tryFail(ctx context.Context, id string, mac []byte, most int,
 	return c, nil
 }
 
+// apply puts one record, and knows of it from then on.
+func (f *failures) apply(ctx context.Context, b state.Batch) error {
+	done, err := f.state.Apply(ctx, b)
+	if err == nil || errors.Is(err, state.ErrUnknown) {
+		f.known.wrote(b.Puts[0].Name, done.Revision)
+	}
+	return err
+}
+
 // each gives take the records with a prefix whose names follow after, in order,
 // until it returns false.
 func (f *failures) each(ctx context.Context, prefix, after string, take func(state.Record) (bool, error)) error {
+	return eachRecord(ctx, f.state, prefix, after, take)
+}
+
+func eachRecord(ctx context.Context, st state.Store, prefix, after string, take func(state.Record) (bool, error)) error {
 	if after != "" {
 		after = prefix + after
 	}
 	for {
-		page, err := f.state.List(ctx, failureScope, prefix, after, 0)
+		page, err := st.List(ctx, failureScope, prefix, after, 0)
 		if err != nil {
 			return fmt.Errorf("list the failures: %w", err)
 		}

@@ -242,6 +242,9 @@ func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *gua
 	if err != nil {
 		return fmt.Errorf("open authentication: %w", err)
 	}
+	if err := proved.Follow(ctx); err != nil {
+		return err
+	}
 	c.sessions = session.New(ctx, session.Config{
 		Accounts: c.accounts, Auth: proved, Tree: tree, Quotas: c.quotas, Traffic: c.traffic, Events: c.events, State: c.state, Log: log, Node: node,
 		Key: c.sealer.Derive("sessions"),

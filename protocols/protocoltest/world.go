@@ -182,6 +182,7 @@ func (w *World) openDoors(ctx context.Context) {
 		Params:   auth.Params{Memory: 64, Time: 1, Threads: 1},
 	})
 	w.must(err)
+	w.must(w.Auth.Follow(ctx))
 	w.Sessions = session.New(ctx, session.Config{
 		Accounts: w.Accounts,
 		Auth:     w.Auth,
