@@ -79,7 +79,7 @@ func TestFullDisk(t *testing.T) {
 	gateway.stop()
 }
 
-// saysFull reports a refusal that a person understands: 507, 452, or words.
+// saysFull reports a refusal that a person understands: 507, 552, or words.
 func saysFull(err error) bool {
 	return err != nil && (errors.Is(err, errFull) || strings.Contains(strings.ToLower(err.Error()), "no space left"))
 }

@@ -30,7 +30,9 @@ var (
 	errPanic     = errors.New("a fault inside the server")
 )
 
-// answers says what the client hears of an error: the first that fits.
+// answers says what the client hears of an error: the first that fits. What only
+// a person can change is 5xx, though RFC 959 has 450 and 452 for a lock and a full
+// disk: lftp sends the same file again at once, hundreds of times a minute.
 var answers = []struct {
 	err error
 	reply
@@ -50,9 +52,9 @@ var answers = []struct {
 	{errNoName, reply{553, "No unique name was found"}},
 	{errPanic, plain(451)},
 	{session.ErrExceeded, plain(552)},
-	{session.ErrNoSpace, reply{452, "No space left"}},
+	{session.ErrNoSpace, reply{552, "No space left"}},
 	{session.ErrAway, reply{451, "The quota cannot be asked now, try again later"}},
-	{session.ErrLocked, reply{450, "Locked"}},
+	{session.ErrLocked, reply{550, "Locked"}},
 	{path.ErrInvalid, plain(553)},
 	{path.ErrTooLong, reply{553, "The name is too long"}},
 	{data.ErrNoPort, reply{425, "No port is free now"}},
@@ -96,7 +98,7 @@ func replyTo(err error) reply {
 		}
 	}
 	if l, ok := errors.AsType[*session.LockedError](err); ok && l.Lock.Account != "" {
-		return reply{450, "Locked by " + l.Lock.Account}
+		return reply{550, "Locked by " + l.Lock.Account}
 	}
 	if u, ok := errors.AsType[*session.UnsupportedError](err); ok {
 		return reply{550, u.Text}

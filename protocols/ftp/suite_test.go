@@ -118,13 +118,13 @@ func (v *visitor) read(want int) (int, string, error) {
 // meaning is what a reply says to a person.
 func meaning(e *textproto.Error) error {
 	switch {
+	case e.Code == 552 && e.Msg == "No space left":
+		return protocoltest.ErrNoSpace
 	case e.Code == 552:
 		return protocoltest.ErrQuota
 	case e.Code == 451:
 		return protocoltest.ErrAway
-	case e.Code == 452:
-		return protocoltest.ErrNoSpace
-	case e.Code == 450 && strings.HasPrefix(e.Msg, "Locked"):
+	case e.Code == 550 && strings.HasPrefix(e.Msg, "Locked"):
 		return protocoltest.ErrLocked
 	case e.Msg == "Permission denied":
 		return protocoltest.ErrDenied
