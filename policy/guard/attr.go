@@ -28,15 +28,15 @@ func (f *FS) setAttr(ctx context.Context, r *rules, p *place, a backend.Attr) er
 	if err := f.mayChange(r, p, info, a); err != nil {
 		return err
 	}
-	if err := f.unlocked(ctx, locks.Touch{Path: p.real}); err != nil {
-		return err
-	}
 	t := f.s.tree
 	release, err := t.names.hold(ctx, span{path: p.real})
 	if err != nil {
 		return err
 	}
 	defer release()
+	if err := f.unlocked(ctx, locks.Touch{Path: p.real}); err != nil {
+		return err
+	}
 	if a.Size != nil {
 		if info.IsDir() {
 			return backend.ErrIsDir
@@ -53,7 +53,7 @@ func (f *FS) setAttr(ctx context.Context, r *rules, p *place, a backend.Attr) er
 	if info.IsDir() {
 		owner = ownFolder
 	}
-	if a = clientAttr(a, owner); a == (backend.Attr{}) {
+	if a = clientAttr(undated(a, info), owner); a == (backend.Attr{}) {
 		return nil
 	}
 	if err := t.store.SetAttr(ctx, p.real, a); err != nil {
@@ -97,5 +97,57 @@ func (t *Tree) truncate(ctx context.Context, p path.Path, size int64) (err error
 	if m, _ := t.mounts.Of(p); !m.Durable() {
 		return nil
 	}
-	return file.Sync()
+	return book.flush(ctx, file)
+}
+
+// SetAttr works on the open file, whatever became of its name.
+func (f *File) SetAttr(a backend.Attr) error {
+	if err := f.enter(""); err != nil {
+		return err
+	}
+	defer f.use.RUnlock()
+	return f.c.wrap(f.setAttr(a))
+}
+
+func (f *File) setAttr(a backend.Attr) error {
+	if !f.how.Write {
+		if err := f.mayChange(); err != nil {
+			return err
+		}
+	}
+	if a.Size != nil {
+		if !f.how.Write {
+			return errNotWrite
+		}
+		if err := f.resize(*a.Size); err != nil {
+			return err
+		}
+		a.Size = nil
+	}
+	if a.Mode != nil {
+		f.modeSet.Store(true)
+	}
+	info, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	a = clientAttr(undated(a, info), ownFile)
+	if a == (backend.Attr{}) {
+		return nil
+	}
+	if f.how.Write {
+		if err := f.heed(); err != nil {
+			return err
+		}
+	}
+	f.touched.Store(true)
+	return f.file.SetAttr(a)
+}
+
+// mayChange judges a change of attributes through a handle for reading.
+func (f *File) mayChange() error {
+	if err := f.fs.s.rules.Load().judge(&f.c.at, policy.OpWrite, false); err != nil {
+		return err
+	}
+	return f.free()
 }

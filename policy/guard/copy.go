@@ -250,10 +250,12 @@ func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, 
 	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
 		return err
 	}
+	t.notes(err)
 	d.fs.s.makes(d.to, d.source.IsDir())
 	d.book.commit(grow)
 	t.release(ctx, to, positive(minus(quota.Amount{}, grow)))
 	still.lose(replaced)
+	still.replaced(to)
 	return err
 }
 
@@ -269,6 +271,8 @@ func (d *duplicate) put(ctx context.Context, commit func(ctx context.Context, re
 	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
 		return errors.Join(err, bring(restore))
 	}
-	_ = drop() // what is left of it is out of sight, and goes at the next start
+	if err == nil {
+		_ = drop() // what is left of it is out of sight, and goes at the next start
+	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/locks"
+	"gatehouse/storage/quota"
 )
 
 // Explained is what would become of an operation.
@@ -24,6 +25,9 @@ type Explained struct {
 	// Obstacle is what the operation would end with although the rules allow it,
 	// in words for the account; nil where nothing else is in the way.
 	Obstacle error
+	// Full is the quota without room that Obstacle is, as it stands in the tree; nil
+	// where it is none.
+	Full *quota.Usage
 	// Lock stands in the way of a change by somebody without its token; nil where
 	// none does.
 	Lock *locks.Lock

@@ -65,6 +65,11 @@ func (f *FS) explainMove(ctx context.Context, reader Reader, q Move) (Explained,
 	if err := m.explain(r, q.Op, stopped, &found); err != nil {
 		return found, err
 	}
+	if found.Obstacle != nil {
+		if found.Full, err = f.s.tree.full(ctx, stopped); err != nil {
+			return found, err
+		}
+	}
 	m.tell(ctx, r, how, reader, &found)
 	if found.Lock == nil {
 		found.Lock, err = f.lockFor(ctx, r, reader, m.touches(q.Op)...)
@@ -99,6 +104,9 @@ func (t *Tree) ending(ctx context.Context, p *place, how last) path.Path {
 // mayMove is all that a rename asks before it moves.
 func (m *move) mayMove(ctx context.Context, r *rules) error {
 	if err := m.mayRename(ctx, r); err != nil {
+		return err
+	}
+	if err := m.fs.unlocked(ctx, m.touches(policy.OpRename)...); err != nil {
 		return err
 	}
 	if err := m.opens(); err != nil {

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"math"
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
@@ -40,22 +41,37 @@ func (f *FS) explainSize(ctx context.Context, r *rules, p *place, size int64, fo
 	if shared && r.uploads == policy.Atomic {
 		had = 0 // its other names keep what it holds
 	}
-	space, bound, err := t.space(ctx, p.real)
+	store, err := t.storeSpace(ctx, p.real)
 	if err != nil {
 		return err
 	}
+	limits, limited, err := t.quotaRoom(ctx, p.real)
+	if err != nil {
+		return err
+	}
+	freed := had // on the store, before the first byte
+	if r.uploads == policy.Atomic {
+		freed = 0
+	}
 	u := &Upload{Size: size, Most: -1}
-	if space.FreeBytes >= 0 {
-		u.narrow(space.FreeBytes+had, bound)
+	if store.FreeBytes >= 0 {
+		u.narrow(sum(store.FreeBytes, freed), "")
+	}
+	if limited && limits.Bytes >= 0 {
+		u.narrow(sum(max(0, limits.Bytes-limits.Used.Bytes), had), policy.RuleQuota)
 	}
 	if r.largest > 0 {
 		u.narrow(r.largest, policy.RuleLargestUpload)
 	}
 	found.Upload = u
-	grow := quota.Amount{Bytes: size - had}
+	need, files := size, int64(0)
 	if !found.There {
-		grow = quota.Amount{Bytes: max(size, 1), Files: 1}
+		files = 1
+		if size == unknownSize {
+			need = 1
+		}
 	}
+	grow := quota.Amount{Bytes: need - had, Files: files}
 	full := t.fits(ctx, p.real, grow, func(path.Path) bool { return true })
 	if full != nil && !obstructs(full) {
 		return full
@@ -65,13 +81,29 @@ func (f *FS) explainSize(ctx context.Context, r *rules, p *place, size int64, fo
 		found.Obstacle = f.s.public(tooLarge(r.largest))
 	case full != nil:
 		found.Obstacle = f.s.public(full)
-	case space.FreeBytes >= 0 && grow.Bytes > space.FreeBytes:
+		if found.Full, err = t.full(ctx, full); err != nil {
+			return err
+		}
+	case store.FreeBytes >= 0 && need-freed > store.FreeBytes:
 		found.Obstacle = backend.ErrNoSpace
 	}
-	if errors.Is(full, quota.ErrExceeded) && !found.There && space.FreeFiles == 0 {
+	if errors.Is(full, quota.ErrExceeded) && !found.There && limits.Files >= 0 && limits.Used.Files >= limits.Files {
 		u.narrow(0, policy.RuleQuota)
 	}
 	return nil
+}
+
+// full is the quota that an error says has no room, nil for other errors.
+func (t *Tree) full(ctx context.Context, err error) (*quota.Usage, error) {
+	exceeded, ok := errors.AsType[*quota.ExceededError](err)
+	if !ok {
+		return nil, nil
+	}
+	u, limited, err := t.quotas.Get(ctx, exceeded.Folder)
+	if err != nil || !limited {
+		return nil, err
+	}
+	return &u, nil
 }
 
 // replaced is the size of the file that stands at p, and whether it has other
@@ -85,6 +117,13 @@ func (t *Tree) replaced(ctx context.Context, p *place, found *Explained) (size i
 		return 0, false, nil
 	}
 	return info.Size, info.Links > 1, err
+}
+
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 func (u *Upload) narrow(most int64, by policy.Rule) {

@@ -12,7 +12,6 @@ import (
 	"gatehouse/policy"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/events"
-	"gatehouse/storage/locks"
 )
 
 // A File is an open file, guarded: each piece is judged, reserved and counted.
@@ -38,6 +37,7 @@ type File struct {
 	touched  atomic.Bool  // something was changed
 	modeSet  atomic.Bool  // the client chose the permission bits itself
 	broken   atomic.Value // the first error that lost data, in a fault
+	unsynced atomic.Value // the first failure of Sync, which the kernel tells once, in a fault
 	aborted  atomic.Value // why, in a fault
 	heeded   atomic.Int64 // when the locks were last asked, in nanoseconds
 	final    *backend.Info
@@ -239,51 +239,8 @@ func (f *File) resize(size int64) error {
 	return err
 }
 
-// SetAttr and Stat work on the open file, whatever became of its name.
-func (f *File) SetAttr(a backend.Attr) error {
-	if err := f.enter(""); err != nil {
-		return err
-	}
-	defer f.use.RUnlock()
-	return f.c.wrap(f.setAttr(a))
-}
-
-func (f *File) setAttr(a backend.Attr) error {
-	if !f.how.Write {
-		if err := f.mayChange(); err != nil {
-			return err
-		}
-	}
-	if a.Size != nil {
-		if !f.how.Write {
-			return errNotWrite
-		}
-		if err := f.resize(*a.Size); err != nil {
-			return err
-		}
-		a.Size = nil
-	}
-	if a.Mode != nil {
-		f.modeSet.Store(true)
-	}
-	a = clientAttr(a, ownFile)
-	if a == (backend.Attr{}) {
-		return nil
-	}
-	f.touched.Store(true)
-	return f.file.SetAttr(a)
-}
-
-// mayChange judges a change of attributes through a handle for reading.
-func (f *File) mayChange() error {
-	if err := f.fs.s.rules.Load().judge(&f.c.at, policy.OpWrite, false); err != nil {
-		return err
-	}
-	return f.fs.unlocked(f.ctx, locks.Touch{Path: f.c.at.real})
-}
-
-// Stat describes the open file (a staged one: as it will be). After Close it
-// is what Close left in place.
+// Stat describes the open file, whatever became of its name (a staged one: as it
+// will be). After Close it is what Close left in place.
 func (f *File) Stat() (Info, error) {
 	f.use.RLock()
 	defer f.use.RUnlock()
@@ -305,7 +262,11 @@ func (f *File) Sync() error {
 		return err
 	}
 	defer f.use.RUnlock()
-	return f.c.wrap(f.breaks(f.flush(context.WithoutCancel(f.ctx))))
+	err := f.breaks(f.flush(context.WithoutCancel(f.ctx)))
+	if err != nil {
+		f.unsynced.CompareAndSwap(nil, fault{err: err})
+	}
+	return f.c.wrap(err)
 }
 
 // Abort says that the transfer broke: Close then drops a staged upload, and
@@ -339,6 +300,9 @@ func (f *File) end() error {
 		return f.upload.end(ctx, f)
 	}
 	err := f.settle(ctx)
+	if lost, ok := f.unsynced.Load().(fault); ok {
+		err = lost.err
+	}
 	if f.book != nil {
 		f.book.close(ctx, f.file)
 	}

@@ -19,6 +19,9 @@ import (
 type files struct {
 	ledger *quota.Ledger
 	sync   func(ctx context.Context, folder path.Path) error // makes its entries durable
+	// durable are the names and files that this process has made durable, so that
+	// who writes to a file in place does not sync its folder again and again.
+	durable remembered
 	// tight counts those who found no room: meanwhile nobody reserves ahead.
 	tight atomic.Int32
 
@@ -79,7 +82,7 @@ func (t *files) open(ctx context.Context, f backend.File, p path.Path) (*stored,
 			return nil, err
 		}
 		s := t.use(info.ID, p)
-		stale, err := s.learn(ctx, f)
+		stale, err := s.learn(ctx, f, p)
 		if err == nil && !stale {
 			return s, nil
 		}
@@ -90,15 +93,10 @@ func (t *files) open(ctx context.Context, f backend.File, p path.Path) (*stored,
 	}
 }
 
-// openNew is open for a file that was just made.
+// openNew is open for a file that was just made: whatever stood there before.
 func (t *files) openNew(ctx context.Context, f backend.File, p path.Path) (*stored, error) {
-	s, err := t.open(ctx, f, p)
-	if err == nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.fresh = true
-	}
-	return s, err
+	t.durable.forget(p)
+	return t.open(ctx, f, p)
 }
 
 // each calls do for every file in use.

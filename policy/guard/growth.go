@@ -24,16 +24,16 @@ type stored struct {
 	id    backend.FileID
 	uses  int
 
-	mu    sync.Mutex // guards what follows
-	known bool       // size has been read
-	path  path.Path  // whose quotas are charged
-	size  int64      // what is charged: never less than what is on disk
+	mu    sync.Mutex  // guards what follows
+	known bool        // size has been read
+	path  path.Path   // whose quotas are charged
+	names []path.Path // by which it is known, itself among them
+	size  int64       // what is charged: never less than what is on disk
 	// writing counts writes under way; where one of them fell short, the file
 	// is measured once none is.
 	writing   int
 	unsettled bool
 	gone      bool          // it has no name any more and is charged to nobody
-	fresh     bool          // its name may not be durable yet
 	frozen    chan struct{} // not nil while a rename measures; closed at its end
 	// chunk is what was reserved; used of it is part of size.
 	chunk      *quota.Reservation
@@ -59,12 +59,13 @@ func (s *stored) lock(ctx context.Context) error {
 
 // learn reads the size of a file that has just come into use. It is stale where
 // s was another file, of which f has only the identity.
-func (s *stored) learn(ctx context.Context, f backend.File) (stale bool, err error) {
+func (s *stored) learn(ctx context.Context, f backend.File, p path.Path) (stale bool, err error) {
 	if err := s.lock(ctx); err != nil {
 		return false, err
 	}
 	defer s.mu.Unlock()
 	if s.known && !s.gone {
+		s.named(p)
 		return false, nil
 	}
 	info, err := f.Stat()
@@ -75,6 +76,7 @@ func (s *stored) learn(ctx context.Context, f backend.File) (stale bool, err err
 		return info.Links > 0, nil
 	}
 	s.known, s.size, s.gone = true, info.Size, info.Links == 0
+	s.named(p)
 	return false, nil
 }
 
@@ -293,9 +295,9 @@ func (s *stored) close(ctx context.Context, f backend.File) {
 	s.files.leave(s)
 }
 
-// remove takes a name of the file away, and returns what that frees: nothing
+// remove takes the name p of the file away, and returns what that frees: nothing
 // while it has other names. info is read while nobody can grow the file.
-func (s *stored) remove(ctx context.Context, look func() (backend.Info, error), unlink func() error) (quota.Amount, error) {
+func (s *stored) remove(ctx context.Context, p path.Path, look func() (backend.Info, error), unlink func() error) (quota.Amount, error) {
 	if err := s.lock(ctx); err != nil {
 		return quota.Amount{}, err
 	}
@@ -314,6 +316,7 @@ func (s *stored) remove(ctx context.Context, look func() (backend.Info, error), 
 		return quota.Amount{}, err
 	}
 	if info.Links > 1 {
+		s.unnamed(p)
 		return quota.Amount{}, nil
 	}
 	return s.lose(), nil

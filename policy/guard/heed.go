@@ -22,10 +22,27 @@ func (f *File) heed() error {
 	if now-last < int64(heedEvery) && now >= last || !f.heeded.CompareAndSwap(last, now) {
 		return nil
 	}
-	err := f.fs.unlocked(f.ctx, locks.Touch{Path: f.c.at.real})
+	err := f.free()
 	if errors.Is(err, locks.ErrLocked) {
 		f.heeded.Store(0) // the next piece asks again
 		return err
 	}
 	return nil
+}
+
+// free asks the locks for the file where it stands by now.
+func (f *File) free() error {
+	s, ok := f.book.(*stored)
+	if !ok {
+		return f.fs.unlocked(f.ctx, locks.Touch{Path: f.c.at.real})
+	}
+	names, err := s.standing(f.ctx)
+	if err != nil {
+		return err
+	}
+	touches := make([]locks.Touch, len(names))
+	for i, p := range names {
+		touches[i].Path = p
+	}
+	return f.fs.unlocked(f.ctx, touches...)
 }

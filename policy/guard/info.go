@@ -96,6 +96,15 @@ func etag(i backend.Info) string {
 	return string(append(b, '"'))
 }
 
+// undated leaves out a time that the file shows already: setting it again is no
+// change, and gives no other entity tag.
+func undated(a backend.Attr, now backend.Info) backend.Attr {
+	if a.Modified != nil && a.Modified.Nanosecond() == 0 && a.Modified.Unix() == now.Modified.Unix() {
+		a.Modified = nil
+	}
+	return a
+}
+
 // fraction completes a time of whole seconds, which is what clients can say, by
 // the present fraction of one: two contents of one size then differ in their
 // entity tags also where both were given the same time.

@@ -39,14 +39,14 @@ func (f *FS) symlink(ctx context.Context, r *rules, target string, p *place) err
 	if err != nil {
 		return err
 	}
-	if err := f.unlocked(ctx, locks.Touch{Path: p.real, Member: true}); err != nil {
-		return err
-	}
 	release, err := f.s.tree.names.hold(ctx, span{path: p.real})
 	if err != nil {
 		return err
 	}
 	defer release()
+	if err := f.unlocked(ctx, locks.Touch{Path: p.real, Member: true}); err != nil {
+		return err
+	}
 	if err := f.s.tree.store.Symlink(ctx, text, p.real); err != nil {
 		return storeError(r, p, err)
 	}
@@ -187,6 +187,11 @@ func (m *move) link(ctx context.Context, r *rules) error {
 		return &UnsupportedError{Text: "only a file can have several names"}
 	}
 	from, to, t := m.from.real, m.to.real, m.fs.s.tree
+	release, err := t.names.hold(ctx, span{path: from}, span{path: to})
+	if err != nil {
+		return err
+	}
+	defer release()
 	// Through a second name somebody could write to a locked file.
 	if err := m.fs.unlocked(ctx, locks.Touch{Path: from}, locks.Touch{Path: to, Member: true}); err != nil {
 		return err
@@ -194,11 +199,17 @@ func (m *move) link(ctx context.Context, r *rules) error {
 	if t.quotas.Crosses(from, to) {
 		return errSharedQuota
 	}
-	release, err := t.names.hold(ctx, span{path: from}, span{path: to})
-	if err != nil {
+	if err := m.linkTo(ctx, r); err != nil {
 		return err
 	}
-	defer release()
+	m.fs.s.makes(m.to, false)
+	return t.syncNew(ctx, to.Dir())
+}
+
+// linkTo makes the link. Whoever writes to the file waits for that, and not for
+// the disk to keep it.
+func (m *move) linkTo(ctx context.Context, r *rules) error {
+	from, to, t := m.from.real, m.to.real, m.fs.s.tree
 	// Nobody removes another name of the file while its names are counted.
 	s := t.files.use(m.source.ID, from)
 	defer t.files.leave(s)
@@ -215,6 +226,6 @@ func (m *move) link(ctx context.Context, r *rules) error {
 	if err := t.store.Link(ctx, from, to); err != nil {
 		return storeError(r, m.to, err)
 	}
-	m.fs.s.makes(m.to, false)
-	return t.syncNew(ctx, to.Dir())
+	s.named(to)
+	return nil
 }

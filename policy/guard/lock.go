@@ -44,6 +44,11 @@ func (f *FS) lock(ctx context.Context, r *rules, p *place, q LockRequest) (Lock,
 			return Lock{}, false, err
 		}
 	}
+	release, err := f.holdToLock(ctx, p, missing)
+	if err != nil {
+		return Lock{}, false, err
+	}
+	defer release()
 	l, err := f.s.tree.locks.Lock(ctx, locks.Request{
 		Path: p.real, Deep: q.Deep, Shared: q.Shared,
 		AccountID: r.account.ID, Account: r.account.Name, Door: string(f.s.config.Door),
@@ -57,6 +62,24 @@ func (f *FS) lock(ctx context.Context, r *rules, p *place, q LockRequest) (Lock,
 		return Lock{}, false, errors.Join(err, undo)
 	}
 	return l, true, nil
+}
+
+// holdToLock keeps others off what is to be locked: whoever has looked for locks
+// has done by then what it looked for.
+func (f *FS) holdToLock(ctx context.Context, p *place, missing bool) (release func(), err error) {
+	release, err = f.s.tree.names.hold(ctx, span{p.real, true})
+	if err != nil {
+		return nil, err
+	}
+	_, exists, err := f.s.find(ctx, p)
+	if err == nil && exists == missing {
+		err = errSwapped
+	}
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 // mayStand says whether an empty file can be made where the account finds
@@ -86,12 +109,7 @@ func (f *FS) lockNull(ctx context.Context, r *rules, p *place, token string) err
 	with := f.With(append([]string{token}, f.tokens...))
 	file := &File{fs: with, c: &call{s: f.s, at: *p}, how: how}
 	file.ctx, file.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	release, err := f.s.tree.names.hold(ctx, span{path: p.real})
-	if err != nil {
-		return err
-	}
-	defer release()
-	err = file.create(ctx, r, policy.OpCreate)
+	err := file.create(ctx, r, policy.OpCreate)
 	if errors.Is(err, fs.ErrExist) {
 		return errSwapped
 	}

@@ -31,26 +31,52 @@ func (f *FS) mkdir(ctx context.Context, r *rules, p *place, mode fs.FileMode) er
 	if err := r.newName(p.real); err != nil {
 		return err
 	}
-	if err := f.unlocked(ctx, locks.Touch{Path: p.real, Member: true}); err != nil {
+	if err := f.vacant(ctx, r, p); err != nil {
 		return err
 	}
 	t := f.s.tree
-	release, err := t.names.hold(ctx, span{path: p.real})
+	// Nobody puts something into a folder that may not be there to stay.
+	release, err := t.names.hold(ctx, span{p.real, true})
 	if err != nil {
 		return err
 	}
 	defer release()
+	if err := f.unlocked(ctx, locks.Touch{Path: p.real, Member: true}); err != nil {
+		return err
+	}
 	if err := t.store.Mkdir(ctx, p.real); err != nil {
 		return storeError(r, p, err)
 	}
-	if err := f.dress(ctx, p.real, mode); err != nil {
-		return errors.Join(err, t.store.RemoveDir(ctx, p.real))
+	err = f.dress(ctx, p.real, mode)
+	if err == nil {
+		err = t.syncNew(ctx, p.real.Dir())
+	}
+	if err != nil {
+		return errors.Join(err, t.store.RemoveDir(context.WithoutCancel(ctx), p.real))
 	}
 	f.s.makes(p, true)
 	if info, err := t.store.Stat(ctx, p.real); err == nil {
 		f.s.made.add(p.real, info.ID)
 	}
-	return t.syncNew(ctx, p.real.Dir())
+	return nil
+}
+
+// vacant is fs.ErrExist where something stands, once who is just making it is
+// done. So who makes a folder that is there keeps nobody off what is below.
+func (f *FS) vacant(ctx context.Context, r *rules, p *place) error {
+	release, err := f.s.tree.names.hold(ctx, span{path: p.real})
+	if err != nil {
+		return err
+	}
+	defer release()
+	_, exists, err := f.s.find(ctx, p)
+	if err == nil && exists {
+		err = fs.ErrExist
+	}
+	if err != nil {
+		return storeError(r, p, err)
+	}
+	return nil
 }
 
 // dress gives a new folder the mode and owner that it is to have; the mount's

@@ -73,7 +73,9 @@ type slowFile struct {
 }
 
 func (f slowFile) WriteAt(b []byte, off int64) (int, error) {
-	f.disk.wrote()
+	if f.disk.wrote != nil {
+		f.disk.wrote()
+	}
 	return f.File.WriteAt(b, off)
 }
 
@@ -103,6 +105,16 @@ func (b *watched) Stat(ctx context.Context, p path.Path) (backend.Info, error) {
 		return backend.Info{}, err
 	}
 	return b.Backend.Stat(ctx, p)
+}
+
+func (b *watched) Remove(ctx context.Context, p path.Path) error {
+	b.tell("remove", p)
+	return b.Backend.Remove(ctx, p)
+}
+
+func (b *watched) RemoveDir(ctx context.Context, p path.Path) error {
+	b.tell("rmdir", p)
+	return b.Backend.RemoveDir(ctx, p)
 }
 
 func (b *watched) Readlink(ctx context.Context, p path.Path) (string, error) {

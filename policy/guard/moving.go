@@ -32,7 +32,7 @@ func (t *Tree) freeze(ctx context.Context, trees []path.Path, more ...fileAt) (*
 	t.files.each(func(s *stored) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if !s.gone && slices.ContainsFunc(trees, func(p path.Path) bool { return p.Contains(s.path) }) {
+		if !s.gone && slices.ContainsFunc(trees, s.within) {
 			all = append(all, t.files.use(s.id, s.path))
 		}
 	})
@@ -74,6 +74,13 @@ func (s *stored) freeze(ctx context.Context) error {
 	return nil
 }
 
+// busy reports whether somebody began to write before it was frozen.
+func (s *stored) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writing > 0
+}
+
 func (st *still) find(id backend.FileID) *stored { return st.byID[id] }
 
 func (st *still) thaw() {
@@ -87,13 +94,20 @@ func (st *still) thaw() {
 	st.byID = nil
 }
 
-// moved makes what lies in from be charged where it lies now.
+// moved makes what lies in from be known, and charged, where it lies now.
 func (st *still) moved(from, to path.Path) {
 	for _, s := range st.byID {
 		s.mu.Lock()
-		if rel, ok := from.Rel(s.path); ok {
-			s.path = to.Append(rel)
-		}
+		s.renamed(from, to)
+		s.mu.Unlock()
+	}
+}
+
+// replaced says that what stood at p, or below, has that name no more.
+func (st *still) replaced(p path.Path) {
+	for _, s := range st.byID {
+		s.mu.Lock()
+		s.unnamed(p)
 		s.mu.Unlock()
 	}
 }

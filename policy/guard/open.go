@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
@@ -205,10 +206,11 @@ func (f *File) openExisting(ctx context.Context, r *rules) error {
 // announced refuses early what there is no room for by far.
 func (f *File) announced(ctx context.Context, grow int64) error {
 	r, err := f.fs.s.tree.files.reserve(ctx, f.c.at.real, quota.Amount{Bytes: grow})
-	if err == nil {
-		r.Cancel()
+	if err != nil {
+		return err
 	}
-	return err
+	r.Cancel()
+	return f.fs.s.tree.storeHolds(ctx, f.c.at.real, grow)
 }
 
 // create makes a file that is not there. Who may only create is refused what is.
@@ -228,6 +230,9 @@ func (f *File) create(ctx context.Context, r *rules, may policy.Operation) error
 		return cmp.Or(f.fs.s.folderThere(ctx, r, &f.c.at), err)
 	}
 	defer grown.Cancel()
+	if err := t.storeHolds(ctx, p, f.how.Size); err != nil {
+		return cmp.Or(f.fs.s.folderThere(ctx, r, &f.c.at), err)
+	}
 	file, err := t.store.Open(ctx, p, f.fs.s.newFile(f.how))
 	if err != nil {
 		return f.exists(r, may, err)
@@ -297,7 +302,7 @@ func (f *File) exists(r *rules, may policy.Operation, err error) error {
 
 // tooLarge refuses an upload beyond the largest that the account may make.
 func tooLarge(most int64) error {
-	return &refusal{Decision: policy.Decision{Rule: policy.RuleLargestUpload, Because: "larger than the largest upload allowed"}}
+	return &refusal{Decision: policy.Decision{Rule: policy.RuleLargestUpload, Because: fmt.Sprintf("larger than the largest upload allowed (%d bytes)", most)}}
 }
 
 // clientAttr is what of a client's wish is granted. Modes keep the owner's

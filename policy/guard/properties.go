@@ -67,15 +67,15 @@ func (f *FS) setProperties(ctx context.Context, r *rules, p *place, change map[s
 	if err := r.judge(p, policy.OpWrite, info.IsDir()); err != nil {
 		return err
 	}
-	if err := f.unlocked(ctx, locks.Touch{Path: p.real}); err != nil {
-		return err
-	}
 	t := f.s.tree
 	release, err := t.names.hold(ctx, span{path: p.real})
 	if err != nil {
 		return err
 	}
 	defer release()
+	if err := f.unlocked(ctx, locks.Touch{Path: p.real}); err != nil {
+		return err
+	}
 	props, err := t.store.Properties(ctx, p.real)
 	if err != nil && !errors.Is(err, backend.ErrUnsupported) {
 		return err

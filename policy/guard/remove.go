@@ -56,15 +56,15 @@ func (f *FS) remove(ctx context.Context, r *rules, p *place) error {
 	if err := r.judge(p, policy.OpDelete, false); err != nil {
 		return err
 	}
-	if err := f.unlocked(ctx, locks.Touch{Path: p.real, Tree: true, Member: true}); err != nil {
-		return err
-	}
 	t := f.s.tree
 	release, err := t.hold(ctx, span{path: p.real})
 	if err != nil {
 		return err
 	}
 	defer release()
+	if err := f.unlocked(ctx, locks.Touch{Path: p.real, Tree: true, Member: true}); err != nil {
+		return err
+	}
 	freed, err := t.unlink(ctx, p.real)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (t *Tree) unlink(ctx context.Context, p path.Path) (quota.Amount, error) {
 	}
 	for range maxSwaps {
 		s := t.files.use(info.ID, p)
-		freed, err := s.remove(ctx,
+		freed, err := s.remove(ctx, p,
 			func() (backend.Info, error) { return t.store.Stat(ctx, p) },
 			func() error { return t.store.Remove(ctx, p) })
 		t.files.leave(s)
@@ -104,10 +104,20 @@ func (f *FS) mayRemoveFolder(ctx context.Context, r *rules, p *place) error {
 			return err
 		}
 	}
-	if err := r.judgeTree(p, policy.OpDelete); err != nil {
-		return err
+	return r.judgeTree(p, policy.OpDelete)
+}
+
+// holdFolder keeps others off a folder that is to go, unless it is locked.
+func (f *FS) holdFolder(ctx context.Context, p path.Path) (release func(), err error) {
+	release, err = f.s.tree.hold(ctx, span{p, true})
+	if err != nil {
+		return nil, err
 	}
-	return f.unlocked(ctx, locks.Touch{Path: p.real, Tree: true, Member: true})
+	if err := f.unlocked(ctx, locks.Touch{Path: p, Tree: true, Member: true}); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 func (f *FS) removeDir(ctx context.Context, r *rules, p *place) error {
@@ -122,7 +132,7 @@ func (f *FS) removeDir(ctx context.Context, r *rules, p *place) error {
 		return err
 	}
 	t := f.s.tree
-	release, err := t.hold(ctx, span{p.real, true})
+	release, err := f.holdFolder(ctx, p.real)
 	if err != nil {
 		return err
 	}
@@ -174,7 +184,7 @@ func (f *FS) removeAll(ctx context.Context, r *rules, p *place) error {
 	if t.holdsMount(p.real) {
 		return backend.ErrBusy
 	}
-	release, err := t.hold(ctx, span{p.real, true})
+	release, err := f.holdFolder(ctx, p.real)
 	if err != nil {
 		return err
 	}

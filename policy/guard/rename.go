@@ -33,7 +33,8 @@ type move struct {
 	how      Replace
 	source   backend.Info
 	target   backend.Info
-	exists   bool // something stands at the target
+	exists   bool         // something stands at the target
+	drop     func() error // what a folder had to be put aside for it
 
 	asked   policy.Move // what policy was asked last
 	decided policy.Decision
@@ -58,13 +59,19 @@ func (m *move) rename(ctx context.Context, r *rules) error {
 		return err
 	}
 	defer release()
+	if err := m.fs.unlocked(ctx, m.touches(policy.OpRename)...); err != nil {
+		return err
+	}
 	if err := m.unchanged(ctx); err != nil {
 		return err
 	}
 	if err := m.stays(); err != nil {
 		return err
 	}
-	return m.charge(ctx)
+	if err := m.charge(ctx); err != nil {
+		return err
+	}
+	return m.settle(ctx)
 }
 
 // opens refuses to put a tree where quotas stand within it, or to take one away
@@ -201,7 +208,8 @@ func (m *move) unchanged(ctx context.Context) error {
 	return m.opens()
 }
 
-// charge moves what the quotas know along with the files.
+// charge moves what the quotas know along with the files. Whoever writes to one of
+// them waits for that, and not for the disk to keep the names.
 func (m *move) charge(ctx context.Context) error {
 	t, from, to := m.fs.s.tree, m.from.real, m.to.real
 	still, err := m.freeze(ctx)
@@ -253,7 +261,7 @@ func (m *move) charge(ctx context.Context) error {
 			t.quotas.Recheck(p) // one that was set meanwhile has counted what was there then
 		}
 	}
-	return m.settle(ctx)
+	return nil
 }
 
 func (m *move) freeze(ctx context.Context) (*still, error) {
@@ -280,9 +288,7 @@ func (m *move) do(ctx context.Context) error {
 	if err := t.store.Rename(ctx, from, to, false); err != nil {
 		return errors.Join(err, bring(restore))
 	}
-	if err := t.syncNew(ctx, to.Dir(), from.Dir()); err == nil {
-		_ = drop() // what is left of it is out of sight, and goes at the next start
-	}
+	m.drop = drop
 	return nil
 }
 
@@ -299,9 +305,15 @@ func bring(restore func() error) error {
 	return err
 }
 
-// settle makes locks follow, which stay with the name (RFC 4918 7.7).
+// settle makes locks follow, which stay with the name (RFC 4918 7.7), and the new
+// name durable. What was put aside for it goes once it is: what is left of that is
+// out of sight, and goes at the next start.
 func (m *move) settle(ctx context.Context) error {
 	t, from, to := m.fs.s.tree, m.from.real, m.to.real
 	ctx = context.WithoutCancel(ctx)
-	return errors.Join(t.locks.Moved(ctx, from), t.syncNew(ctx, to.Dir(), from.Dir()))
+	err := t.syncNew(ctx, to.Dir(), from.Dir())
+	if err == nil && m.drop != nil {
+		_ = m.drop()
+	}
+	return errors.Join(t.locks.Moved(ctx, from), err)
 }

@@ -72,6 +72,6 @@ func (t *Tree) fits(ctx context.Context, p path.Path, grow quota.Amount, charged
 
 // holds reports whether a quota has room for as much; negative limits are none.
 func holds(u quota.Usage, grow quota.Amount) bool {
-	return (grow.Bytes <= 0 || u.Bytes < 0 || u.Used.Bytes+grow.Bytes <= u.Bytes) &&
-		(grow.Files <= 0 || u.Files < 0 || u.Used.Files+grow.Files <= u.Files)
+	return (grow.Bytes <= 0 || u.Bytes < 0 || grow.Bytes <= u.Bytes-u.Used.Bytes) &&
+		(grow.Files <= 0 || u.Files < 0 || grow.Files <= u.Files-u.Used.Files)
 }

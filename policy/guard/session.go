@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 
 	"gatehouse/policy"
-	"gatehouse/policy/path"
-	"gatehouse/storage/backend"
 )
 
 // session is what the file systems of one session share.
@@ -19,8 +17,8 @@ type session struct {
 	rules  atomic.Pointer[rules]
 	owns   atomic.Pointer[owner]
 	closed atomic.Bool
-	made   made
-	nulls  made            // by a lock: empty files that an upload may still fill
+	made   remembered      // what the session created itself: who may only create may set its times and mode
+	nulls  remembered      // by a lock: empty files that an upload may still fill
 	ended  context.Context // with why
 	end    context.CancelCauseFunc
 
@@ -111,36 +109,4 @@ func (s *session) forget(h handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.handles, h)
-}
-
-// made remembers what the session created itself, since clients then set its
-// times and mode: who may only create may do that much. It forgets the oldest.
-type made struct {
-	mu    sync.Mutex
-	files map[path.Path]backend.FileID
-	order []path.Path
-}
-
-const maxMade = 4096
-
-func newMade() made { return made{files: make(map[path.Path]backend.FileID)} }
-
-func (m *made) add(p path.Path, id backend.FileID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, there := m.files[p]; !there {
-		if len(m.order) == maxMade {
-			delete(m.files, m.order[0])
-			m.order = m.order[1:]
-		}
-		m.order = append(m.order, p)
-	}
-	m.files[p] = id
-}
-
-func (m *made) has(p path.Path, id backend.FileID) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	got, ok := m.files[p]
-	return ok && got == id
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 
-	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/quota"
@@ -15,7 +14,7 @@ import (
 type Space struct {
 	Bytes, UsedBytes, FreeBytes int64
 	Files, UsedFiles, FreeFiles int64
-	// Quota is true where a quota gave the figures, not the store.
+	// Quota is true where a quota gave the bytes, not the store.
 	Quota bool
 }
 
@@ -41,44 +40,62 @@ func (f *FS) Space(ctx context.Context, p path.Path) (Space, error) {
 			err = nil
 		}
 		if err == nil {
-			space, _, err = f.s.tree.space(ctx, c.at.real)
+			space, err = f.s.tree.space(ctx, c.at.real)
 		}
 		return err
 	})
 	return space, c.end(err)
 }
 
-// space returns what is left above p, and the rule that bounds the bytes: none
-// where it is the store.
-func (t *Tree) space(ctx context.Context, p path.Path) (Space, policy.Rule, error) {
+// space returns what is left above p.
+func (t *Tree) space(ctx context.Context, p path.Path) (Space, error) {
+	store, err := t.storeSpace(ctx, p)
+	if err != nil {
+		return Space{}, err
+	}
+	usage, limited, err := t.quotaRoom(ctx, p)
+	if err != nil {
+		return Space{}, err
+	}
+	s := Space{
+		Bytes: store.Bytes, FreeBytes: store.FreeBytes, UsedBytes: used(store.Bytes, store.FreeBytes),
+		Files: store.Files, FreeFiles: store.FreeFiles, UsedFiles: used(store.Files, store.FreeFiles),
+	}
+	if limited {
+		s.narrow(usage)
+	}
+	return s, nil
+}
+
+// storeSpace is what the store says, negative figures where it does not.
+func (t *Tree) storeSpace(ctx context.Context, p path.Path) (backend.Space, error) {
 	store, err := t.store.Space(ctx, p)
 	if errors.Is(err, fs.ErrNotExist) {
 		m, _ := t.mounts.Of(p)
 		store, err = t.store.Space(ctx, m.Path)
 	}
 	if errors.Is(err, backend.ErrUnsupported) {
-		store, err = backend.Space{Bytes: -1, FreeBytes: -1, Files: -1, FreeFiles: -1}, nil
+		return backend.Space{Bytes: -1, FreeBytes: -1, Files: -1, FreeFiles: -1}, nil
 	}
-	if err != nil {
-		return Space{}, "", err
+	return store, err
+}
+
+// storeHolds is backend.ErrNoSpace where the store has no room for so much.
+func (t *Tree) storeHolds(ctx context.Context, p path.Path, bytes int64) error {
+	if bytes <= 0 {
+		return nil
 	}
+	store, err := t.storeSpace(ctx, p)
+	if err == nil && store.FreeBytes >= 0 && bytes > store.FreeBytes {
+		return backend.ErrNoSpace
+	}
+	return err
+}
+
+// quotaRoom is the room in the quotas above p, where there are some.
+func (t *Tree) quotaRoom(ctx context.Context, p path.Path) (u quota.Usage, limited bool, err error) {
 	t.files.giveBack()
-	usage, limited, err := t.quotas.Room(ctx, p)
-	if err != nil {
-		return Space{}, "", err
-	}
-	s := Space{
-		Bytes: store.Bytes, FreeBytes: store.FreeBytes, UsedBytes: used(store.Bytes, store.FreeBytes),
-		Files: store.Files, FreeFiles: store.FreeFiles, UsedFiles: used(store.Files, store.FreeFiles),
-	}
-	if !limited {
-		return s, "", nil
-	}
-	s.narrow(usage)
-	if usage.Bytes < 0 || store.FreeBytes >= 0 && store.FreeBytes < usage.Bytes-usage.Used.Bytes {
-		return s, "", nil
-	}
-	return s, policy.RuleQuota, nil
+	return t.quotas.Room(ctx, p)
 }
 
 func used(all, free int64) int64 {
@@ -95,7 +112,7 @@ func (s *Space) narrow(u quota.Usage) {
 		s.FreeBytes = room(s.FreeBytes, u.Bytes-u.Used.Bytes)
 	}
 	if u.Files >= 0 {
-		s.Files, s.UsedFiles, s.Quota = u.Files, u.Used.Files, true
+		s.Files, s.UsedFiles = u.Files, u.Used.Files
 		s.FreeFiles = room(s.FreeFiles, u.Files-u.Used.Files)
 	}
 }

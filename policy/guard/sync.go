@@ -1,10 +1,8 @@
 package guard
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"io/fs"
 	"slices"
 
 	"gatehouse/policy/path"
@@ -35,6 +33,7 @@ func (t *Tree) syncFolders(ctx context.Context, wanted func(mount.Mount) bool, f
 			continue
 		}
 		if err := t.store.Sync(context.WithoutCancel(ctx), p); err != nil {
+			t.notes(err)
 			return err
 		}
 	}
@@ -58,61 +57,39 @@ func (t *Tree) syncSelf(ctx context.Context, p path.Path, info backend.Info) err
 	return errors.Join(file.Sync(), file.Close())
 }
 
-// settle makes durable what was changed through the handle, with the name of a
-// file that is new.
+// notes takes what became of a name that was made durable elsewhere: where it was
+// not, nothing there is known to be.
+func (t *Tree) notes(err error) {
+	if err != nil {
+		t.files.durable.clear()
+	}
+}
+
+// settle makes durable what the handle has changed or found, with the names of the
+// file: what a gateway that was killed had written may be nowhere but in memory.
 func (f *File) settle(ctx context.Context) error {
-	if !f.sync || !f.touched.Load() {
+	if !f.sync {
+		return nil
+	}
+	if s, ok := f.book.(*stored); !f.touched.Load() && (!ok || s.lasts(ctx)) {
 		return nil
 	}
 	return f.flush(ctx)
 }
 
 func (f *File) flush(ctx context.Context) error {
-	err := f.file.Sync()
 	if s, ok := f.book.(*stored); ok {
-		err = cmp.Or(err, s.syncName(ctx))
+		return s.flush(ctx, f.file)
 	}
-	return err
+	return f.file.Sync()
 }
 
-// syncName makes durable the name of a file that was made lately, by whoever
-// has it open, in whatever folder it is by now.
-func (s *stored) syncName(ctx context.Context) error {
-	for {
-		before, err := s.newName(ctx)
-		if err != nil || before.IsRoot() {
-			return err
-		}
-		synced := s.files.sync(ctx, before.Dir())
-		after, err := s.newName(ctx)
-		if err != nil {
-			return err
-		}
-		if after == before {
-			return s.named(synced)
-		}
+// flush makes the file durable, with its names. Those of one that cannot be are
+// synced again by whoever comes next.
+func (s *stored) flush(ctx context.Context, f backend.File) error {
+	if err := f.Sync(); err != nil {
+		s.files.durable.clear()
+		return err
 	}
-}
-
-// newName is the name that is not durable yet, the root where there is none.
-func (s *stored) newName(ctx context.Context) (path.Path, error) {
-	if err := s.lock(ctx); err != nil {
-		return path.Root, err
-	}
-	defer s.mu.Unlock()
-	if !s.fresh || s.gone {
-		return path.Root, nil
-	}
-	return s.path, nil
-}
-
-// named takes the outcome: a folder that is gone took the file with it.
-func (s *stored) named(synced error) error {
-	if synced != nil && !errors.Is(synced, fs.ErrNotExist) {
-		return synced
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fresh = false
-	return nil
+	return s.syncNames(ctx)
 }

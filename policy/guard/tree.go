@@ -43,7 +43,10 @@ func NewTree(c TreeConfig) *Tree {
 		staging: c.Staging,
 		quotas:  c.Quotas,
 		locks:   c.Locks,
-		files:   files{ledger: c.Quotas, sync: c.Mounts.Sync, byID: make(map[backend.FileID]*stored), staged: make(map[*pending]struct{})},
+		files: files{
+			ledger: c.Quotas, sync: c.Mounts.Sync, durable: newRemembered(),
+			byID: make(map[backend.FileID]*stored), staged: make(map[*pending]struct{}),
+		},
 	}
 	for _, m := range c.Mounts.Mounts() {
 		if p, err := m.Path.Join(policy.Kept); err == nil {
@@ -56,7 +59,7 @@ func NewTree(c TreeConfig) *Tree {
 // FS makes the file system of a session, which the caller closes.
 func (t *Tree) FS(c Config) *FS {
 	c.kept = t.kept
-	s := &session{tree: t, config: c, handles: make(map[handle]struct{}), made: newMade(), nulls: newMade()}
+	s := &session{tree: t, config: c, handles: make(map[handle]struct{}), made: newRemembered(), nulls: newRemembered()}
 	s.ended, s.end = context.WithCancelCause(context.Background())
 	s.rules.Store(newRules(c.Effective, c))
 	if c.Traffic != nil {

@@ -52,7 +52,11 @@ func (f *File) openStaged(ctx context.Context, r *rules, may policy.Operation) e
 	if exists {
 		u.book.base, first = old.Size, quota.Amount{Bytes: f.how.Size - old.Size}
 	}
-	if err := u.book.hold(ctx, first); err != nil {
+	err = u.book.hold(ctx, first)
+	if err == nil {
+		err = t.storeHolds(ctx, p, f.how.Size) // the old content stays until the new is whole
+	}
+	if err != nil {
 		u.book.close(ctx, nil)
 		return err
 	}
@@ -139,9 +143,6 @@ func (u *upload) place(ctx context.Context, f *File) error {
 	if !exists {
 		return u.put(ctx, f, quota.Amount{}, false)
 	}
-	if err := u.inherit(ctx, f, old); err != nil {
-		return err
-	}
 	return u.replace(ctx, f, old)
 }
 
@@ -186,6 +187,12 @@ func (u *upload) replace(ctx context.Context, f *File, old backend.Info) error {
 		return err
 	}
 	defer still.thaw()
+	if err := u.unchanged(ctx, f, still); err != nil {
+		return err
+	}
+	if err := u.inherit(ctx, f, old); err != nil {
+		return err
+	}
 	replaced, err := t.count(ctx, p, still.find)
 	if err != nil {
 		return err
@@ -194,6 +201,23 @@ func (u *upload) replace(ctx context.Context, f *File, old backend.Info) error {
 		return err
 	}
 	still.lose(replaced)
+	still.replaced(p)
+	return nil
+}
+
+// unchanged holds what is there against Open.Match, now that nobody begins to write
+// to it. Who has begun before changes it still.
+func (u *upload) unchanged(ctx context.Context, f *File, still *still) error {
+	if f.how.Match == "" {
+		return nil
+	}
+	now, err := f.fs.s.tree.store.Stat(ctx, f.c.at.real)
+	if err != nil {
+		return err
+	}
+	if s := still.find(now.ID); s == nil || s.busy() || etag(now) != f.how.Match {
+		return ErrChanged
+	}
 	return nil
 }
 
@@ -212,6 +236,7 @@ func (u *upload) put(ctx context.Context, f *File, replaced quota.Amount, exists
 	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
 		return err
 	}
+	t.notes(err)
 	u.book.commit(grow)
 	t.release(ctx, p, quota.Amount{Bytes: max(0, -grow.Bytes), Files: max(0, -grow.Files)})
 	if !exists {

@@ -1,6 +1,7 @@
 package webdav
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/auth/session"
+	"gatehouse/policy/path"
 )
 
 // A patch is the change of one property.
@@ -132,20 +134,40 @@ func (q *request) apply(patches []patch, before session.Info) error {
 			change[key(p.name)] = appendElement(nil, p.element)
 		}
 	}
+	takeBack := func() error { return nil }
 	if modified != nil {
-		if err := q.fs.SetAttr(q.ctx, q.path, session.Attr{Modified: modified}); err != nil {
+		var err error
+		if takeBack, err = redate(q.ctx, q.fs, q.path, *modified, before); err != nil {
 			return err
 		}
 	}
 	if len(change) == 0 {
 		return nil
 	}
-	err := q.fs.SetProperties(q.ctx, q.path, change)
-	if err != nil && modified != nil {
-		old := before.ModTime()
-		err = errors.Join(err, q.fs.SetAttr(q.ctx, q.path, session.Attr{Modified: &old}))
+	if err := q.fs.SetProperties(q.ctx, q.path, change); err != nil {
+		return errors.Join(err, takeBack())
 	}
-	return err
+	return nil
+}
+
+// redate sets a modification time. It is taken back where nobody has written
+// meanwhile: with its old time another content would have the old entity tag.
+func redate(ctx context.Context, files *session.FS, p path.Path, t time.Time, before session.Info) (takeBack func() error, err error) {
+	if err := files.SetAttr(ctx, p, session.Attr{Modified: &t}); err != nil {
+		return nil, err
+	}
+	ours, err := files.Stat(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		now, err := files.Stat(ctx, p)
+		if err != nil || now.ETag() != ours.ETag() {
+			return err
+		}
+		old := before.ModTime()
+		return files.SetAttr(ctx, p, session.Attr{Modified: &old})
+	}, nil
 }
 
 // tellPatches answers 207: what failed and why, and 424 for what failed with

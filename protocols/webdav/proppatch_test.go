@@ -2,8 +2,16 @@ package webdav
 
 import (
 	"encoding/xml"
+	"errors"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/auth/session"
+	"gatehouse/policy"
+	"gatehouse/policy/path"
 )
 
 // patchBody sets properties.
@@ -106,6 +114,56 @@ func TestProppatch(t *testing.T) {
 	}
 	c.want(404, "PROPPATCH", "/dav/missing", patchBody(`<x xmlns="u">1</x>`))
 	c.want(413, "PROPPATCH", "/dav/d/a", patchBody(`<x xmlns="u">`+strings.Repeat("x", maxXML)+`</x>`))
+}
+
+// A change of properties fails and takes its time back. Where somebody has written in
+// place meanwhile it does not: another content would have the old entity tag.
+func TestTakingATimeBack(t *testing.T) {
+	s := newSite(t)
+	c := s.client(t, "alice")
+	c.fill(map[string]string{"a": "aaaa"})
+	who, err := s.Sessions.Login(t.Context(), auth.Attempt{
+		Account: c.Name, Password: c.Password, Door: policy.SFTP, Transport: policy.SSH, Address: netip.MustParseAddr("127.0.0.1"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer who.Close()
+	files, a, day := who.FS(), path.MustParse("/a"), time.Date(2006, 1, 2, 15, 4, 5, 0, time.UTC)
+	stat := func() session.Info {
+		t.Helper()
+		i, err := files.Stat(t.Context(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	before := stat()
+	for _, text := range []string{"", "bbbb"} {
+		takeBack, err := redate(t.Context(), files, a, day, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !stat().ModTime().Truncate(time.Second).Equal(day) {
+			t.Errorf("the time is %s", stat().ModTime())
+		}
+		if text != "" {
+			f, err := files.Open(t.Context(), a, session.Open{Write: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.WriteAt([]byte(text), 0)
+			if err := errors.Join(err, f.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := takeBack(); err != nil {
+			t.Fatal(err)
+		}
+		if same := stat().ETag() == before.ETag(); same != (text == "") {
+			t.Errorf("%q: the tag is %s, and was %s", text, stat().ETag(), before.ETag())
+		}
+	}
 }
 
 // Windows sets its own properties after each upload and gives the upload up
