@@ -6,7 +6,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 TOOL     = $(GO) tool -modfile=.ci/tools/go.mod
 SCALE   ?= 1
 
-.PHONY: build run test deps unit race lint fuzz e2e bench benchmarks torture mutants size check help
+.PHONY: build run test deps unit race lint fuzz e2e bench benchmarks torture crowd mutants size check help
 
 build: ## build bin/gatehouse (the default)
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
@@ -46,6 +46,9 @@ benchmarks: ## the Go benchmarks of all packages
 
 torture: ## kill -9 under load, 200 rounds
 	GATEHOUSE_TORTURE=200 $(GO) test -count=1 -timeout 60m -run 'Kill' -v ./storage/... ./cmd/...
+
+crowd: ## 2,000 idle sessions at each door, 500 strangers in each manner: ten minutes
+	GATEHOUSE_CROWD=2000 $(GO) test -count=1 -timeout 40m -run 'IdleSessions|StrangersShut|SlowClients' -v ./cmd/gatehouse
 
 mutants: ## take each guard, link, lock and quota check out in turn: a test must fail
 	$(GO) run ./.ci/mutants

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"gatehouse/auth"
 	"gatehouse/policy"
 	"gatehouse/policy/guard"
-	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
 )
 
@@ -208,13 +206,4 @@ func attemptedName(a auth.Attempt, p auth.Proof) string {
 		return p.Account.Name
 	}
 	return printable(a.Account)
-}
-
-// AllowsPlainFTP reports whether USER may go on without TLS.
-func (m *Manager) AllowsPlainFTP(ctx context.Context, account string, _ netip.Addr) bool {
-	_, effective, err := m.accounts.Look(ctx, account)
-	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
-		return false
-	}
-	return effective.PlainFTP().Allowed
 }

@@ -232,21 +232,3 @@ func TestLoginGoesOnWithoutTheLog(t *testing.T) {
 		t.Errorf("got rule %q, want %q", got, policy.RuleStatus)
 	}
 }
-
-func TestAllowsPlainFTP(t *testing.T) {
-	w := newWorld(t)
-	w.add("alice", nil)
-	w.add("printer", func(a *accounts.Account) { a.PlainFTP = policy.Allow })
-	for name, want := range map[string]bool{"alice": false, "printer": true, "nobody": false, "a/b": false} {
-		if got := w.AllowsPlainFTP(t.Context(), name, client); got != want {
-			t.Errorf("%s: got %v, want %v", name, got, want)
-		}
-	}
-	w.changeSite(func(s *accounts.Site) { s.PlainFTP = policy.Allow })
-	w.change("alice", func(a *accounts.Account) { a.PlainFTP = policy.Deny })
-	for name, want := range map[string]bool{"alice": false, "printer": true, "nobody": true} {
-		if got := w.AllowsPlainFTP(t.Context(), name, client); got != want {
-			t.Errorf("allowed by the site, %s: got %v, want %v", name, got, want)
-		}
-	}
-}

@@ -154,8 +154,9 @@ func overFTP(addr, account, folder, password string) (client, error) {
 }
 
 type ftpClient struct {
-	text   *textproto.Conn
-	folder string
+	text    *textproto.Conn
+	folder  string
+	address net.IP // of data connections; nil takes any
 }
 
 func (c *ftpClient) close() { _ = c.text.Close() }
@@ -203,15 +204,7 @@ func (c *ftpClient) do(s step) error {
 }
 
 func (c *ftpClient) store(s step, name string) error {
-	text, err := c.ask(2, "EPSV")
-	if err != nil {
-		return err
-	}
-	fields := strings.Split(text, "|")
-	if len(fields) != 5 {
-		return fmt.Errorf("EPSV: %q", text)
-	}
-	data, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", fields[3]), patience)
+	data, err := c.prepare()
 	if err != nil {
 		return err
 	}

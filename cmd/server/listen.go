@@ -32,8 +32,12 @@ const (
 	metricsDoor = "metrics"
 )
 
-// maxWebConnections bounds connections of each web listener.
-const maxWebConnections = 4096
+// How many connections each web listener takes, and of one address: browsers and
+// sync clients behind one router are many.
+const (
+	maxWebConnections     = 4096
+	maxWebConnectionsEach = 1024
+)
 
 // listen opens every address before any of them is served, so that a port that
 // is taken stops the start.
@@ -129,7 +133,7 @@ func (g *gateway) listenFTP(ctx context.Context, c *configs.Loaded) error {
 	shared := ftp.Config{
 		Manager: g.sessions, Log: g.log, TLS: g.certs.FTPS, Ports: data.NewPorts(first, last),
 		Public: publicAddresses(c.FTP.PublicAddress), Active: c.FTP.Active, Hosts: hostsOf(c),
-		Resumption: c.FTP.SessionReuse == "required",
+		Resumption: c.FTP.SessionReuse == "required", Hashes: ftp.NewHashes(0),
 	}
 	for _, l := range []struct {
 		name, key, address string
@@ -160,10 +164,11 @@ func (g *gateway) listenFTP(ctx context.Context, c *configs.Loaded) error {
 
 func (g *gateway) listenWeb(ctx context.Context, c *configs.Loaded) error {
 	handler := g.web(c)
+	most := bounds{all: maxWebConnections, each: maxWebConnectionsEach, exempt: trustedProxies(c).trusts}
 	if c.Listen.HTTPS != "" {
 		s := webServer(handler, g.log)
 		s.TLSConfig = g.certs.HTTPS()
-		serve := func(l net.Listener) error { return s.ServeTLS(bounded(l, maxWebConnections), "", "") }
+		serve := func(l net.Listener) error { return s.ServeTLS(bounded(l, most), "", "") }
 		if err := g.add(ctx, "HTTPS", "https", c.Listen.HTTPS, serve, stopWeb(s)); err != nil {
 			return err
 		}
@@ -172,7 +177,7 @@ func (g *gateway) listenWeb(ctx context.Context, c *configs.Loaded) error {
 		return nil
 	}
 	s := webServer(g.certs.Challenge(handler), g.log)
-	serve := func(l net.Listener) error { return s.Serve(bounded(l, maxWebConnections)) }
+	serve := func(l net.Listener) error { return s.Serve(bounded(l, most)) }
 	return g.add(ctx, "HTTP", "http", c.Listen.HTTP, serve, stopWeb(s))
 }
 
@@ -301,11 +306,11 @@ func (g *gateway) listenSocket(ctx context.Context, c *configs.Loaded) error {
 	return nil
 }
 
-// webServer has the limits that every HTTP listener shares. Bodies have no
-// limit in time here: WebDAV and the API move their own deadlines as bytes move.
+// webServer has the limits that every HTTP listener shares. The time for a body
+// is that to begin with: WebDAV and the API move their own deadlines as bytes move.
 func webServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           timed(h),
 		ReadHeaderTimeout: 15 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

@@ -70,7 +70,7 @@ func (h heap) keep(ctx context.Context) {
 
 // share is how much garbage may gather, in per cent of what is alive.
 func share(live uint64) int {
-	return int(min(max(100*headroom/max(live, 1), 100), 800))
+	return int(min(max(100*headroom/max(live, 1), 100), 400))
 }
 
 // tuned reports whether somebody steers the collector from outside.

@@ -1,18 +1,10 @@
 package ftp
 
 import (
-	"errors"
 	"strings"
-	"time"
 
 	"gatehouse/policy/path"
-	"gatehouse/protocols/ftp/data"
-	"gatehouse/protocols/ftp/wire"
 )
-
-// lastCall is how long a client that will send no command any more may take over
-// its data connection.
-const lastCall = time.Second
 
 // A command is what is done with one. A run that has answered, or that will once
 // its transfer is over, returns said.
@@ -22,30 +14,22 @@ type command struct {
 	open    bool   // before a login too
 	sealed  bool   // over TLS only
 	urgent  bool   // while a transfer runs too
+	first   bool   // before all that waits for a transfer
+	absent  bool   // known, and not carried out
 	between bool   // may stand between REST, RANG or ALLO and the transfer they are for
 }
 
 // said stands for a reply that was sent already, or is still to come.
 var said reply
 
-// step reads one command and carries it out; an error ends the connection.
+// step carries one command out; an error ends the connection.
 func (c *conn) step() error {
-	line, err := c.readLine()
-	if errors.Is(err, wire.ErrLong) {
-		line = "" // not understood, in its turn
-	} else if err != nil {
+	r, err := c.next()
+	if err != nil {
 		return err
 	}
-	verb, arg := wire.Split(line)
-	cmd, known := c.server.commands[verb]
-	if !cmd.urgent || arg != "" { // STAT of a path takes its turn
-		if err := c.await(); err != nil {
-			return err
-		}
-	}
-	r := c.perform(cmd, known, arg)
-	if r != said {
-		c.send(r)
+	if answer := c.perform(r.command, r.known, r.arg); answer != said {
+		c.send(answer)
 		if c.running() == nil {
 			c.depart()
 		}
@@ -80,37 +64,6 @@ func (c *conn) perform(cmd command, known bool, arg string) (r reply) {
 		return replyTo(errOrder)
 	}
 	return cmd.run(c, arg)
-}
-
-// await waits for the transfer, so that replies come in the order of commands.
-// Nobody reads meanwhile, so it looks whether the client has gone: without one
-// nothing goes on, and where it may still read the answers, what waits for data
-// from it ends.
-func (c *conn) await() error {
-	t := c.running()
-	if t == nil {
-		return nil
-	}
-	look := time.NewTicker(lastCall / 8)
-	defer look.Stop()
-	for left := (time.Time{}); ; {
-		select {
-		case <-t.done:
-			return nil
-		case <-c.done:
-			return errCut
-		case <-look.C:
-		}
-		switch {
-		case data.Broken(c.raw):
-			c.close()
-		case !data.Left(c.raw):
-		case left.IsZero():
-			left = time.Now()
-		case t.waits() && time.Since(left) >= lastCall:
-			t.cut(data.ErrNone)
-		}
-	}
 }
 
 // answer is a command with one constant reply.

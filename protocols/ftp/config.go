@@ -67,6 +67,8 @@ type Config struct {
 	// Hosts are the names that HOST may ask for (RFC 7151); none takes any.
 	Hosts []string
 
+	Hashes *Hashes // places for files that are hashed; nil makes its own
+
 	Limits Limits
 	Name   string // in the greeting, which tells no version; default Gatehouse
 }
@@ -84,9 +86,9 @@ type Limits struct {
 	Login               time.Duration // from connecting to being logged in; 1 minute
 	Idle                time.Duration // without a command or transfer; 15 minutes
 	Stall               time.Duration // a data connection without progress; 2 minutes
+	Prepared            time.Duration // from PASV to the transfer; 1 minute
 	Accept              time.Duration // for a data connection to be made; 30 seconds
 	Reply               time.Duration // for the client to take a reply; 30 seconds
-	Hashing             int           // files that are hashed at once, by all clients; 2
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -116,8 +118,11 @@ func (c Config) withDefaults() (Config, error) {
 	l.Login = cmp.Or(l.Login, time.Minute)
 	l.Idle = cmp.Or(l.Idle, 15*time.Minute)
 	l.Stall = cmp.Or(l.Stall, 2*time.Minute)
+	l.Prepared = cmp.Or(l.Prepared, time.Minute)
 	l.Accept = cmp.Or(l.Accept, 30*time.Second)
 	l.Reply = cmp.Or(l.Reply, 30*time.Second)
-	l.Hashing = cmp.Or(l.Hashing, 2)
+	if c.Hashes == nil {
+		c.Hashes = NewHashes(0)
+	}
 	return c, nil
 }

@@ -2,12 +2,10 @@ package ftp
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -26,7 +24,7 @@ const parting = 200 * time.Millisecond
 // its session, its transfer.
 //
 // One goroutine reads commands and carries them out; a transfer has one of its
-// own. While that runs, the first answers what may be answered meanwhile.
+// own. While that runs, the first reads on, and answers what may be answered meanwhile.
 type conn struct {
 	server      *Server
 	raw         net.Conn
@@ -52,6 +50,7 @@ type conn struct {
 	pending  *data.Source // where the next data connection comes from
 	transfer *transfer    // the one that runs
 	refused  *transfer    // the last that was, whose data connection may not be over
+	waiting  []request    // behind the transfer
 	leaving  string       // why the connection ends after the next reply
 }
 
@@ -60,13 +59,15 @@ type dialogue struct {
 	lines      *wire.Lines
 	records    *records // below the TLS of an explicit listener
 	binding    *binding // nil while the control connection is clear
-	client     string   // what CLNT said
+	left       bool     // the client has ended its side
+	ahead      int      // what waits, in bytes
 	turnedAway int      // how many USER were refused
 	parameters
 }
 
 // parameters are what REIN puts back.
 type parameters struct {
+	client    string // what CLNT said
 	user      string // of USER, until the password
 	sized     bool   // PBSZ
 	protected bool   // PROT P
@@ -184,16 +185,13 @@ func (c *conn) unprepare() {
 	}
 }
 
-// drain ends the connection once no transfer runs on it.
-func (c *conn) drain() {
-	const why = "Server is shutting down"
+// drain has the connection end once no transfer runs on it, and begin none; it
+// reports whether that is now.
+func (c *conn) drain() (now bool) {
 	c.mu.Lock()
-	busy := c.transfer != nil
-	c.leaving = why
-	c.mu.Unlock()
-	if !busy {
-		c.end(why)
-	}
+	defer c.mu.Unlock()
+	c.leaving = shuttingDown
+	return c.transfer == nil
 }
 
 // doom ends the connection after the next reply.
@@ -245,33 +243,6 @@ func (c *conn) writeText(text string) error {
 	}
 	// What TLS writes of its own accord must not meet a deadline of the past.
 	return c.raw.SetWriteDeadline(time.Time{})
-}
-
-// readLine waits for a command: until the login is due, as long as a transfer
-// runs, or until the connection has idled too long.
-func (c *conn) readLine() (string, error) {
-	if err := c.setPatience(); err != nil {
-		return "", err
-	}
-	line, err := c.lines.Next()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.send(reply{421, "Nothing came in for too long"})
-	}
-	return line, err
-}
-
-func (c *conn) setPatience() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	limits := c.server.config.Limits
-	switch {
-	case c.transfer != nil:
-		return c.raw.SetReadDeadline(time.Time{})
-	case c.session == nil:
-		return c.raw.SetReadDeadline(c.since.Add(limits.Login))
-	default:
-		return c.raw.SetReadDeadline(time.Now().Add(limits.Idle))
-	}
 }
 
 // contain turns a panic into an error and logs where it came from.

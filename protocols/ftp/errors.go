@@ -26,6 +26,7 @@ var (
 	errBeyond    = errors.New("the offset is beyond the end of the file")
 	errNotFolder = errors.New("only folders can be listed with MLSD")
 	errFacts     = errors.New("not facts that can be set")
+	errMode      = errors.New("not a mode that can be set")
 	errNoName    = errors.New("no unique name was found")
 	errPanic     = errors.New("a fault inside the server")
 )
@@ -49,6 +50,8 @@ var answers = []struct {
 	{data.ErrNotResumed, reply{522, "The data connection must resume the TLS session of the control connection"}},
 	{errBeyond, reply{554, "The offset is beyond the end of the file"}},
 	{errNotFolder, reply{501, "Not a folder"}},
+	{errFacts, plain(501)},
+	{errMode, reply{504, "Only the nine bits of permissions can be set"}},
 	{errNoName, reply{553, "No unique name was found"}},
 	{errPanic, plain(451)},
 	{session.ErrExceeded, plain(552)},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"gatehouse/auth/session"
+	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/protocols/ftp/data"
 	"gatehouse/protocols/ftp/wire"
@@ -89,17 +90,20 @@ func (t *transfer) inOrder() error {
 }
 
 // store puts a file in the place of another, or goes on with it at an offset. One
-// that would empty a file waits for the data connection first.
+// that would empty a file waits for the data connection first, and for its
+// handshake too: whether that comes about is not known when the file is opened, so
+// that a refusal is read before anything moves.
 func (t *transfer) store() (reply, error) {
-	resume := t.offset > 0
-	if !resume {
+	how := session.Open{Write: true, Create: t.offset == 0, Resume: t.offset > 0, Size: t.announced}
+	if how.Create {
+		atomic := t.c.loggedIn().Effective().Uploads(policy.FTP) == policy.Atomic
+		t.replaces = t.tls != nil && !atomic
+		how.Truncate, how.Atomic = !t.replaces, atomic
 		if err := t.connect(); err != nil {
 			return said, err
 		}
 	}
-	f, err := t.c.files().Open(t.ctx, t.path, session.Open{
-		Write: true, Create: !resume, Truncate: !resume, Resume: resume, Size: t.announced,
-	})
+	f, err := t.c.files().Open(t.ctx, t.path, how)
 	if err != nil {
 		return said, err
 	}
@@ -111,8 +115,12 @@ func (t *transfer) store() (reply, error) {
 	})
 }
 
-// appendTo goes on where a file ends, or begins one.
+// appendTo goes on where a file ends, or begins one: that is made once there is a
+// data connection.
 func (t *transfer) appendTo() (reply, error) {
+	if err := t.connect(); err != nil {
+		return said, err
+	}
 	f, err := t.c.files().Open(t.ctx, t.path, session.Open{Write: true, Create: true, Resume: true, Size: t.announced})
 	if err != nil {
 		return said, err
@@ -170,6 +178,9 @@ func (t *transfer) createUnique() (*session.File, string, error) {
 func (t *transfer) receive(f *session.File, go150 reply) error {
 	var r io.Reader
 	r, err := t.stream(go150)
+	if err == nil && t.replaces && !f.Created() {
+		err = f.Truncate(0)
+	}
 	if err != nil {
 		return err
 	}

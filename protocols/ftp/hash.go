@@ -112,15 +112,9 @@ func (c *conn) spanOf(arg string) (name string, s wire.Span, ok bool) {
 	return arg, wire.Whole, true
 }
 
-// hashed reads the file as a download does, and answers with its hash. It takes
-// a place among those that hash now, since nothing else here costs as much.
+// hashed reads the file as a download does, and answers with its hash. Who may not
+// read it hears so at once; else it takes a place among those that hash now.
 func (t *transfer) hashed() (reply, error) {
-	select {
-	case t.c.server.hashing <- struct{}{}:
-		defer func() { <-t.c.server.hashing }()
-	case <-t.ctx.Done():
-		return said, t.ctx.Err()
-	}
 	span := wire.Whole
 	if t.span != nil {
 		span = *t.span
@@ -135,6 +129,11 @@ func (t *transfer) hashed() (reply, error) {
 		if err := reaches(f, span.First); err != nil {
 			return err
 		}
+		leave, err := t.c.server.config.Hashes.enter(t.ctx, t.c.loggedIn().AccountID())
+		if err != nil {
+			return err
+		}
+		defer leave()
 		n, err = f.CopyTo(breakable{t, sum}, span.First, span.Length)
 		return err
 	})

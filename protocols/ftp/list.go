@@ -31,6 +31,9 @@ func (c *conn) doLIST(arg string) reply {
 
 func (c *conn) doNLST(arg string) reply {
 	options, name := wire.WithoutOptions(arg)
+	if !listing.Carries(name) {
+		return replyTo(path.ErrInvalid) // it would stand in every line
+	}
 	return c.beginListing("NLST", options, name)
 }
 
@@ -167,6 +170,7 @@ func (c *conn) statPath(arg string) reply {
 				return replyTo(err)
 			}
 			defer dir.Close()
+			defer context.AfterFunc(dir.Context(), func() { c.end("The listing is no longer allowed") })()
 		}
 		c.sendText(opening(213, "Status of "+p.String()))
 		l := lister{c: c, ctx: c.ctx, folder: p, line: listing.Long(time.Now()), write: c.writeLines, begin: " ", end: "\r\n"}
@@ -176,7 +180,8 @@ func (c *conn) statPath(arg string) reply {
 			err = l.all(dir)
 		}
 		if err != nil {
-			return reply{213, "The listing broke off here"}
+			c.end("The listing broke off") // no last line tells that from a whole one
+			return said
 		}
 		return reply{213, "End"}
 	})(c, name)

@@ -88,13 +88,10 @@ func (c *conn) doPASS(password string) reply {
 	return plain(230)
 }
 
-// mayBeClear reports whether an account that is logged in may have its data
-// unprotected.
-func (c *conn) mayBeClear(account string) bool {
-	if c.server.config.Require == Required {
-		return false
-	}
-	return c.server.config.Manager.AllowsPlainFTP(c.ctx, account, c.peer.Addr())
+// mayBeClear reports whether a session may have its data unprotected, by the
+// policy as it is now.
+func (c *conn) mayBeClear(s *session.Session) bool {
+	return c.server.config.Require != Required && s.Effective().PlainFTP().Allowed
 }
 
 func (c *conn) login(account, password string) error {
@@ -188,10 +185,10 @@ func (c *conn) doAUTH(arg string) reply {
 	case mechanism == "":
 		return plain(501)
 	case mechanism != "TLS" && mechanism != "TLS-C":
-		return plain(504)
+		return reply{504, "Use AUTH TLS"}
 	case base == nil:
 		return reply{431, "There is no certificate now"}
-	case c.lines.Pending():
+	case c.behind():
 		c.log.Warn("commands behind AUTH TLS, in clear")
 		c.end("Nothing may follow AUTH before the handshake")
 		return said
@@ -220,9 +217,11 @@ func (c *conn) doPROT(arg string) reply {
 	switch level := strings.ToUpper(arg); {
 	case !c.sized:
 		return replyTo(errOrder)
+	case level == "":
+		return plain(501)
 	case level == "P":
 		c.protected = true
-	case level == "C" && c.loggedIn() != nil && !c.mayBeClear(c.loggedIn().Account()):
+	case level == "C" && c.loggedIn() != nil && !c.mayBeClear(c.loggedIn()):
 		return reply{534, "Data must be protected: PROT P"}
 	case level == "C":
 		c.protected = false

@@ -25,8 +25,10 @@ func (c *conn) passive(answer func(port uint16) reply) reply {
 	stranger := func(raw net.Conn, from netip.Addr, err error) {
 		log.Warn("a stranger at a passive port", "connection", raw.RemoteAddr().String(), "from", from.String(), "err", err)
 	}
-	c.unprepare()
-	s, err := data.Passive(config.Ports, c.local.Addr(), c.peer.Addr(), config.Limits.Accept, sender, stranger)
+	c.unprepare() // first: its port may be the last of the range
+	whose := data.Client{Account: c.loggedIn().AccountID(), Address: c.peer.Addr()}
+	times := data.Times{Unused: config.Limits.Prepared, Wait: config.Limits.Accept}
+	s, err := data.Passive(config.Ports, c.local.Addr(), whose, times, sender, stranger)
 	if err != nil {
 		log.Warn("a data connection", "err", err)
 		return reply{425, "No port is free now"}
@@ -35,9 +37,8 @@ func (c *conn) passive(answer func(port uint16) reply) reply {
 	return answer(s.Port())
 }
 
-// prepare takes s for the next data connection.
+// prepare takes s for the next data connection. There is none before.
 func (c *conn) prepare(s *data.Source) {
-	c.unprepare()
 	c.mu.Lock()
 	c.pending = s
 	c.mu.Unlock()
@@ -121,6 +122,7 @@ func (c *conn) active(arg string, parse func(string) (netip.AddrPort, error)) re
 		c.log.Warn("a port that is not the client's", "to", to)
 		return reply{501, "Only ports of your own address, 1024 and above"}
 	}
+	c.unprepare()
 	to = netip.AddrPortFrom(c.peer.Addr(), to.Port())
 	c.prepare(data.Active(to, c.local.Addr(), c.server.config.Limits.Accept))
 	return plain(200)

@@ -51,10 +51,8 @@ func quoted(path string) string { return `"` + strings.ReplaceAll(path, `"`, `""
 
 // done are the texts of what succeeded, and began, by code.
 var done = map[int]string{
-	125: "Transfer starting",
 	150: "Opening the data connection",
 	200: "OK",
-	202: "Not needed here",
 	221: "Goodbye",
 	226: "Transfer complete",
 	230: "Logged in",

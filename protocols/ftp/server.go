@@ -21,13 +21,15 @@ var ErrServerClosed = errors.New("ftp: server closed")
 // farewell is how long connections that were told to end may take to do so.
 const farewell = 2 * time.Second
 
+// shuttingDown is the last that clients hear.
+const shuttingDown = "Server is shutting down"
+
 // A Server serves FTP on one kind of listener. Its zero value is not usable.
 type Server struct {
 	config Config
 	public *publicAddresses
 	// commands are what clients may say, by name.
 	commands map[string]command
-	hashing  chan struct{} // one for each file that is hashed now
 
 	mu        sync.Mutex // guards what follows
 	listeners map[net.Listener]struct{}
@@ -48,7 +50,6 @@ func New(c Config) (*Server, error) {
 		config:    c,
 		public:    newPublicAddresses(c.Public, net.DefaultResolver.LookupNetIP),
 		commands:  newCommands(),
-		hashing:   make(chan struct{}, c.Limits.Hashing),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*conn]struct{}),
 		strangers: newStrangers(c.Limits),
@@ -183,7 +184,9 @@ func (s *Server) isClosing() bool {
 func (s *Server) Shutdown(ctx context.Context) error {
 	conns := s.close()
 	for _, c := range conns {
-		c.drain()
+		if c.drain() {
+			go c.end(shuttingDown) // takes no longer than parting
+		}
 	}
 	done := make(chan struct{})
 	go func() {
@@ -196,7 +199,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	for _, c := range conns {
-		c.end("Server is shutting down")
+		go c.end(shuttingDown)
 	}
 	select {
 	case <-done:

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gatehouse/auth/session"
 	"gatehouse/protocols/ftp/wire"
 )
 
@@ -16,6 +15,7 @@ func (c *conn) doTYPE(arg string) reply {
 		c.ascii = false
 	case "A", "A N":
 		c.ascii = true
+		c.offset, c.span = 0, nil // meant other bytes
 	default:
 		return plain(504)
 	}
@@ -35,8 +35,9 @@ func only(offered string) func(*conn, string) reply {
 	}
 }
 
-// doALLO refuses what there is no room for before it is sent. A record size may
-// follow, which says nothing here.
+// doALLO refuses what is too large wherever it goes, and has the upload that
+// follows refused where its folder has no room for it. A record size may follow,
+// which says nothing here.
 func (c *conn) doALLO(arg string) reply {
 	text, record, some := strings.Cut(arg, " ")
 	size, ok := wire.Number(text)
@@ -48,13 +49,6 @@ func (c *conn) doALLO(arg string) reply {
 		return plain(501)
 	}
 	if err := c.files().Announced(size); err != nil {
-		return replyTo(err)
-	}
-	free, err := c.room(c.folder)
-	if err == nil && size > free {
-		err = session.ErrExceeded
-	}
-	if err != nil {
 		return replyTo(err)
 	}
 	c.announced = size

@@ -23,10 +23,10 @@ func loginCommands() map[string]command {
 		"REIN": {run: (*conn).doREIN, open: true},
 		"QUIT": {run: (*conn).doQUIT, open: true},
 
-		"ACCT": {run: answer(plain(502))}, "SMNT": {run: answer(plain(502))},
+		"ACCT": {run: answer(plain(502)), absent: true}, "SMNT": {run: answer(plain(502)), absent: true},
 		"ADAT": {run: answer(replyTo(errOrder)), open: true},
-		"MIC":  {run: answer(plain(502)), open: true}, "CONF": {run: answer(plain(502)), open: true},
-		"ENC": {run: answer(plain(502)), open: true},
+		"MIC":  {run: answer(plain(502)), open: true, absent: true}, "CONF": {run: answer(plain(502)), open: true, absent: true},
+		"ENC": {run: answer(plain(502)), open: true, absent: true},
 	}
 }
 
@@ -64,7 +64,7 @@ func transferCommands() map[string]command {
 		"STOR": {run: (*conn).doSTOR, args: "path"},
 		"STOU": {run: (*conn).doSTOU, args: "[path]"},
 		"APPE": {run: (*conn).doAPPE, args: "path"},
-		"ABOR": {run: (*conn).doABOR, urgent: true},
+		"ABOR": {run: (*conn).doABOR, urgent: true, first: true},
 		"LIST": {run: (*conn).doLIST, args: "[path]"},
 		"NLST": {run: (*conn).doNLST, args: "[path]"},
 		"MLSD": {run: (*conn).doMLSD, args: "[path]"},

@@ -47,11 +47,24 @@ func (c *conn) doHELP(arg string) reply {
 	return reply{214, strings.TrimSpace("Syntax: " + verb + " " + cmd.args)}
 }
 
-// commandLines is what the table has, some to a line.
+// offers reports whether a command is carried out here.
+func (c *conn) offers(verb string) bool {
+	config := c.server.config
+	switch verb {
+	case "PORT", "EPRT":
+		return config.Active
+	case "AUTH":
+		return config.TLS != nil
+	}
+	return !c.server.commands[verb].absent
+}
+
+// commandLines is what the server offers, some to a line.
 func (c *conn) commandLines() []string {
 	const perLine = 10
 	var lines []string
-	for some := range slices.Chunk(slices.Sorted(maps.Keys(c.server.commands)), perLine) {
+	offered := slices.DeleteFunc(slices.Sorted(maps.Keys(c.server.commands)), func(verb string) bool { return !c.offers(verb) })
+	for some := range slices.Chunk(offered, perLine) {
 		lines = append(lines, strings.Join(some, " "))
 	}
 	return lines

@@ -81,15 +81,14 @@ func (b *binding) config(protocols []string, good func(mark string) bool) *tls.C
 	return c
 }
 
-// markOf is the mark of a ticket, and "" where it has none. A session resumed
-// more than once carries several: the last was set by the last to seal it.
-func markOf(ss *tls.SessionState) (mark string) {
+// markOf is the mark of a ticket, and "" where it has none.
+func markOf(ss *tls.SessionState) string {
 	for _, extra := range ss.Extra {
-		if m, ok := bytes.CutPrefix(extra, markPrefix); ok {
-			mark = string(m)
+		if mark, ok := bytes.CutPrefix(extra, markPrefix); ok {
+			return string(mark)
 		}
 	}
-	return mark
+	return ""
 }
 
 // resumed takes over the mark of the session that the control connection
@@ -107,6 +106,9 @@ var errBehind = errors.New("something came in behind REIN")
 // startTLS makes the handshake of the control connection, within the time there
 // is for a login.
 func (c *conn) startTLS(base *tls.Config) error {
+	if err := c.setPatience(); err != nil {
+		return err
+	}
 	b := newBinding(base)
 	below := &records{Conn: c.raw}
 	secure := tls.Server(below, b.control())
@@ -138,7 +140,7 @@ func (c *conn) endTLS() error {
 	if !ok {
 		return nil
 	}
-	if c.lines.Pending() {
+	if c.behind() {
 		return errBehind
 	}
 	c.records.ending.Store(true)

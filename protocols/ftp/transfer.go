@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"gatehouse/auth/session"
 	"gatehouse/policy/path"
@@ -17,13 +18,14 @@ import (
 // A transfer is what takes its time: a RETR, STOR, APPE, STOU or listing with
 // its data connection, or the hashing of a file, which has none.
 type transfer struct {
-	c      *conn
-	verb   string
-	do     func(*transfer) (reply, error)
-	path   path.Path
-	as     string // the path as the client sent it, for NLST
-	ascii  bool
-	upload bool
+	c        *conn
+	verb     string
+	do       func(*transfer) (reply, error)
+	path     path.Path
+	as       string // the path as the client sent it, for NLST
+	ascii    bool
+	upload   bool
+	replaces bool // the old content goes once data can come
 
 	offset, announced int64         // of REST and ALLO
 	span              *wire.Span    // of RANG and the hashes
@@ -31,13 +33,16 @@ type transfer struct {
 	itself            bool          // a folder is described, not listed
 	hash              algorithm
 
-	tls    *tls.Config  // nil where data is clear
-	source *data.Source // nil without a data connection
-	conn   *data.Conn   // once it was made
-	begun  bool         // 150 was sent
-	ctx    context.Context
-	cancel context.CancelFunc
-	done   chan struct{} // closed when it was answered
+	tls     *tls.Config      // nil where data is clear
+	exposed *session.Session // whose data is clear below TLS, else nil
+	source  *data.Source     // nil without a data connection
+	conn    *data.Conn       // once it was made
+	begun   bool             // 150 was sent, where there is one; guarded by c.mu
+	over    bool             // it is being answered; guarded by c.mu
+	whole   bool             // it has succeeded; known once it was answered
+	ctx     context.Context
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when it was answered
 
 	mu  sync.Mutex // guards err
 	err error      // what broke it first
@@ -54,11 +59,13 @@ func (c *conn) newTransfer(verb string, p path.Path, do func(*transfer) (reply, 
 // begin starts a transfer, if there is a data connection to be had and it may be
 // as protected, or clear, as it is to be.
 func (c *conn) begin(t *transfer) reply {
-	if !c.protected && c.binding != nil && !c.mayBeClear(c.loggedIn().Account()) {
-		return reply{521, "Data must be protected: PROT P"}
-	}
 	if c.protected {
 		t.tls = c.binding.forData
+	} else if c.binding != nil {
+		if !c.mayBeClear(c.loggedIn()) {
+			return reply{521, "Data must be protected: PROT P"}
+		}
+		t.exposed = c.loggedIn()
 	}
 	c.mu.Lock()
 	t.source, c.pending = c.pending, nil
@@ -73,7 +80,14 @@ func (c *conn) begin(t *transfer) reply {
 // and the last of its data connection is over.
 func (c *conn) start(t *transfer) reply {
 	t.ctx, t.cancel = context.WithCancel(c.ctx)
+	t.begun = t.source == nil
 	c.mu.Lock()
+	if leaving := c.leaving; leaving != "" {
+		c.mu.Unlock()
+		t.cut(errCut)
+		c.end(leaving)
+		return said
+	}
 	last := c.refused
 	c.transfer, c.refused = t, nil
 	c.mu.Unlock()
@@ -85,7 +99,31 @@ func (c *conn) start(t *transfer) reply {
 	}
 	c.transfers.Add(1)
 	go t.run()
+	if t.exposed != nil {
+		go t.followRules()
+	}
 	return said
+}
+
+// looking is how often the rules of a transfer are looked at that nobody tells of.
+const looking = 200 * time.Millisecond
+
+// followRules cuts a transfer once its account may not have data in clear any more.
+// It ends with the transfer.
+func (t *transfer) followRules() {
+	look := time.NewTicker(looking)
+	defer look.Stop()
+	for {
+		select {
+		case <-t.ctx.Done():
+			return
+		case <-look.C:
+		}
+		if !t.c.mayBeClear(t.exposed) {
+			t.cut(errCut)
+			return
+		}
+	}
 }
 
 func (c *conn) running() *transfer {
@@ -152,6 +190,10 @@ func (t *transfer) contained() (r reply, err error) {
 // finish answers, and lets the next command go on.
 func (t *transfer) finish(r reply) {
 	c := t.c
+	t.whole = r.code < 400
+	c.mu.Lock()
+	t.over = true
+	c.mu.Unlock()
 	c.send(r)
 	t.cancel()
 	c.mu.Lock()
@@ -219,12 +261,20 @@ func (t *transfer) stream(go150 reply) (io.ReadWriter, error) {
 	if err := t.connect(); err != nil {
 		return nil, err
 	}
-	t.begun = true
 	t.c.send(go150)
+	t.goOn()
 	if err := t.conn.Handshake(t.ctx); err != nil {
 		return nil, err
 	}
 	return t.conn.Stream(), nil
+}
+
+// goOn says that 150 was sent: commands that may be answered meanwhile are.
+func (t *transfer) goOn() {
+	t.c.mu.Lock()
+	t.begun = true
+	t.c.mu.Unlock()
+	_ = t.c.setPatience()
 }
 
 // through moves a file's bytes, and closes the file: as broken off where that
@@ -258,7 +308,9 @@ func (c *conn) doABOR(string) reply {
 		if c.await() != nil {
 			return said
 		}
-		return reply{226, "Aborted"}
+		if !t.whole {
+			return reply{226, "Aborted"}
+		}
 	}
 	c.unprepare()
 	return reply{226, "Nothing is being transferred"}

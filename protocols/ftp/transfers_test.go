@@ -190,7 +190,7 @@ func urgent(t testing.TB, c *net.TCPConn, b string) {
 // A hash takes as long as its file is large: it is broken off like a transfer,
 // counted like a download, and never shows what may not be read.
 func TestHashing(t *testing.T) {
-	s := newSite(t, func(c *Config) { c.Limits.Hashing = 1 })
+	s := newSite(t, func(c *Config) { c.Hashes = NewHashes(1) })
 	s.Write("/home/anna/f", "content")
 	s.Write("/box/theirs", "theirs")
 	p := s.Add("anna")
@@ -200,16 +200,17 @@ func TestHashing(t *testing.T) {
 	c.must(550, "XMD5 /box/theirs")
 	c.must(213, "HASH f")
 	wantOutcome(t, s, events.Download, events.OK)
-	s.server.hashing <- struct{}{} // somebody else's, that does not come to its end
+	leave := occupy(t, s.config.Hashes, "somebody else") // does not come to its end
+	c.must(550, "HASH /box/theirs")                      // without waiting for it
 	c.send("HASH f\r\nSTAT\r\nABOR\r\n")
 	if text := c.expect(211); !strings.Contains(text, "HASH is running") {
 		t.Errorf("STAT: %s", text)
 	}
 	c.expect(426)
 	c.expect(226)
-	<-s.server.hashing
+	leave()
 	c.must(213, "HASH f")
-	s.server.hashing <- struct{}{}
+	occupy(t, s.config.Hashes, "somebody else")
 	c.send("HASH f\r\n")
 	waitFor(t, "the hash to wait", func() bool { return s.server.transferring() == 1 })
 	s.Disable("anna")

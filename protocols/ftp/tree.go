@@ -114,8 +114,8 @@ const settable = "Modify;UNIX.mode;"
 
 func (c *conn) setFacts(facts, name string) reply {
 	a, err := settableFacts(facts)
-	if err != nil || name == "" {
-		return plain(501)
+	if err != nil {
+		return replyTo(err)
 	}
 	return onPath(func(c *conn, p path.Path) reply {
 		if err := c.files().SetAttr(c.ctx, p, a); err != nil {
@@ -156,7 +156,10 @@ func parseMode(octal string) (*fs.FileMode, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errFacts, err)
 	}
-	mode := fs.FileMode(bits) & fs.ModePerm
+	mode := fs.FileMode(bits)
+	if mode&^fs.ModePerm != 0 {
+		return nil, errMode
+	}
 	return &mode, nil
 }
 
@@ -205,7 +208,7 @@ func (c *conn) chmod(arg string) reply {
 	octal, name, _ := strings.Cut(arg, " ")
 	mode, err := parseMode(octal)
 	if err != nil {
-		return plain(501)
+		return replyTo(err)
 	}
 	return onPath(func(c *conn, p path.Path) reply {
 		if err := c.files().SetAttr(c.ctx, p, session.Attr{Mode: mode}); err != nil {

@@ -202,7 +202,10 @@ func TestQuota(t *testing.T) {
 	if got := c.must(213, "AVBL"); got != "1000" {
 		t.Errorf("AVBL %s", got)
 	}
-	c.must(552, "ALLO 1001")
+	c.must(200, "ALLO 1001") // of some folder
+	if code, _ := c.store("x", "STOR f"); code != 552 {
+		t.Errorf("announced beyond the quota: %d", code)
+	}
 	c.must(200, "ALLO 1000")
 	c.put(strings.Repeat("x", 600), "STOR f")
 	if got := c.must(213, "AVBL"); got != "400" {
@@ -220,7 +223,10 @@ func TestQuota(t *testing.T) {
 	if code, _ := c.store("x", "APPE g"); code != 552 {
 		t.Errorf("APPE beyond it: %d", code)
 	}
-	c.must(552, "ALLO 1")
+	c.must(200, "ALLO 1")
+	if code, _ := c.store("", "STOR h"); code != 552 {
+		t.Errorf("announced where nothing is left: %d", code)
+	}
 	if got := c.must(213, "AVBL"); got != "0" {
 		t.Errorf("AVBL %s", got)
 	}

@@ -74,7 +74,7 @@ func passive(t *testing.T, strangers *int) *Source {
 	who := func(_ context.Context, c *net.TCPConn) (netip.Addr, error) {
 		return c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(), nil
 	}
-	s, err := Passive(nil, loopback, loopback, patience, who, func(net.Conn, netip.Addr, error) { *strangers++ })
+	s, err := Passive(nil, loopback, Client{Address: loopback}, Times{Unused: patience, Wait: patience}, who, func(net.Conn, netip.Addr, error) { *strangers++ })
 	if err != nil {
 		t.Fatal(err)
 	}

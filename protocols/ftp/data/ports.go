@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -18,10 +19,26 @@ const portTries = 64
 
 // Ports hands out the passive ports of a range. Servers with the same range
 // share one. A port is chosen at random among the free ones, at the same cost
-// whatever the range. nil hands out any port.
+// whatever the range. Where none is, whoever has the most gives one up to who has
+// fewer. nil hands out any port.
 type Ports struct {
-	mu   sync.Mutex // guards free
-	free []uint16
+	mu     sync.Mutex // guards what follows
+	free   []uint16
+	leases []*lease // from the oldest on
+}
+
+// A Client is whose data connection a passive port waits for.
+type Client struct {
+	Account string
+	Address netip.Addr
+}
+
+// A lease is a port that waits for its data connection.
+type lease struct {
+	port     uint16
+	client   Client
+	listener *net.TCPListener
+	release  func()
 }
 
 // NewPorts makes the ports from first to last, both included; nil where first
@@ -37,8 +54,9 @@ func NewPorts(first, last int) *Ports {
 	return p
 }
 
-// listen opens a passive port at an address; release gives the port back.
-func (p *Ports) listen(a netip.Addr) (l *net.TCPListener, release func(), err error) {
+// listen opens a passive port at an address; release gives the port back. Until
+// then the listener may be closed, and its port be another client's.
+func (p *Ports) listen(a netip.Addr, whose Client) (l *net.TCPListener, release func(), err error) {
 	if p == nil {
 		l, err = listenTCP(a, 0)
 		return l, func() {}, err
@@ -48,11 +66,14 @@ func (p *Ports) listen(a netip.Addr) (l *net.TCPListener, release func(), err er
 	for range portTries {
 		port, ok := p.take()
 		if !ok {
+			if p.reclaim(whose) {
+				continue
+			}
 			break
 		}
 		l, err = listenTCP(a, port)
 		if err == nil {
-			return l, sync.OnceFunc(func() { p.put(port) }), nil
+			return l, p.lend(&lease{port: port, client: whose, listener: l}), nil
 		}
 		taken = append(taken, port)
 	}
@@ -77,6 +98,56 @@ func (p *Ports) take() (uint16, bool) {
 	p.free[i] = p.free[last]
 	p.free = p.free[:last]
 	return port, true
+}
+
+// lend notes who has a port; release gives it back.
+func (p *Ports) lend(one *lease) (release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leases = append(p.leases, one)
+	one.release = sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.leases = slices.DeleteFunc(p.leases, func(l *lease) bool { return l == one })
+		p.free = append(p.free, one.port)
+	})
+	return one.release
+}
+
+// reclaim has a port given up for a client, if anybody has two more than it.
+func (p *Ports) reclaim(whose Client) bool {
+	victim := p.mostGreedy(whose)
+	if victim == nil {
+		return false
+	}
+	_ = victim.listener.Close()
+	victim.release()
+	return true
+}
+
+// mostGreedy is the oldest lease of the account that has most or, where that is
+// the client's own, of the address. Taking it leaves its holder no worse off than
+// the client: two who want the last port do not take it from each other in turn.
+func (p *Ports) mostGreedy(whose Client) *lease {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	accounts, addresses := make(map[string]int), make(map[Client]int)
+	for _, l := range p.leases {
+		accounts[l.client.Account]++
+		addresses[l.client]++
+	}
+	worst, most, atOnce := (*lease)(nil), 0, 0
+	for _, l := range p.leases {
+		n, at := accounts[l.client.Account], addresses[l.client]
+		greedier := n >= accounts[whose.Account]+2
+		if l.client.Account == whose.Account {
+			greedier = at >= addresses[whose]+2
+		}
+		if greedier && (n > most || n == most && at > atOnce) {
+			worst, most, atOnce = l, n, at
+		}
+	}
+	return worst
 }
 
 func (p *Ports) put(ports ...uint16) {

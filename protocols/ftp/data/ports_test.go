@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -42,7 +44,7 @@ func TestPorts(t *testing.T) {
 	p := NewPorts(first, first+n-1)
 	held := make(map[int]func())
 	for range n - 1 {
-		l, release, err := p.listen(loopback)
+		l, release, err := p.listen(loopback, Client{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +54,7 @@ func TestPorts(t *testing.T) {
 		}
 		held[port] = func() { _ = l.Close(); release(); release() }
 	}
-	if _, _, err := p.listen(loopback); !errors.Is(err, ErrNoPort) {
+	if _, _, err := p.listen(loopback, Client{}); !errors.Is(err, ErrNoPort) {
 		t.Errorf("one port more than there are: %v", err)
 	}
 	for _, release := range held {
@@ -65,7 +67,7 @@ func TestPorts(t *testing.T) {
 
 // A passive port listens where the client reached us, and nowhere else.
 func TestPortsListenAtOneAddress(t *testing.T) {
-	l, release, err := (*Ports)(nil).listen(loopback)
+	l, release, err := (*Ports)(nil).listen(loopback, Client{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,4 +76,70 @@ func TestPortsListenAtOneAddress(t *testing.T) {
 	if got := l.Addr().(*net.TCPAddr).AddrPort().Addr().Unmap(); got != loopback {
 		t.Errorf("listens at %v", got)
 	}
+}
+
+// One who takes every port and connects to none keeps nobody else out: who has
+// fewer gets one of his, the oldest. Who has no more than one less gets none.
+func TestGreedyClientGivesUpPorts(t *testing.T) {
+	mallory := []Client{{"mallory", loopback}, {"mallory", netip.MustParseAddr("127.0.0.2")}}
+	for name, other := range map[string]Client{
+		"another account at the same address":  {"anna", loopback},
+		"the account at an address of its own": {"mallory", netip.MustParseAddr("127.0.0.3")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const n = 6
+			first := freeRange(t, n)
+			p := NewPorts(first, first+n-1)
+			var taken []*Source
+			for i := range n {
+				s := hold(t, p, mallory[i/(n-1)])
+				taken = append(taken, s)
+			}
+			got := map[uint16]bool{}
+			for _, s := range []*Source{hold(t, p, other), hold(t, p, other)} {
+				got[s.Port()] = true
+			}
+			if !got[taken[0].Port()] || !got[taken[1].Port()] {
+				t.Errorf("ports %v were given up, want the oldest", got)
+			}
+			if _, err := taken[0].Connect(How{Stall: patience, Stalled: func() {}}); !errors.Is(err, ErrNone) {
+				t.Errorf("a port that was given up: %v", err)
+			}
+		})
+	}
+	first := freeRange(t, 1)
+	p := NewPorts(first, first)
+	hold(t, p, mallory[0])
+	if _, _, err := p.listen(loopback, Client{Account: "anna"}); !errors.Is(err, ErrNoPort) {
+		t.Errorf("the only port of somebody: %v", err)
+	}
+}
+
+// A port that nobody asks a connection of comes back by itself.
+func TestUnusedPortComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := freeRange(t, 1)
+		p := NewPorts(first, first)
+		s, err := Passive(p, loopback, Client{}, Times{Unused: time.Minute, Wait: patience}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute + time.Second)
+		if p.Free() != 1 {
+			t.Error("the port is taken still")
+		}
+		if _, err := s.Connect(How{}); !errors.Is(err, ErrNone) {
+			t.Errorf("Connect: %v", err)
+		}
+	})
+}
+
+func hold(t *testing.T, p *Ports, c Client) *Source {
+	t.Helper()
+	s, err := Passive(p, loopback, c, Times{Unused: patience, Wait: patience}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
 }

@@ -25,20 +25,28 @@ type Source struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 
-	mu   sync.Mutex // guards what follows
-	made *Conn
-	done bool
+	mu     sync.Mutex  // guards what follows
+	unused *time.Timer // ends a passive port that nobody asks a connection of; nil in active mode
+	made   *Conn
+	done   bool
 }
 
-// Passive listens at an address for a client, which has a time to come. Others
-// that come are reported to stranger, and turned away.
-func Passive(p *Ports, at, peer netip.Addr, wait time.Duration, who Guest, stranger func(net.Conn, netip.Addr, error)) (*Source, error) {
-	l, release, err := p.listen(at)
+// Times are how long a passive port is kept until Connect asks for its connection,
+// and how long the client has to come then.
+type Times struct{ Unused, Wait time.Duration }
+
+// Passive listens at an address for a client. Others that come are reported to
+// stranger, and turned away.
+func Passive(p *Ports, at netip.Addr, whose Client, times Times, who Guest, stranger func(net.Conn, netip.Addr, error)) (*Source, error) {
+	l, release, err := p.listen(at, whose)
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{peer: peer, wait: wait, listener: l, release: release, guest: who, stranger: stranger}
+	s := &Source{peer: whose.Address, wait: times.Wait, listener: l, release: release, guest: who, stranger: stranger}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unused = time.AfterFunc(times.Unused, s.Cut)
 	return s, nil
 }
 
@@ -54,6 +62,7 @@ func (s *Source) Port() uint16 { return s.listener.Addr().(*net.TCPAddr).AddrPor
 
 // Connect makes the connection.
 func (s *Source) Connect(how How) (*Conn, error) {
+	s.used()
 	raw, err := s.raw()
 	s.close()
 	if err != nil {
@@ -112,7 +121,17 @@ func (s *Source) dial() (*net.TCPConn, error) {
 	return d.DialTCP(ctx, "tcp", s.from, s.to)
 }
 
+// used says that nobody has to give the port up any more.
+func (s *Source) used() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unused != nil {
+		s.unused.Stop()
+	}
+}
+
 func (s *Source) close() {
+	s.used()
 	s.cancel()
 	if s.listener != nil {
 		_ = s.listener.Close()

@@ -34,13 +34,15 @@ func Time(s string) (time.Time, bool) {
 // FormatTime writes a time as RFC 3659 has it.
 func FormatTime(t time.Time) string { return t.UTC().Format(stamp) }
 
-// WithoutOptions drops what clients pass on to ls, and returns it too. A name
+// WithoutOptions drops what clients pass on to ls, and returns the letters. A name
 // that begins with a dash is written ./-name.
 func WithoutOptions(arg string) (options, rest string) {
 	for strings.HasPrefix(arg, "-") {
 		var one string
 		one, arg, _ = strings.Cut(arg, " ")
-		options += one[1:]
+		if !strings.HasPrefix(one, "--") {
+			options += one[1:]
+		}
 	}
 	return options, arg
 }

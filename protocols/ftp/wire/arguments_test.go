@@ -50,7 +50,7 @@ func TestTimes(t *testing.T) {
 
 func TestWithoutOptions(t *testing.T) {
 	for arg, want := range map[string][2]string{
-		"-la": {"la", ""}, "-l -a d": {"la", "d"}, "-la d e": {"la", "d e"}, "./-l": {"", "./-l"}, "": {"", ""}, "-": {"", ""}, "- x": {"", "x"},
+		"-la": {"la", ""}, "-l -a d": {"la", "d"}, "-la d e": {"la", "d e"}, "./-l": {"", "./-l"}, "": {"", ""}, "-": {"", ""}, "- x": {"", "x"}, "--sort=dead -l d": {"l", "d"},
 	} {
 		if options, rest := WithoutOptions(arg); options != want[0] || rest != want[1] {
 			t.Errorf("%q: %q, %q", arg, options, rest)
@@ -132,3 +132,24 @@ func FuzzArguments(f *testing.F) {
 		}
 	})
 }
+
+// However much is written at once, little of it stands in memory converted.
+func TestTextIsConvertedInPieces(t *testing.T) {
+	var out bytes.Buffer
+	largest := 0
+	w := NewTextWriter(writer(func(b []byte) (int, error) {
+		largest = max(largest, len(b))
+		return out.Write(b)
+	}))
+	text := strings.Repeat("\n", 10*textPiece+1)
+	if n, err := io.WriteString(w, text); n != len(text) || err != nil {
+		t.Errorf("%d of %d bytes, %v", n, len(text), err)
+	}
+	if largest > 2*textPiece || out.String() != strings.Repeat("\r\n", len(text)) {
+		t.Errorf("%d bytes came out, %d at once", out.Len(), largest)
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }

@@ -3,7 +3,11 @@ package wire
 import (
 	"bytes"
 	"io"
+	"slices"
 )
+
+// textPiece is how much is converted at a time.
+const textPiece = 32 << 10
 
 // A TextWriter writes the text of a file as TYPE A sends it (RFC 959, 3.1.1.1):
 // each line ends with CR LF. A line that ends so in the file stays as it is.
@@ -17,7 +21,17 @@ type TextWriter struct {
 func NewTextWriter(w io.Writer) *TextWriter { return &TextWriter{w: w} }
 
 // Write is io.Writer's. What went out of a piece that broke is not known.
-func (t *TextWriter) Write(b []byte) (int, error) {
+func (t *TextWriter) Write(b []byte) (done int, err error) {
+	for piece := range slices.Chunk(b, textPiece) {
+		if err := t.write(piece); err != nil {
+			return done, err
+		}
+		done += len(piece)
+	}
+	return done, nil
+}
+
+func (t *TextWriter) write(b []byte) error {
 	t.buf = t.buf[:0]
 	for rest := b; len(rest) > 0; {
 		i := bytes.IndexByte(rest, '\n')
@@ -36,17 +50,10 @@ func (t *TextWriter) Write(b []byte) (int, error) {
 		t.buf, t.last = append(t.buf, '\n'), '\n'
 		rest = rest[i+1:]
 	}
-	if len(b) > 0 {
-		t.last = b[len(b)-1]
-	}
-	if _, err := t.w.Write(t.buf); err != nil {
-		return 0, err
-	}
-	return len(b), nil
+	t.last = b[len(b)-1]
+	_, err := t.w.Write(t.buf)
+	return err
 }
-
-// textPiece is how much a TextReader reads at a time.
-const textPiece = 32 << 10
 
 // A TextReader reads what TYPE A brings as the text of a file: CR LF becomes LF,
 // and a CR that stands alone stays.

@@ -134,8 +134,16 @@ func withoutTelnet(b []byte) string {
 	return out.String()
 }
 
+// upper knows ASCII alone: other letters have capitals in there too.
+func upper(r rune) rune {
+	if r >= 'a' && r <= 'z' {
+		r -= 'a' - 'A'
+	}
+	return r
+}
+
 // Split parts a line into the command, in capitals, and its argument as sent.
 func Split(line string) (verb, arg string) {
 	verb, arg, _ = strings.Cut(line, " ")
-	return strings.ToUpper(verb), arg
+	return strings.Map(upper, verb), arg
 }
