@@ -57,6 +57,7 @@ type Answer struct {
 	To        *PlaceView     `json:"to,omitempty" doc:"the target of a rename or copy"`
 	Obstacle  string         `json:"obstacle,omitempty" doc:"what would stop the operation although the rules allow it"`
 	LockedBy  string         `json:"locked_by,omitempty" doc:"whose lock stands in the way of a change, whatever the decision"`
+	Lock      *HeldView      `json:"lock,omitempty" doc:"that lock: what it is on, and until when"`
 	Upload    *UploadView    `json:"upload,omitempty" doc:"of a file that the rules allow to be written: what was supposed of its size, and what would go through"`
 	Situation *SituationView `json:"situation,omitempty"`
 	Chain     []policy.Step  `json:"chain"`
@@ -69,6 +70,12 @@ type PlaceView struct {
 	SeenPath string `json:"seen_path,omitempty" doc:"as the account sees it through the door"`
 	TreePath string `json:"tree_path,omitempty" doc:"in the tree"`
 	RealPath string `json:"real_path,omitempty" doc:"where links lead, if elsewhere"`
+}
+
+// HeldView is what a lock in the way is on, and when it ends by itself.
+type HeldView struct {
+	Path    string    `json:"path,omitempty" doc:"in the tree; absent where the caller may not know it"`
+	Expires time.Time `json:"expires" doc:"unless its client refreshes it"`
 }
 
 // UploadView is how large a file could be written.

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 
 	"gatehouse/admin/rest"
 	"gatehouse/auth/session"
@@ -23,8 +22,22 @@ func (a *API) explainOperation(ctx context.Context, e policy.Effective, q Questi
 		decided.Chain, decided.Situation, decided.Transport = answer.Chain, answer.Situation, answer.Transport
 		*answer = decided
 	}
-	a.tellPaths(ctx, found, answer)
-	return nil
+	if !found.Allowed && answer.Rule == string(found.Rule) && sharedFolder(found) {
+		answer.Setting, answer.Remedy = sharedFolderSetting, sharedFolderRemedy
+	}
+	return a.tell(ctx, e, q, found, answer)
+}
+
+// The name of a shared folder in an account's root is no name in the tree.
+const (
+	sharedFolderSetting = "grants of account and groups: as"
+	sharedFolderRemedy  = "set the grant's name in the account's root: take the grant back, and give it anew with --at NAME (gatehouse grant remove, grant add; with --group where it is a group's)"
+)
+
+// sharedFolder reports whether a rename or removal was refused of a shared folder
+// in the account's root.
+func sharedFolder(found session.Explained) bool {
+	return found.Rule == policy.RuleHome && found.Entry != nil && found.Seen.Dir().IsRoot() && found.Judged == found.Entry.Path
 }
 
 func (a *API) explained(ctx context.Context, e policy.Effective, q Question) (session.Explained, error) {
@@ -101,31 +114,6 @@ func (a *API) seenPath(ctx context.Context, e policy.Effective, door policy.Door
 		err = rest.Invalid(q.treeField, "is not in what the account sees at this door: "+tree.String())
 	}
 	return seen, err
-}
-
-// tellPaths tells where the operation would act. Whose lock is in the way is for
-// those who may look at that account.
-func (a *API) tellPaths(ctx context.Context, found session.Explained, answer *Answer) {
-	answer.PlaceView = viewPlace(found.Spot)
-	if found.To != nil {
-		to := viewPlace(*found.To)
-		answer.To = &to
-	}
-	if spent, ok := errors.AsType[*session.DeniedError](found.Obstacle); ok {
-		answer.Obstacle = string(spent.Rule) + ": " + spent.Because
-	} else if found.Obstacle != nil {
-		answer.Obstacle = found.Obstacle.Error()
-	}
-	if found.Upload != nil {
-		answer.Upload = viewUpload(found.Upload)
-	}
-	if found.Lock == nil {
-		return
-	}
-	answer.LockedBy = "another account"
-	if r, err := a.Sight(ctx); err == nil && r.Sees(found.Lock.AccountID) {
-		answer.LockedBy = found.Lock.Account
-	}
 }
 
 func viewUpload(u *session.Upload) *UploadView {

@@ -123,15 +123,15 @@ func TestExplainAnUploadOfSomeSize(t *testing.T) {
 	}{
 		`"operation":"write","path":"/new"`:              {nil, 600.0, "quota", ""},
 		`"operation":"write","path":"/new","size":600`:   {600.0, 600.0, "quota", ""},
-		`"operation":"write","path":"/new","size":601`:   {601.0, 600.0, "quota", "quota of / exceeded"},
-		`"operation":"create","path":"/new","size":601`:  {601.0, 600.0, "quota", "quota of / exceeded"},
+		`"operation":"write","path":"/new","size":601`:   {601.0, 600.0, "quota", "quota of /home/ann exceeded: 400 of 1000 bytes"},
+		`"operation":"create","path":"/new","size":601`:  {601.0, 600.0, "quota", "quota of /home/ann exceeded: 400 of 1000 bytes"},
 		`"operation":"write","path":"/old","size":1000`:  {1000.0, 1000.0, "quota", ""},
-		`"operation":"write","path":"/old","size":1001`:  {1001.0, 1000.0, "quota", "quota of / exceeded"},
-		`"operation":"write","path":"/new","size":3001`:  {3001.0, 600.0, "quota", "largest-upload: larger than the largest upload allowed"},
-		`"operation":"write","path":"/out/f","size":1`:   {nil, nil, "", "file does not exist"},
+		`"operation":"write","path":"/old","size":1001`:  {1001.0, 1000.0, "quota", "quota of /home/ann exceeded: 400 of 1000 bytes"},
+		`"operation":"write","path":"/new","size":3001`:  {3001.0, 600.0, "quota", "largest-upload: larger than the largest upload allowed (3000 bytes)"},
+		`"operation":"write","path":"/out/f","size":1`:   {nil, nil, "", "there is no folder /out"},
 		`"operation":"create","path":"/new"`:             {nil, nil, "", ""},
 		`"operation":"read","path":"/old"`:               {nil, nil, "", ""},
-		`"operation":"write","path":"/../x/f","size":10`: {nil, nil, "", "file does not exist"},
+		`"operation":"write","path":"/../x/f","size":10`: {nil, nil, "", "there is no folder /x"},
 	} {
 		a := c.Must(200, "POST", "/explain", `{"account":"ann","door":"sftp",`+asked+`}`)
 		u, _ := a["upload"].(map[string]any)

@@ -110,5 +110,5 @@ func (a *API) breakLock(ctx context.Context, in *tokenInput) (*rest.Nothing, err
 	if err != nil {
 		return nil, a.Problem(err)
 	}
-	return nil, a.Problem(a.Record(ctx, "lock.break", l.Account, map[string]any{"path": l.Path.String(), "token": l.Token}, nil))
+	return nil, a.Problem(a.RecordAt(ctx, "lock.break", l.Path, l.Account, map[string]any{"path": l.Path.String(), "token": l.Token}, nil))
 }

@@ -48,6 +48,9 @@ func TestLocksAreListedAndBroken(t *testing.T) {
 	if !strings.Contains(broken, "/home/ann/d") || !strings.Contains(broken, l.Token) {
 		t.Errorf("the event: %s", broken)
 	}
+	if found := s.Root().Do("GET", "/events?kind=lock.break&path=/home/ann", "").Body.String(); !strings.Contains(found, `"path":"/home/ann/d"`) {
+		t.Errorf("it is not found by its path: %s", found)
+	}
 }
 
 // A lock is broken by administrators and by who manages the folder: its owner,

@@ -19,6 +19,8 @@ type QuotaView struct {
 	Owner      string `json:"owner,omitempty" doc:"account NAME or group NAME, whose own setting it is"`
 	Counting   bool   `json:"counting,omitempty" doc:"not enforced yet: what the folder holds is still being counted"`
 	ETag       string `json:"etag" doc:"of the limit, for If-Match; what is used does not change it"`
+	// Warnings are in answers to changes.
+	Warnings []string `json:"warnings,omitempty" doc:"in answers to changes: what may not be meant"`
 }
 
 // ViewQuota shows what a folder may hold, and holds.

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/policy"
+	"gatehouse/policy/path"
 	"gatehouse/storage/events"
 )
 
@@ -47,6 +48,14 @@ func (a *API) Intend(ctx context.Context, kind events.Kind, account string) erro
 func (a *API) Record(ctx context.Context, kind events.Kind, account string, before, after map[string]any) error {
 	e := a.Changed(ctx, kind, account)
 	e.Before, e.After = before, after
+	return a.RecordEvent(ctx, e)
+}
+
+// RecordAt is Record for a change of what stands at a tree path, by which it is
+// found.
+func (a *API) RecordAt(ctx context.Context, kind events.Kind, at path.Path, account string, before, after map[string]any) error {
+	e := a.Changed(ctx, kind, account)
+	e.Path, e.Before, e.After = at.String(), before, after
 	return a.RecordEvent(ctx, e)
 }
 

@@ -2,6 +2,7 @@ package self
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -99,7 +100,11 @@ func (a *API) setOwnPassword(ctx context.Context, n newOwnPassword) error {
 	if err := a.Intend(ctx, "account.password", c.Name); err != nil {
 		return err
 	}
-	if err := a.Sessions.ChangeOwnPassword(ctx, c.Session, n.password); err != nil {
+	err = a.Sessions.ChangeOwnPassword(ctx, c.Session, n.password)
+	if invalid, ok := errors.AsType[*accounts.InvalidError](err); ok && invalid.Field == "password" {
+		err = &accounts.InvalidError{Field: "new", Why: invalid.Why}
+	}
+	if err != nil {
 		return a.Problem(err)
 	}
 	now, err := a.Accounts.ByID(ctx, x.ID)

@@ -104,7 +104,11 @@ func (a *API) setQuota(ctx context.Context, in *quotaInput) (*quotaOutput, error
 	if err := a.put(ctx, p, in.Body.QuotaSettings); err != nil {
 		return nil, a.Problem(err)
 	}
-	return a.tagged(ctx, p)
+	out, err := a.tagged(ctx, p)
+	if err == nil {
+		out.Body.Warnings = a.warnings(ctx, p, in.Body.QuotaSettings)
+	}
+	return out, err
 }
 
 // On returns the limit on exactly this folder; ok is false where there is none.
@@ -151,6 +155,9 @@ func (a *API) put(ctx context.Context, p path.Path, s record.QuotaSettings) erro
 	if err != nil {
 		return err
 	}
+	if err := a.maySet(ctx, p, s); err != nil {
+		return err
+	}
 	before, had := a.On(p)
 	if err := a.Intend(ctx, "quota.set", ""); err != nil {
 		return err
@@ -162,7 +169,7 @@ func (a *API) put(ctx context.Context, p path.Path, s record.QuotaSettings) erro
 	if had {
 		was = rest.Map(quotaChange{p.String(), before})
 	}
-	return a.Record(ctx, "quota.set", "", was, rest.Map(quotaChange{p.String(), s}))
+	return a.RecordAt(ctx, "quota.set", p, "", was, rest.Map(quotaChange{p.String(), s}))
 }
 
 type quotaChange struct {
@@ -283,7 +290,7 @@ func (a *API) rescan(ctx context.Context, p path.Path, account string) (quota.Us
 	}
 	was, is := rest.Difference(rest.Map(record.ViewQuota(before)), rest.Map(record.ViewQuota(u)))
 	is["path"] = p.String()
-	return u, a.Record(ctx, "quota.rescan", account, was, is)
+	return u, a.RecordAt(ctx, "quota.rescan", p, account, was, is)
 }
 
 func (a *API) accountUsage(ctx context.Context, in *rest.NameInput) (*rest.Body[record.UsageView], error) {

@@ -183,6 +183,10 @@ func (s *Service) Test(ctx context.Context, id string) (Trial, error) {
 
 // Status says how a webhook fares.
 func (s *Service) Status(ctx context.Context, id string) (Status, error) {
+	w, err := s.get(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
 	newest, err := s.events.Newest(ctx)
 	if err != nil {
 		return Status{}, err
@@ -195,6 +199,9 @@ func (s *Service) Status(ctx context.Context, id string) (Status, error) {
 	status := Status{
 		Cursor: at, Behind: newest - min(at, newest),
 		Failing: c.Failing, Next: c.Next, Last: c.Last, LastTime: c.LastTime,
+	}
+	if w.Disabled { // nothing is tried
+		status.Next = time.Time{}
 	}
 	if status.Waiting, err = s.count(ctx, letterPrefix+id+"/"); err != nil {
 		return status, err

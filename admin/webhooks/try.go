@@ -50,8 +50,7 @@ func (k *worker) try(ctx context.Context) {
 	case err == nil:
 		k.pass()
 	case isAnswer && answered.Status == http.StatusGone:
-		k.service.disable(ctx, k.hook.ID)
-		k.over = true
+		k.gone(ctx, now, err)
 	case isAnswer && len(k.letters) < maxWaiting && (!answered.Away() || k.cursor.Tries+1 >= k.tries()):
 		k.putAside(ctx, answered)
 	case isAnswer:
@@ -59,6 +58,18 @@ func (k *worker) try(ctx context.Context) {
 	default:
 		k.wait(err, 0)
 	}
+}
+
+// gone notes the last try, and has the webhook disabled.
+func (k *worker) gone(ctx context.Context, now time.Time, err error) {
+	c := &k.cursor
+	c.Last, c.LastTime, c.Next = outcome(err), now, time.Time{}
+	if c.Failing.IsZero() {
+		c.Failing = now
+	}
+	k.write(ctx, state.Batch{})
+	k.service.disable(ctx, k.hook.ID)
+	k.over = true
 }
 
 // tries is how often the head is tried at who answers with an error of its own.
@@ -143,8 +154,7 @@ func (k *worker) retry(ctx context.Context, i int) {
 	case err == nil:
 		k.settle(ctx, i, nil)
 	case isAnswer && answered.Status == http.StatusGone:
-		k.service.disable(ctx, k.hook.ID)
-		k.over = true
+		k.gone(ctx, now, err)
 	case errors.Is(err, errGone), judged && l.Tries >= len(letterPauses):
 		dead := *l
 		dead.Tries, dead.Last, dead.Next = dead.Tries+1, lastOf(err), time.Time{}

@@ -128,12 +128,21 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 func TestGoneForGoodDisables(t *testing.T) {
 	inWorld(t, func(w *world) {
 		hook := w.add(files)
-		w.to.set(func(message.Signed) error { return &sender.RefusedError{Status: http.StatusGone} })
+		tries := 0 // by the one worker
+		w.to.set(func(message.Signed) error {
+			if tries++; tries > 1 {
+				return &sender.RefusedError{Status: http.StatusGone}
+			}
+			return &sender.RefusedError{Status: http.StatusServiceUnavailable}
+		})
 		w.happen(events.Upload, "/a", "/b")
 		w.pass(time.Hour)
 		got, err := w.Get(w.t.Context(), hook.ID)
-		if err != nil || !got.Disabled || got.Why == "" || w.to.count() != 1 {
+		if err != nil || !got.Disabled || got.Why == "" || w.to.count() != 2 {
 			t.Fatalf("%+v, %v after %d tries", got, err, w.to.count())
+		}
+		if s := w.status(hook.ID); !strings.Contains(s.Last, "410") || !s.Next.IsZero() || time.Since(s.LastTime) > time.Hour {
+			t.Errorf("it is said to fare so: %+v", s)
 		}
 		// Enabled again it goes on with what it was away for.
 		w.to.set(nil)
@@ -142,6 +151,25 @@ func TestGoneForGoodDisables(t *testing.T) {
 		}
 		w.pass(time.Second)
 		w.took("/a", "/b")
+	})
+}
+
+// Who is disabled while a try is due is not tried, and does not say so.
+func TestWhatIsDisabledIsNotTriedNext(t *testing.T) {
+	inWorld(t, func(w *world) {
+		hook := w.add(files)
+		w.to.set(func(message.Signed) error { return &sender.RefusedError{Status: http.StatusServiceUnavailable} })
+		w.happen(events.Upload, "/a")
+		w.pass(2 * time.Second)
+		if s := w.status(hook.ID); s.Next.IsZero() {
+			t.Errorf("no next try of %+v", s)
+		}
+		if _, _, err := w.Change(w.t.Context(), hook.ID, 0, func(x *Webhook) error { x.Disabled = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if s := w.status(hook.ID); !s.Next.IsZero() {
+			t.Errorf("disabled: %+v", s)
+		}
 	})
 }
 

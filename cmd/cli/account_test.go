@@ -45,6 +45,8 @@ func TestANameThatIsMissingIsNamed(t *testing.T) {
 		"account show alcie":               "no such account, group or credential: accounts/alcie",
 		"group add-member crw alice":       "groups/crw/members/alice",
 		"grant add crew /p --preset full":  "accounts/crew/grants (for a group give --group)",
+		"quota set typo --quota 1GiB":      "there is neither an account nor a folder typo: folders begin with /",
+		"quota rescan typo":                "folders begin with /",
 		"account show a%2f..%2f\u001b[31m": "accounts/",
 	} {
 		if status, _, errs := run(t, nil, append(strings.Fields(line), "--server", s.URL)...); status != 1 || !strings.Contains(errs, want) || strings.Contains(errs, "\x1b") {

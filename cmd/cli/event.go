@@ -136,15 +136,18 @@ func eventRow(e events.Event) []string {
 	if e.Address.IsValid() {
 		address = e.Address.String()
 	}
-	what := []string{e.Path}
+	what := []string{e.Path, hookText(e)}
 	if e.Group != "" {
 		what = []string{"group " + e.Group, e.Path}
 	}
 	if e.Target != "" {
 		what = append(what, "->", e.Target)
 	}
-	if e.Rule != "" && e.Outcome != events.OK {
-		what = append(what, "["+e.Rule+"]")
+	if e.Bytes > 0 {
+		what = append(what, size(&e.Bytes))
+	}
+	if why := whyText(e); why != "" {
+		what = append(what, "["+why+"]")
 	}
 	if e.Reference != "" {
 		what = append(what, "ref", e.Reference)
@@ -154,6 +157,35 @@ func eventRow(e events.Event) []string {
 		who += " by " + e.Actor
 	}
 	return []string{when(e.Time), string(e.Kind), e.Outcome, orDash(strings.TrimSpace(who)), orDash(e.Door), address, strings.Join(slices.DeleteFunc(what, func(s string) bool { return s == "" }), " ")}
+}
+
+// whyText is the rule and the reason of what did not go through.
+func whyText(e events.Event) string {
+	switch {
+	case e.Outcome == events.OK:
+		return ""
+	case e.Rule == "" || e.Reason == "":
+		return e.Rule + e.Reason
+	}
+	return e.Rule + ": " + e.Reason
+}
+
+// hookText names the webhook that an event is about: by its description, else by
+// its address without what may be a secret in it.
+func hookText(e events.Event) string {
+	if !e.Kind.Under("webhook") {
+		return ""
+	}
+	for _, side := range []map[string]any{e.After, e.Before} {
+		if text, ok := side["description"].(string); ok && text != "" {
+			return text
+		}
+		if address, ok := side["url"].(string); ok {
+			address, _, _ = strings.Cut(address, "?")
+			return address
+		}
+	}
+	return ""
 }
 
 func (a *app) eventFollow() *cobra.Command {

@@ -58,7 +58,7 @@ func (a *app) explainCommand() *cobra.Command {
 		if err := a.call(cmd, http.MethodPost, "/explain", nil, body, &x); err != nil {
 			return err
 		}
-		return a.printExplained(x, !cmd.Flags().Changed("tls") && *q.transport == "")
+		return a.printExplained(x, q.reference == "" && !cmd.Flags().Changed("tls") && *q.transport == "")
 	}
 	return cmd
 }
@@ -162,7 +162,17 @@ func (a *app) printExplained(x admin.Answer, assumed bool) error {
 // verdict is the decision of the rules, and whether something else is in the way.
 func verdict(x admin.Answer) string {
 	text := strings.ToUpper(x.Decision)
-	return text + note(x.Decision == "allow" && x.Obstacle != "", ", but stopped by the obstacle below")
+	return text + note(x.Decision == "allow" && (x.Obstacle != "" || x.LockedBy != ""), ", but stopped by the obstacle below")
+}
+
+// lockText says whose lock is in the way, on what and until when, and how it is
+// seen and broken.
+func lockText(x admin.Answer) string {
+	if x.Lock == nil {
+		return x.LockedBy
+	}
+	return x.LockedBy + note(x.Lock.Path != "", ", on "+x.Lock.Path) + ", until " + when(x.Lock.Expires) +
+		" unless refreshed (gatehouse lock list shows it, gatehouse lock break TOKEN breaks it)"
 }
 
 // uploadText says what was supposed of the size of a file, and what fits.
@@ -184,7 +194,7 @@ func uploadText(u *admin.UploadView) string {
 func explainedPairs(x admin.Answer, assumed bool) [][2]string {
 	pairs := [][2]string{
 		{"setting:", x.Setting}, {"remedy:", x.Remedy}, {"transport:", transportText(x, assumed)},
-		{"path:", placeText(x.PlaceView)}, {"obstacle:", x.Obstacle}, {"locked by:", x.LockedBy},
+		{"path:", placeText(x.PlaceView)}, {"obstacle:", x.Obstacle}, {"locked by:", lockText(x)},
 		{"upload:", uploadText(x.Upload)},
 	}
 	if x.To != nil {

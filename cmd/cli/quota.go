@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/admin/record"
+	"gatehouse/storage/accounts"
 )
 
 func (a *app) quotaCommand() *cobra.Command {
@@ -24,7 +26,15 @@ func (a *app) quotaPath(cmd *cobra.Command, arg string) (string, error) {
 	}
 	var x record.AccountView
 	err := a.call(cmd, http.MethodGet, "/accounts/"+segment(arg), nil, nil, &x)
-	return x.Home, err
+	return x.Home, neither(arg, err)
+}
+
+// neither is what becomes of a name that is no account's: it may be a folder's.
+func neither(arg string, err error) error {
+	if errors.Is(err, accounts.ErrNotFound) {
+		return fmt.Errorf("there is neither an account nor a folder %s: folders begin with /", arg)
+	}
+	return err
 }
 
 func (a *app) quotaShow() *cobra.Command {
@@ -43,7 +53,7 @@ func (a *app) quotaShow() *cobra.Command {
 func (a *app) showUsage(cmd *cobra.Command, account string) error {
 	var u record.UsageView
 	if err := a.call(cmd, http.MethodGet, "/accounts/"+segment(account)+"/usage", nil, nil, &u); err != nil {
-		return err
+		return neither(account, err)
 	}
 	return a.show(u, append(quotaRows(u.QuotaView), [][2]string{
 		{"moved today", periodText(u.Day)}, {"moved this month", periodText(u.Month)},
@@ -68,9 +78,14 @@ func quotaRows(q record.QuotaView) [][2]string {
 
 func (a *app) quotaSet() *cobra.Command {
 	var s settings
-	cmd := &cobra.Command{Use: "set NAME-or-PATH", Short: "Set a folder's quota", Args: exactly(1)}
-	cmd.Flags().StringVar(&s.quota, "quota", "", "`BYTES`: 10GiB, or none")
-	cmd.Flags().Int64Var(&s.quotaFiles, "quota-files", -1, "`FILES` (-1: unlimited)")
+	cmd := &cobra.Command{
+		Use: "set NAME-or-PATH", Short: "Set a folder's quota, or take it away", Args: exactly(1),
+		Long: "Sets what a folder may hold; of an account, its home. What is not named stays as it is.",
+		Example: "  gatehouse quota set /projects/film --quota 200GiB --quota-files 50000\n" +
+			"  gatehouse quota set /projects/film --quota none --quota-files -1   # no quota any more",
+	}
+	cmd.Flags().StringVar(&s.quota, "quota", "", "`BYTES`: 10GiB, or none; alone it leaves the limit of files as it is")
+	cmd.Flags().Int64Var(&s.quotaFiles, "quota-files", -1, "`FILES` (-1: unlimited); alone it leaves the limit of bytes as it is")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		body := map[string]any{}
 		if err := s.quotaBody(cmd, body); err != nil {
@@ -103,7 +118,7 @@ func (a *app) quotaSet() *cobra.Command {
 func (a *app) setHomeQuota(cmd *cobra.Command, name string, body map[string]any) error {
 	var x record.AccountView
 	if err := a.call(cmd, http.MethodPatch, "/accounts/"+segment(name), nil, body, &x); err != nil {
-		return err
+		return neither(name, err)
 	}
 	var q record.QuotaView
 	if err := a.call(cmd, http.MethodGet, "/quotas/at", url.Values{"path": {x.Home}}, nil, &q); err != nil {

@@ -49,6 +49,15 @@ func (c *conn) beginListing(verb, options, name string) reply {
 func (t *transfer) list() (reply, error) {
 	files := t.c.files()
 	info, err := files.Stat(t.ctx, t.path)
+	match, isPattern := wire.Pattern(t.path.Base())
+	if isPattern && t.verb != "MLSD" && errors.Is(err, fs.ErrNotExist) {
+		// No such name is there: the word is for those that are like it.
+		t.path, t.itself = t.path.Dir(), false
+		t.as = t.as[:strings.LastIndexByte(strings.TrimRight(t.as, "/"), '/')+1]
+		info, err = files.Stat(t.ctx, t.path)
+	} else {
+		match = nil
+	}
 	switch {
 	case err != nil:
 		return said, err
@@ -69,7 +78,7 @@ func (t *transfer) list() (reply, error) {
 	if err != nil {
 		return said, err
 	}
-	l := lister{c: t.c, ctx: t.ctx, folder: t.path, line: t.line(dir != nil), write: w.Write, end: "\r\n"}
+	l := lister{c: t.c, ctx: t.ctx, folder: t.path, line: t.line(dir != nil), match: match, write: w.Write, end: "\r\n"}
 	if dir == nil {
 		err = l.one(info)
 	} else {
@@ -101,7 +110,8 @@ type lister struct {
 	ctx        context.Context
 	folder     path.Path
 	line       listing.Line
-	begin, end string // of each line
+	match      func(name string) bool // nil: every name
+	begin, end string                 // of each line
 	write      func([]byte) (int, error)
 }
 
@@ -134,7 +144,7 @@ func (l *lister) all(dir *session.Dir) error {
 }
 
 func (l *lister) add(b []byte, i session.Info) []byte {
-	if !listing.Carries(i.Name()) {
+	if !listing.Carries(i.Name()) || l.match != nil && !l.match(i.Name()) {
 		return b
 	}
 	return append(l.line(append(b, l.begin...), i, l.leadsTo(i)), l.end...)

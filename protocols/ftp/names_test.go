@@ -190,12 +190,17 @@ func TestListings(t *testing.T) {
 		}
 	}
 	for command, want := range map[string]string{
-		"NLST folder":  "folder/in\r\n",
-		"NLST folder/": "folder/in\r\n",
-		"NLST file":    "file\r\n",
-		"NLST empty":   "",
-		"LIST empty":   "",
-		"MLSD empty":   "",
+		"NLST folder":          "folder/in\r\n",
+		"NLST folder/":         "folder/in\r\n",
+		"NLST file":            "file\r\n",
+		"NLST fo*/":            "folder\r\n",
+		"NLST fi*":             "file\r\n",
+		"NLST /f?le":           "/file\r\n",
+		"NLST -a folder/[!x]*": "folder/in\r\n",
+		"NLST folder/zz*":      "",
+		"NLST empty":           "",
+		"LIST empty":           "",
+		"MLSD empty":           "",
 	} {
 		if got := c.get("%s", command); got != want {
 			t.Errorf("%s: %q, want %q", command, got, want)

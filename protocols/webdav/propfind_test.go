@@ -117,6 +117,11 @@ func TestQuotaProperties(t *testing.T) {
 	if got := c.ask("/dav/", `<D:quota-available-bytes/>`); got[dav("quota-available-bytes")] != "0" {
 		t.Errorf("over its limit: got %v", got)
 	}
+	s.SetQuota(c.Home.String(), -1, 100) // bytes are then nobody's quota, and what the disk holds is not this folder's use
+	waitCounted(t, s, c)
+	if got := c.ask("/dav/", `<D:quota-used-bytes/>`); !strings.Contains(got[dav("quota-used-bytes")], "404") {
+		t.Errorf("a quota of files alone: got %v", got)
+	}
 	free := s.client(t, "free")
 	got := free.ask("/dav/", `<D:quota-available-bytes/><D:quota-used-bytes/>`)
 	if got[dav("quota-available-bytes")] == "0" || !strings.Contains(got[dav("quota-used-bytes")], "404") {

@@ -3,6 +3,7 @@ package webdav
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -79,8 +80,10 @@ func answerTo(method string, err error) answer {
 		return answer{status: http.StatusInsufficientStorage, condition: sufficientDisk}
 	case errors.Is(err, session.ErrChanged):
 		return answer{status: http.StatusPreconditionFailed}
-	case errors.As(err, &tooLarge), errors.As(err, &denied) && denied.Rule == policy.RuleLargestUpload:
-		return answer{status: http.StatusRequestEntityTooLarge}
+	case errors.As(err, &tooLarge):
+		return answer{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
+	case errors.As(err, &denied) && denied.Rule == policy.RuleLargestUpload:
+		return answer{status: http.StatusRequestEntityTooLarge, text: denied.Because}
 	case denied != nil && spent[denied.Rule] != "":
 		return answer{status: http.StatusForbidden, text: spent[denied.Rule]}
 	case errors.As(err, &name):

@@ -73,6 +73,10 @@ func TestAnswerTo(t *testing.T) {
 		"own":                          {"GET", refuse(http.StatusTeapot, "no"), 418, ""},
 		"own with a condition":         {"PROPFIND", refuseFor(403, finiteDepth), 403, finiteDepth},
 	}
+	tooLarge := &session.DeniedError{Decision: policy.Decision{Rule: policy.RuleLargestUpload, Because: "larger than allowed (7 bytes)"}}
+	if got := answerTo("PUT", at(tooLarge)); got.text != "larger than allowed (7 bytes)" {
+		t.Errorf("what is too large hears %q", got.text)
+	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			got := answerTo(c.method, c.err)
