@@ -16,8 +16,9 @@ type Algorithms struct {
 	PublicKeys []string
 }
 
-// Modern returns what is offered by default: nothing that relies on SHA-1, on
-// CBC or on a MAC over the plain text.
+// Modern returns what is offered by default: nothing that relies on SHA-1 or on
+// CBC. MACs over the plain text come last, for clients that know no others: libssh2
+// before 1.11, which curl uses, and JSch.
 func Modern() Algorithms {
 	return Algorithms{
 		KeyExchanges: []string{
@@ -28,7 +29,7 @@ func Modern() Algorithms {
 			ssh.CipherAES128GCM, ssh.CipherAES256GCM,
 			ssh.CipherAES128CTR, ssh.CipherAES256CTR, ssh.CipherChaCha20Poly1305,
 		},
-		MACs:       []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM},
+		MACs:       []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM, ssh.HMACSHA256, ssh.HMACSHA512},
 		PublicKeys: ssh.SupportedAlgorithms().PublicKeyAuths,
 	}
 }

@@ -21,19 +21,18 @@ const (
 
 // disagreed logs a handshake that found no algorithm in common, with what the
 // client offered and the setting that would admit it: once in a while for each
-// address, since it costs a stranger nothing.
+// network, since it costs a stranger nothing.
 func (c *connection) disagreed(err error) bool {
 	var none *ssh.AlgorithmNegotiationError
 	if !errors.As(err, &none) || !c.server.disagreements.first(c.address, time.Now()) {
 		return none != nil
 	}
-	theirs := bounded(none.RequestedAlgorithms)
 	setting := "none would admit it"
-	if names := admissible(theirs); len(names) > 0 {
-		setting = fmt.Sprintf("sftp.legacy: [{from: %s, algorithms: [%s]}]", c.address, strings.Join(names, ", "))
+	if name := admissible(none.RequestedAlgorithms); name != "" {
+		setting = fmt.Sprintf("sftp.legacy: [{from: %s, algorithms: [%s]}]", c.address, name)
 	}
 	c.log.Info("an ssh client and this server have no algorithm in common", "kind", none.What,
-		"client_offers", strings.Join(theirs, ","), "server_offers", strings.Join(none.SupportedAlgorithms, ","), "setting", setting)
+		"client_offers", strings.Join(bounded(none.RequestedAlgorithms), ","), "server_offers", strings.Join(none.SupportedAlgorithms, ","), "setting", setting)
 	return true
 }
 

@@ -2,8 +2,6 @@ package sftp
 
 import (
 	"context"
-	"io"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -23,34 +21,41 @@ func commandOf(payload []byte) (string, bool) {
 // serveCommand answers an exec request. It has the rights of the session and no
 // others; the client hears an exit status of everything.
 func (c *connection) serveCommand(ctx context.Context, ch ssh.Channel, line string) {
-	c.exit(ch, c.runCommand(ctx, ch, line))
+	c.touch()
+	stalled := c.server.config.Limits.Stalled
+	out, told := subsystem.NewPatient(ch, stalled, c.cut), subsystem.NewPatient(ch.Stderr(), stalled, c.cut)
+	defer out.Stop()
+	defer told.Stop()
+	if err := c.handles.Take(); err != nil {
+		_, text := subsystem.Status(err)
+		c.exit(ch, command.Fail(told, text))
+		return
+	}
+	// A server that drains lets a connection go that has nothing open: the client
+	// is to hear how its command ended before that.
+	defer c.leaveIfIdle()
+	defer c.handles.Release()
+	defer c.touch()
+	c.exit(ch, c.runCommand(ctx, command.Config{FS: c.session.FS(), Log: c.log, In: ch, Out: out, Err: told}, ch, line))
+	ch.Close() // who has gone has closed it
 }
 
-func (c *connection) runCommand(ctx context.Context, ch ssh.Channel, line string) int {
-	out := &patient{ch, c.server.config.Limits.Stalled, c.cut}
-	told := &patient{ch.Stderr(), c.server.config.Limits.Stalled, c.cut}
+func (c *connection) runCommand(ctx context.Context, with command.Config, ch ssh.Channel, line string) int {
 	list, err := words.Split(line)
 	if err != nil {
 		c.log.Debug("an ssh command that is none", "error", err)
-		return command.Refuse(told, err.Error())
+		return command.Refuse(with.Err, err.Error())
 	}
-	if err := c.handles.Take(); err != nil {
-		_, text := subsystem.Status(err)
-		command.Refuse(told, text)
-		return command.Failed
-	}
-	defer c.leaveIfIdle()
-	defer c.handles.Release()
 	if len(list) > 0 && list[0].Text == "scp" {
 		return c.runSCP(ctx, ch, list[1:])
 	}
-	return command.Run(ctx, command.Config{FS: c.session.FS(), Log: c.log, In: ch, Out: out, Err: told}, list)
+	return command.Run(ctx, with, list)
 }
 
 func (c *connection) runSCP(ctx context.Context, ch ssh.Channel, args []words.Word) int {
 	limits := c.server.config.Limits
 	err := scp.Serve(ctx, ch, scp.Config{
-		FS: c.session.FS(), Account: c.session.Account(), Log: c.log,
+		FS: c.session.FS(), Account: c.session.Account(), Log: c.log, Handles: c.handles,
 		Stalled: limits.Stalled, Idle: limits.Idle, Cut: c.cut,
 	}, args)
 	if err != nil {
@@ -64,17 +69,4 @@ func (c *connection) runSCP(ctx context.Context, ch ssh.Channel, args []words.Wo
 func (c *connection) exit(ch ssh.Channel, status int) {
 	// Who has gone does not hear it, and need not.
 	_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(status)}))
-}
-
-// A patient writer waits for its peer for a bounded time.
-type patient struct {
-	to      io.Writer
-	stalled time.Duration
-	cut     func(error)
-}
-
-func (p *patient) Write(b []byte) (int, error) {
-	late := time.AfterFunc(p.stalled, func() { p.cut(subsystem.ErrStalled) })
-	defer late.Stop()
-	return p.to.Write(b)
 }

@@ -169,6 +169,7 @@ func TestNamesByID(t *testing.T) {
 	if got := r.ask(wire.Extended, wire.NamesByID, "", ""); got.kind != 201 || len(got.body) != 8 {
 		t.Errorf("no names: packet %d, % x", got.kind, got.body)
 	}
+	r.want("more than one answer holds", r.ask(wire.Extended, wire.NamesByID, strings.Repeat("\x00\x00\xff\xfe", wire.MaxIDs), strings.Repeat("\x00\x00\xff\xfe", wire.MaxIDs)), 1201)
 	r.want("half a number", r.ask(wire.Extended, wire.NamesByID, "123", ""), wire.BadMessage)
 	r.want("too many", r.ask(wire.Extended, wire.NamesByID, strings.Repeat("1234", wire.MaxIDs+1), ""), wire.BadMessage)
 }

@@ -71,16 +71,24 @@ func kindsOf(a *Algorithms) []kindOf {
 	}
 }
 
-// admissible are those of a client's algorithms that a setting would admit.
-func admissible(names []string) []string {
-	var o offered
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !o.add(name) })
+// admissible is the best of a client's algorithms that a setting would admit,
+// empty where there is none. One is enough: the client's order decides among
+// several, and it may begin with the weakest.
+func admissible(names []string) string {
+	for _, k := range kindsOf(&Algorithms{}) {
+		for _, name := range k.legacy { // the best come first
+			if slices.Contains(names, name) {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 func validateLegacy(rules []Legacy) error {
 	for _, rule := range rules {
 		for _, name := range rule.Algorithms {
-			if len(admissible([]string{name})) == 0 {
+			if admissible([]string{name}) == "" {
 				return fmt.Errorf("there is no algorithm %q to offer to %s", name, rule.From)
 			}
 		}

@@ -37,13 +37,17 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
+// afterCut is how long Shutdown waits for connections that it has cut.
+const afterCut = 5 * time.Second
+
 // Shutdown accepts nobody any more. Connections without open files are closed
 // at once, the others when they have closed theirs, and what is left when ctx
-// ends is cut. It returns when all are gone: nil if nothing was cut.
+// ends is cut. It returns when all are gone, or a moment after the cut: one that
+// is stuck holds up nobody. It returns nil if nothing was cut.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.drain()
 	gone := make(chan struct{})
-	go func() { // ends at the latest after the cut below
+	go func() { // ends after the cut below, unless a connection is stuck
 		s.served.Wait()
 		close(gone)
 	}()
@@ -57,7 +61,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.connections() {
 		c.cut(ErrServerClosed)
 	}
-	<-gone
+	late := time.NewTimer(afterCut)
+	defer late.Stop()
+	select {
+	case <-gone:
+	case <-late.C:
+		s.config.Log.Error("sftp connections do not end though they were cut", "connections", len(s.connections()))
+	}
 	return ctx.Err()
 }
 

@@ -60,6 +60,12 @@ func Refuse(to io.Writer, text string) int {
 	return NotFound
 }
 
+// Fail tells why no command can be run now, and returns the status of that.
+func Fail(to io.Writer, text string) int {
+	tell(to, "%s\n", text)
+	return Failed
+}
+
 // tell writes a line. Whether the client still reads it changes nothing.
 func tell(to io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(to, format, args...) }
 

@@ -21,10 +21,6 @@ type Channel interface {
 // maxLine bounds a line of the protocol: numbers and a name, or a message.
 const maxLine = 8 << 10
 
-// piece is how much the peer must take or give within the time after which it
-// counts as stalled.
-const piece = 32 << 10
-
 // Answers of the protocol: all is well, something could not be done, nothing
 // can be done any more.
 const (
@@ -41,48 +37,37 @@ var (
 
 // A link is the protocol's lines and answers over a channel, in bounded time.
 type link struct {
-	in    *bufio.Reader
-	out   Channel
-	c     Config
-	timer *time.Timer
+	*subsystem.Patient
+	in      *bufio.Reader
+	channel Channel
+	c       Config
+	timer   *time.Timer // of what is read
 }
 
 func newLink(ch Channel, c Config) *link {
-	l := &link{in: bufio.NewReader(ch), out: ch, c: c}
+	l := &link{Patient: subsystem.NewPatient(ch, c.Stalled, c.Cut), in: bufio.NewReader(ch), channel: ch, c: c}
 	l.timer = time.AfterFunc(time.Hour, func() { c.Cut(subsystem.ErrStalled) })
 	l.timer.Stop()
 	return l
 }
 
-func (l *link) stop() { l.timer.Stop() }
+func (l *link) stop() {
+	l.timer.Stop()
+	l.Stop()
+}
 
 // end ends what waits for the peer.
 func (l *link) end() {
-	if err := l.out.Close(); err != nil {
+	if err := l.channel.Close(); err != nil {
 		l.c.Log.Debug("close the channel of scp", "error", err)
 	}
-}
-
-// Write sends in pieces, each of which the peer must take in time.
-func (l *link) Write(b []byte) (int, error) {
-	defer l.timer.Stop()
-	sent := 0
-	for sent < len(b) {
-		l.timer.Reset(l.c.Stalled)
-		n, err := l.out.Write(b[sent:min(len(b), sent+piece)])
-		sent += n
-		if err != nil {
-			return sent, err
-		}
-	}
-	return sent, nil
 }
 
 // Read reads content, of which the peer must send a piece in time.
 func (l *link) Read(b []byte) (int, error) {
 	l.timer.Reset(l.c.Stalled)
 	defer l.timer.Stop()
-	return l.in.Read(b[:min(len(b), piece)])
+	return l.in.Read(b[:min(len(b), subsystem.Piece)])
 }
 
 // next reads the byte that begins a line or is an answer, for which the peer may

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/auth/session"
 	"gatehouse/policy/path"
+	"gatehouse/protocols/sftp/subsystem"
 	"gatehouse/protocols/sftp/words"
 )
 
@@ -22,6 +23,8 @@ type Config struct {
 	FS      *session.FS
 	Account string // its home folder is "/"
 	Log     *slog.Logger
+	// Handles bounds the open folders; the command has one of them for its file.
+	Handles *subsystem.Handles
 	// Stalled is how long the peer may take for a piece of content before Cut is
 	// called, Idle for its next line; no more than 0 is for ever.
 	Stalled, Idle time.Duration
@@ -115,6 +118,7 @@ type transfer struct {
 	link     *link
 	failures int
 	within   []path.Path // the folders that are being sent, as they really are
+	listings int         // those that patterns asked for
 }
 
 // report tells the client of what could not be copied; it goes on with the next.

@@ -22,6 +22,7 @@ const (
 	errName    told = "the name cannot be sent"
 	errShorter told = "the file became shorter"
 	errMany    told = "too many names match"
+	errFolders told = "the pattern looks into too many folders"
 	errCircle  told = "a link leads back to a folder above it"
 )
 
@@ -32,6 +33,9 @@ func (t *transfer) send(ctx context.Context) error {
 	}
 	for _, w := range t.paths {
 		paths, err := t.expand(ctx, w)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err != nil {
 			if err := t.report(w.Text, err); err != nil {
 				return err
@@ -113,18 +117,16 @@ func (t *transfer) sendContent(f *session.File, n int64) (short, err error) {
 	return errShorter, err
 }
 
-// grace is how long a client may take to see that its transfer was ended.
-const grace = 500 * time.Millisecond
-
 // whenCut ends the transfer as soon as policy no longer allows a file, whatever
 // its client does: half a file cannot be taken back. done is called when the
 // transfer is through with the file.
 func (t *transfer) whenCut(f *session.File) (done func()) {
 	over := make(chan struct{})
 	stop := context.AfterFunc(f.Context(), func() {
-		t.link.end()
-		late := time.AfterFunc(grace, func() { t.Cut(context.Cause(f.Context())) })
+		// The end of the channel, too, waits where the transport is full.
+		late := time.AfterFunc(subsystem.Grace, func() { t.Cut(context.Cause(f.Context())) })
 		defer late.Stop()
+		t.link.end()
 		<-over
 	})
 	return func() {
@@ -152,13 +154,18 @@ func (t *transfer) sendTimes(info session.Info) (agreed bool, err error) {
 	return t.link.agreed()
 }
 
-// sendFolder sends a folder with what is in it, which is read in pieces.
+// sendFolder sends a folder with what is in it, which is read in pieces. It stays
+// open meanwhile, and counts as such: a tree may be deep.
 func (t *transfer) sendFolder(ctx context.Context, p path.Path, name string, info session.Info) error {
 	leave, err := t.enter(ctx, p)
 	if err != nil {
 		return t.report(p.String(), err)
 	}
 	defer leave()
+	if err := t.Handles.TakeMore(); err != nil {
+		return t.report(p.String(), err)
+	}
+	defer t.Handles.Release()
 	dir, err := t.FS.List(ctx, p)
 	if err != nil {
 		return t.report(p.String(), err)

@@ -34,8 +34,7 @@ func (s *server) copyData(ctx context.Context, r wire.Request) error {
 	if err := s.memory.Acquire(ctx, buffers.Large); err != nil {
 		return context.Cause(ctx)
 	}
-	d.from.lane.read(span{d.off, math.MaxInt64})
-	d.to.lane.write(whole)
+	beginCopy(d.from.lane, d.to.lane, d.off)
 	id, turn, before := r.ID, d.to.turn(), d.from.turn()
 	s.work(func() {
 		defer s.memory.Release(buffers.Large)

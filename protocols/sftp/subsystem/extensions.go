@@ -64,9 +64,17 @@ func (s *server) extended(ctx context.Context, r wire.Request) ([]byte, error) {
 		}
 		return oneName(r.ID, path.Root.String()), nil
 	case wire.NamesByID:
-		return wire.AppendNamesByID(nil, r.ID, namesOf(r.UIDs, s.Account), namesOf(r.GIDs, group)), nil
+		return s.namesByID(r)
 	}
 	return nil, errUnsupported
+}
+
+func (s *server) namesByID(r wire.Request) ([]byte, error) {
+	b := wire.AppendNamesByID(nil, r.ID, namesOf(r.UIDs, s.Account), namesOf(r.GIDs, group))
+	if len(b) > wire.MaxPacket {
+		return nil, errManyIDs
+	}
+	return b, nil
 }
 
 // namesOf gives the one number that is told of every owner and group its name:

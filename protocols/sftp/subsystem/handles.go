@@ -33,6 +33,11 @@ func (h *Handles) Take() error {
 	if h.refused.Load() {
 		return errShutdown
 	}
+	return h.TakeMore()
+}
+
+// TakeMore is Take for work that has begun, which may come to its end.
+func (h *Handles) TakeMore() error {
 	if h.used.Add(1) > h.limit {
 		h.used.Add(-1)
 		return errTooManyOpen

@@ -69,6 +69,18 @@ func (a *lane) write(s span) {
 	a.writes.begin(s)
 }
 
+// beginCopy begins a read of one lane from off on and a write of all of another.
+// The two may be one, where a name has become another file's: all that is waited
+// for is waited for before either begins.
+func beginCopy(from, to *lane, off int64) {
+	read := span{off, whole.end}
+	from.writes.clear(read)
+	to.writes.clear(whole)
+	to.reads.clear(whole)
+	from.reads.begin(read)
+	to.writes.begin(whole)
+}
+
 func (a *lane) settle() {
 	a.reads.settle()
 	a.writes.settle()

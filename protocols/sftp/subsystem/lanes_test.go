@@ -122,3 +122,29 @@ func TestLanesAreShared(t *testing.T) {
 		t.Error("the lane stays after the last handle")
 	}
 }
+
+// A copy from one file of a lane to another waits for what is under way on both,
+// and not for itself.
+func TestCopyWithinALane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l lane
+		l.write(span{0, 10})
+		var begun atomic.Bool
+		go func() { // ends when the copy has begun
+			beginCopy(&l, &l, 0)
+			begun.Store(true)
+		}()
+		synctest.Wait()
+		if begun.Load() {
+			t.Error("it does not wait for the write before it")
+		}
+		l.writes.done()
+		synctest.Wait()
+		if !begun.Load() {
+			t.Fatal("it waits for itself")
+		}
+		l.writes.done()
+		l.reads.done()
+		l.settle()
+	})
+}

@@ -15,10 +15,6 @@ import (
 	"gatehouse/protocols/sftp/wire"
 )
 
-// piece is how much of a packet the peer must take or give within the time
-// after which it counts as stalled.
-const piece = 32 << 10
-
 // small is the size up to which a packet is read into memory of the channel's
 // own; payloads are read into borrowed memory.
 const small = 1 << 10
@@ -94,7 +90,7 @@ func (p *packets) fill(b []byte) error {
 	defer p.timer.Stop()
 	for len(b) > 0 {
 		p.timer.Reset(p.stalled)
-		n := min(len(b), piece)
+		n := min(len(b), Piece)
 		if _, err := io.ReadFull(p.from, b[:n]); err != nil {
 			return fmt.Errorf("%w: it ended within a packet", ErrProtocol)
 		}

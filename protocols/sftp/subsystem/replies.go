@@ -9,17 +9,15 @@ import (
 	"gatehouse/protocols/sftp/wire"
 )
 
-// grace is how long a reply under way may go on after its file was cut.
-const grace = 500 * time.Millisecond
+// Grace is how long a transfer under way may go on after its file was cut.
+const Grace = 500 * time.Millisecond
 
 // replies sends packets, one after the other. Safe for concurrent use.
 type replies struct {
-	to      io.Writer
-	stalled time.Duration
-	cut     func(error)
-	timer   *time.Timer
+	cut func(error)
 
 	mu  sync.Mutex // guards to, and err
+	to  *Patient
 	err error
 
 	// sending is the file whose content is being sent, turn counts the packets.
@@ -28,13 +26,10 @@ type replies struct {
 }
 
 func newReplies(to io.Writer, stalled time.Duration, cut func(error)) *replies {
-	o := &replies{to: to, stalled: stalled, cut: cut}
-	o.timer = time.AfterFunc(stalled, func() { cut(ErrStalled) })
-	o.timer.Stop()
-	return o
+	return &replies{to: NewPatient(to, stalled, cut), cut: cut}
 }
 
-func (o *replies) stop() { o.timer.Stop() }
+func (o *replies) stop() { o.to.Stop() }
 
 func (o *replies) send(b []byte) error {
 	o.mu.Lock()
@@ -57,22 +52,11 @@ func (o *replies) sendContent(f *file, id uint32, b []byte) error {
 	return o.write(b)
 }
 
-// write sends in pieces, each of which the peer must take in time.
 func (o *replies) write(b []byte) error {
-	if o.err != nil {
-		return o.err
+	if o.err == nil {
+		_, o.err = o.to.Write(b)
 	}
-	defer o.timer.Stop()
-	for len(b) > 0 {
-		o.timer.Reset(o.stalled)
-		n, err := o.to.Write(b[:min(len(b), piece)])
-		if err != nil {
-			o.err = err
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
+	return o.err
 }
 
 // withdraw ends the connection where content of a file that was cut is still
@@ -83,7 +67,7 @@ func (o *replies) withdraw(f *file) {
 		return
 	}
 	turn := o.turn.Load()
-	time.AfterFunc(grace, func() {
+	time.AfterFunc(Grace, func() {
 		if o.sending.Load() == f && o.turn.Load() == turn {
 			o.cut(f.cut())
 		}

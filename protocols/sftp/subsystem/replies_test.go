@@ -21,7 +21,7 @@ func TestStalledReader(t *testing.T) {
 		go func() { sent <- out.send(make([]byte, 256<<10)) }() // ends with the pipe
 		for range 5 {
 			time.Sleep(50 * time.Second)
-			io.ReadFull(r, make([]byte, piece))
+			io.ReadFull(r, make([]byte, Piece))
 		}
 		if len(cut) != 0 {
 			t.Fatalf("a slow reader was cut: %v", <-cut)

@@ -37,6 +37,7 @@ var (
 	errTooLarge       = &spokenError{wire.BadMessage, "the size is too large"}
 	errLinkSize       = &spokenError{wire.BadMessage, "the size is not among what is changed without following links"}
 	errLinkFolder     = &spokenError{wire.PermissionDenied, "a folder has one name only"}
+	errManyIDs        = &spokenError{wire.Failure, "the names of so many do not fit into one answer"}
 	errOwner          = &spokenError{wire.PermissionDenied, "owners cannot be changed"}
 )
 

@@ -101,9 +101,6 @@ func (n *Names) Add(filename string, long []byte, a Attrs) {
 	n.b = appendAttrs(n.b, a)
 }
 
-// Count and Size tell how much there is so far, in entries and bytes.
-func (n *Names) Count() int { return int(n.count) }
-
 // Size is the packet's length so far.
 func (n *Names) Size() int { return len(n.b) }
 

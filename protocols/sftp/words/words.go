@@ -23,14 +23,12 @@ var (
 
 // A Word is one word of a line.
 type Word struct {
-	// Text is the word without its quotes.
+	// Text is the word without its quotes, and without an unquoted ~ that it began
+	// with alone or before a slash: commands begin at home.
 	Text string
 	// Pattern is the word for path.Match, where it holds an unquoted *, ? or [;
 	// else empty.
 	Pattern string
-	// Home says that the word began with an unquoted ~ alone or before a slash,
-	// which is not in Text.
-	Home bool
 }
 
 // Split splits a line. What only a shell could do is refused, and never taken
@@ -58,9 +56,20 @@ type splitter struct {
 	words []Word
 
 	begun         bool // a word has begun
-	glob, home    bool
+	glob          bool
+	set           set
 	text, pattern strings.Builder
 }
+
+// A set is where a word stands in a set of characters such as [a-z]: what may come
+// at its front has a meaning of its own there.
+type set int
+
+const (
+	outside set = iota
+	opened      // after the bracket
+	inside
+)
 
 // step reads one character, escape or quoted piece.
 func (s *splitter) step() error {
@@ -79,11 +88,25 @@ func (s *splitter) step() error {
 	case c == '#' && !s.begun:
 		return ErrShell
 	case c == '~' && !s.begun && (len(s.rest) == 1 || strings.IndexByte("/ \t", s.rest[1]) >= 0):
-		s.begun, s.home = true, true
+		s.begun = true
+	case c == '[' && s.set != outside && len(s.rest) > 1 && strings.IndexByte(":.=", s.rest[1]) >= 0:
+		return ErrShell // a class of characters, such as [:alpha:]
 	case c == '*' || c == '?' || c == '[':
 		s.glob = true
+		opens := c == '[' && s.set == outside
 		s.literal(s.rest[:1], s.rest[:1])
-	case c == ']' || c == '-' || c == '^':
+		if opens {
+			s.set = opened
+		}
+	case c == '!' && s.set == opened:
+		s.literal("!", "^")
+	case c == ']':
+		closes := s.set == inside
+		s.literal("]", "]")
+		if closes {
+			s.set = outside
+		}
+	case c == '-' || c == '^':
 		s.literal(s.rest[:1], s.rest[:1])
 	default:
 		s.literal(s.rest[:1], escape(s.rest[:1]))
@@ -94,6 +117,12 @@ func (s *splitter) step() error {
 
 func (s *splitter) literal(text, pattern string) {
 	s.begun = true
+	switch {
+	case text == "/":
+		s.set = outside
+	case s.set == opened:
+		s.set = inside
+	}
 	s.text.WriteString(text)
 	s.pattern.WriteString(pattern)
 }
@@ -140,12 +169,12 @@ func (s *splitter) end() {
 	if !s.begun {
 		return
 	}
-	w := Word{Text: s.text.String(), Home: s.home}
+	w := Word{Text: s.text.String()}
 	if s.glob {
 		w.Pattern = s.pattern.String()
 	}
 	s.words = append(s.words, w)
-	s.begun, s.glob, s.home = false, false, false
+	s.begun, s.glob, s.set = false, false, outside
 	s.text.Reset()
 	s.pattern.Reset()
 }

@@ -40,11 +40,14 @@ func TestSplit(t *testing.T) {
 		"a{b,c}!":                 text("a{b,c}!"),
 		"ü\xff":                   text("ü\xff"),
 		"a]b-^":                   text("a]b-^"),
-		"~":                       {{Home: true}},
-		"~/x":                     {{Text: "/x", Home: true}},
+		"~":                       text(""),
+		"~/x":                     text("/x"),
 		"*.txt":                   {{Text: "*.txt", Pattern: "*.txt"}},
 		`a?'*'\[`:                 {{Text: `a?*[`, Pattern: `a?\*\[`}},
 		`[a-c]"-"`:                {{Text: `[a-c]-`, Pattern: `[a-c]\-`}},
+		`[!a]b!`:                  {{Text: `[!a]b!`, Pattern: `[^a]b\!`}},
+		`[a!]["!"a]`:              {{Text: `[a!][!a]`, Pattern: `[a\!][\!a]`}},
+		`[[!a]`:                   {{Text: `[[!a]`, Pattern: `[[\!a]`}},
 		`'*'`:                     text("*"),
 	} {
 		got, err := words.Split(line)
@@ -59,6 +62,7 @@ func TestSplit(t *testing.T) {
 func TestWhatAShellWouldDoIsRefused(t *testing.T) {
 	for _, line := range []string{
 		"a; b", "a & b", "a | b", "a < b", "a > b", "(a)", "a $b", "a ${b}", "a `b`", `a "$b"`, "a \"`b`\"", "a\nb", "a\rb", "a #b", "# a",
+		"[[:alpha:]]", "[^[.a.]]", "[[=a=]]",
 		"a\x00b", "'a\x00b'", "a\\\x00b", "\"a\x00\"",
 	} {
 		if got, err := words.Split(line); !errors.Is(err, words.ErrShell) {
