@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"gatehouse/protocols/protocoltest"
+	"gatehouse/protocols/sftp/wire"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
 )
@@ -82,27 +83,49 @@ func (c *watched) Write(b []byte) (int, error) {
 	return c.pipe.Write(b)
 }
 
+// gatedClient logs alice in over a connection that is read while its gate is open,
+// and has her see a large file of bob's. What she does not read stands: the
+// connection has no buffers.
+func gatedClient(t testing.TB) (*world, *ssh.Client, *gated, *watched) {
+	w := newWorld(t)
+	w.add("alice")
+	p := newPipes()
+	w.serveOn(p)
+	w.share()
+	w.put("bob", "shared/f", strings.Repeat("s", 8<<20))
+	near, far := net.Pipe()
+	t.Cleanup(func() { near.Close() })
+	g, server := &gated{Conn: near}, &watched{pipe: pipe{far}}
+	g.open.L = &g.mu
+	p.conns <- server
+	conn, channels, requests, err := ssh.NewClientConn(g, "gatehouse", w.client("alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.set(false) })
+	return w, ssh.NewClient(conn, channels, requests), g, server
+}
+
+// cutInTime takes alice's grant away, and waits until it has cut her download.
+func (w *world) cutInTime() {
+	w.t.Helper()
+	w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
+	start := time.Now()
+	waitFor(w.t, "the file is cut", func() bool {
+		found, _, err := w.Events.List(w.t.Context(), events.Query{Kind: events.Download})
+		return err == nil && len(found) == 1 && found[0].Outcome == events.WasCut
+	})
+	if took := time.Since(start); took > soon {
+		w.t.Errorf("it took %v", took)
+	}
+}
+
 // A client that reads nothing at all any more, so that not even the end of the
 // channel can be sent, keeps no file that a grant no longer allows.
 func TestRemovedGrantCutsSCPOfAClientThatStopsReading(t *testing.T) {
 	protocoltest.Patiently(t, func(t testing.TB) {
-		w := newWorld(t)
-		w.add("alice")
-		p := newPipes()
-		w.serveOn(p)
-		w.share()
-		w.put("bob", "shared/f", strings.Repeat("s", 8<<20))
-		near, far := net.Pipe()
-		t.Cleanup(func() { near.Close() })
-		g, server := &gated{Conn: near}, &watched{pipe: pipe{far}}
-		g.open.L = &g.mu
-		p.conns <- server
-		conn, channels, requests, err := ssh.NewClientConn(g, "gatehouse", w.client("alice"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { g.set(false) })
-		s, err := ssh.NewClient(conn, channels, requests).NewSession()
+		w, client, g, server := gatedClient(t)
+		s, err := client.NewSession()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,14 +139,27 @@ func TestRemovedGrantCutsSCPOfAClientThatStopsReading(t *testing.T) {
 		g.set(true)
 		io.WriteString(in, "\x00\x00")
 		waitFor(t, "content is on its way", server.sends.Load)
-		w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
-		start := time.Now()
-		waitFor(t, "the file is cut", func() bool {
-			found, _, err := w.Events.List(t.Context(), events.Query{Kind: events.Download})
-			return err == nil && len(found) == 1 && found[0].Outcome == events.WasCut
-		})
-		if took := time.Since(start); took > soon {
-			t.Errorf("it took %v", took)
+		w.cutInTime()
+	})
+}
+
+// Nor does one that asked for the content with packets of SFTP: what waits for it
+// is withdrawn, and what is half sent goes with the connection.
+func TestRemovedGrantCutsAClientThatStopsReading(t *testing.T) {
+	protocoltest.Patiently(t, func(t testing.TB) {
+		w, client, g, server := gatedClient(t)
+		r, err := rawOn(t, client)
+		if err != nil {
+			t.Fatal(err)
 		}
+		r.greet()
+		h := r.open("/shared/f", wire.FlagRead)
+		g.set(true)
+		for i := range 16 {
+			r.send(fields(wire.Read, uint32(i), h, uint64(0), uint32(wire.MaxPayload)))
+		}
+		waitFor(t, "content is on its way", server.sends.Load)
+		w.cutInTime()
+		w.without("alice")
 	})
 }

@@ -31,11 +31,16 @@ type Conn struct {
 	borrowed, unread []byte // unread is the rest of borrowed
 
 	mu      sync.Mutex // guards what follows
-	ready   sync.Cond  // there is something to send, or nothing more will come
+	ready   sync.Cond  // there is something for send to do
 	room    sync.Cond  // unsent has room, or nothing more will be sent
 	unsent  []byte
-	closing bool
-	err     error
+	flushed bool // unsent is to go out
+	// sending says that somebody writes to raw. What the kernel did not take is
+	// left, a part of whole, for the goroutine that waits until it does.
+	sending     bool
+	left, whole []byte
+	closing     bool
+	err         error
 
 	ended chan struct{} // closed when raw is
 }
@@ -77,72 +82,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write is net.Conn's. It blocks while a buffer's worth waits to be sent.
-func (c *Conn) Write(p []byte) (n int, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(p) > 0 {
-		for len(c.unsent) >= limit && c.err == nil && !c.closing {
-			c.room.Wait()
-		}
-		if c.err != nil {
-			return n, c.err
-		}
-		if c.closing {
-			return n, net.ErrClosed
-		}
-		if c.unsent == nil {
-			c.unsent = c.pool.Get(limit)[:0]
-		}
-		piece := p[:min(len(p), limit-len(c.unsent))]
-		c.unsent = append(c.unsent, piece...)
-		p, n = p[len(piece):], n+len(piece)
-		c.ready.Signal()
-	}
-	return n, nil
-}
-
 // Wait returns when, after Close or a failure, the connection below is closed.
 func (c *Conn) Wait() { <-c.ended }
-
-func (c *Conn) send() {
-	defer close(c.ended)
-	defer c.raw.Close()
-	for {
-		b := c.next()
-		if b == nil {
-			return
-		}
-		_, err := c.raw.Write(b)
-		c.pool.Put(b)
-		if err != nil {
-			c.fail(err)
-			return
-		}
-	}
-}
-
-// next waits for something to send; nil says that nothing more will come.
-func (c *Conn) next() []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.unsent == nil && !c.closing {
-		c.ready.Wait()
-	}
-	b := c.unsent
-	c.unsent = nil
-	c.room.Broadcast()
-	return b
-}
-
-func (c *Conn) fail(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.err = err
-	c.pool.Put(c.unsent)
-	c.unsent = nil
-	c.room.Broadcast()
-}
 
 // Close returns at once. What was written is still sent for half a second, then
 // the connection below is closed and a waiting Read ends. Who cannot wait for
