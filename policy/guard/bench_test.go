@@ -1,9 +1,11 @@
 package guard_test
 
 import (
+	"strconv"
 	"testing"
 
 	"gatehouse/policy/guard"
+	"gatehouse/storage/mount"
 )
 
 // What the guard costs, with and without a quota above.
@@ -58,5 +60,37 @@ func BenchmarkStat(b *testing.B) {
 		if _, err := u.Stat(b.Context(), tp("/1/2/3/4/5/6/7/f")); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A small file comes up in a folder that has many already: what all doors share,
+// and what it costs to be sure of the disk. TMPDIR says which.
+func BenchmarkUpload(b *testing.B) {
+	for name, how := range map[string]guard.Open{
+		"in-place": {Write: true, Create: true, Truncate: true},
+		"atomic":   {Write: true, Create: true, Truncate: true, Atomic: true, Size: 4 << 10},
+	} {
+		for _, sync := range []string{mount.SyncClose, mount.SyncNone} {
+			b.Run(name+"/"+sync, func(b *testing.B) { benchmarkUpload(b, how, sync) })
+		}
+	}
+}
+
+func benchmarkUpload(b *testing.B, how guard.Open, sync string) {
+	w := &world{t: b, dir: b.TempDir()}
+	m := w.mount("/", w.dir)
+	m.Sync = sync
+	w.open(m)
+	u := w.user("ann")
+	w.limit("/home/ann", 1<<50, 1<<30)
+	block := make([]byte, 4<<10)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		f, err := u.Open(b.Context(), tp("/f"+strconv.Itoa(i)), how)
+		u.w.must(err)
+		if _, err := f.WriteAt(block, 0); err != nil {
+			b.Fatal(err)
+		}
+		u.w.must(f.Close())
 	}
 }

@@ -14,6 +14,10 @@ import (
 	"gatehouse/storage/events"
 )
 
+// piece is how many entries a folder reads at once, whoever wants how many: it
+// bounds what one that stays open holds.
+const piece = 128
+
 // Dir reads a folder in pieces.
 type Dir struct {
 	c      *call
@@ -23,6 +27,7 @@ type Dir struct {
 	mu     sync.Mutex // guards what follows
 	store  backend.Dir
 	names  []string // looked up one by one, before store is read
+	list   []Info   // what Next returned last
 	skip   func(name string) bool
 	fault  error
 	closed bool
@@ -129,7 +134,8 @@ func (r *rules) leads(p *place) []string {
 	return slices.Compact(names)
 }
 
-// Next returns up to n entries, io.EOF after the last.
+// Next returns up to n entries, io.EOF after the last. What it returned before is
+// no longer valid.
 func (d *Dir) Next(n int) ([]Info, error) {
 	if n <= 0 {
 		return nil, d.c.wrap(fs.ErrInvalid)
@@ -177,22 +183,20 @@ func (d *Dir) next(n int) ([]Info, error) {
 	if d.store == nil {
 		return nil, io.EOF
 	}
-	found, err := d.store.Next(n)
+	found, err := d.store.Next(min(n, piece))
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Info, 0, len(found))
-	for _, info := range found {
-		if info.IsSpecial() || d.skip(info.Name) {
+	d.list = slices.Grow(d.list[:0], len(found))
+	m := r.members(&d.c.at)
+	for i := range found {
+		info := &found[i]
+		if info.IsSpecial() || d.skip(info.Name) || !m.shows(info.Name, info.IsDir()) {
 			continue
 		}
-		m, err := d.c.at.member(info.Name)
-		if err != nil || r.visible(&m, info.IsDir()) != nil {
-			continue
-		}
-		list = append(list, newInfo(r, &m, info))
+		d.list = append(d.list, Info{info: *info, rules: r, among: m})
 	}
-	return list, nil
+	return d.list, nil
 }
 
 // lookup finds one name as Stat does: a shared folder, or one that leads on.

@@ -93,9 +93,16 @@ func (t *files) open(ctx context.Context, f backend.File, p path.Path) (*stored,
 	}
 }
 
-// openNew is open for a file that was just made: whatever stood there before.
-func (t *files) openNew(ctx context.Context, f backend.File, p path.Path) (*stored, error) {
+// openNew is open for a file that was just made, as info describes it, while nobody
+// else holds its name: whatever stood there before. Who had a file with the same
+// identity before is done with it.
+func (t *files) openNew(ctx context.Context, f backend.File, info backend.Info, p path.Path) (*stored, error) {
 	t.durable.forget(p)
+	s := t.use(info.ID, p)
+	if s.begins(info, p) {
+		return s, nil
+	}
+	t.leave(s)
 	return t.open(ctx, f, p)
 }
 

@@ -57,6 +57,19 @@ func (s *stored) lock(ctx context.Context) error {
 	}
 }
 
+// begins takes the size of a file that was just made from what is known of it,
+// where nobody else has come to know the file yet.
+func (s *stored) begins(info backend.Info, p path.Path) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known || s.gone || s.frozen != nil {
+		return false
+	}
+	s.known, s.size = true, info.Size
+	s.named(p)
+	return true
+}
+
 // learn reads the size of a file that has just come into use. It is stale where
 // s was another file, of which f has only the identity.
 func (s *stored) learn(ctx context.Context, f backend.File, p path.Path) (stale bool, err error) {

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"fmt"
 	"io/fs"
 	"strconv"
 	"time"
@@ -14,9 +13,11 @@ import (
 // Info is what the account may know of a file. It implements fs.FileInfo, with
 // Sys returning nil.
 type Info struct {
-	info        backend.Info
-	name        string
-	rules       *rules
+	info  backend.Info // with the name that the account sees
+	rules *rules
+	// among is set for what a listing has found in the folder itself, asked and
+	// real for all else.
+	among       *members
 	asked, real path.Path
 }
 
@@ -24,15 +25,15 @@ type Info struct {
 const nobody = "gatehouse"
 
 func newInfo(r *rules, p *place, i backend.Info) Info {
-	name := p.seen.Base()
+	i.Name = p.seen.Base()
 	if p.seen.IsRoot() {
-		name = "/"
+		i.Name = "/"
 	}
-	return Info{info: i, name: name, rules: r, asked: p.asked, real: p.real}
+	return Info{info: i, rules: r, asked: p.asked, real: p.real}
 }
 
 // Name is the last element of the path as the account sees it.
-func (i Info) Name() string { return i.name }
+func (i Info) Name() string { return i.info.Name }
 
 // Size is the length in bytes.
 func (i Info) Size() int64 { return i.info.Size }
@@ -54,29 +55,51 @@ func (i Info) Accessed() time.Time { return i.info.Accessed }
 
 // Owner is the account's name in its home, else "gatehouse".
 func (i Info) Owner() string {
-	if i.rules == nil {
+	switch {
+	case i.rules == nil:
 		return nobody
+	case i.among != nil && i.among.alike:
+		return i.among.owner
 	}
-	home := i.rules.account.Home
-	if home.IsRoot() || !home.Contains(i.real) {
-		return nobody
-	}
-	return i.rules.account.Name
+	_, real := i.paths()
+	return i.rules.owner(real)
 }
 
+// paths are the tree path asked for, and where that really is.
+func (i Info) paths() (asked, real path.Path) {
+	if i.among == nil {
+		return i.asked, i.real
+	}
+	p, err := i.among.in.member(i.info.Name)
+	if err != nil {
+		return i.among.in.asked, i.among.in.real // shows has seen that it fits
+	}
+	return p.asked, p.real
+}
+
+// Direct reports what a listing has found in the folder itself: not a shared
+// folder that appears there, nor what a link leads to.
+func (i Info) Direct() bool { return i.among != nil && !i.info.IsLink() }
+
 // ID identifies the file for as long as it exists, whatever its name.
-func (i Info) ID() string { return fmt.Sprintf("%x-%x", i.info.ID.Device, i.info.ID.Inode) }
+func (i Info) ID() string { return string(i.AppendID(nil)) }
+
+// AppendID appends what ID returns.
+func (i Info) AppendID(b []byte) []byte {
+	b = strconv.AppendUint(b, i.info.ID.Device, 16)
+	return strconv.AppendUint(append(b, '-'), i.info.ID.Inode, 16)
+}
 
 // Permissions is what the account may do there.
 func (i Info) Permissions() policy.Permissions {
-	if i.rules == nil {
+	switch {
+	case i.rules == nil:
 		return 0
+	case i.among != nil && i.among.alike:
+		return i.among.of(i.IsDir()).permissions
 	}
-	p := i.rules.policy.Permissions(policy.Target{Path: i.asked, Folder: i.IsDir()})
-	if i.real != i.asked {
-		p &= i.rules.policy.Permissions(policy.Target{Path: i.real, Folder: i.IsDir()})
-	}
-	return p
+	asked, real := i.paths()
+	return i.rules.permissions(asked, real, i.IsDir())
 }
 
 // ETag is a strong entity tag, with its quotes: another content has another. It

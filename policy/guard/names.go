@@ -13,8 +13,8 @@ import (
 // Those who come first are served first; everybody asks for all at once.
 type names struct {
 	mu      sync.Mutex
-	waiting []*claim // in order of arrival; one stands where none before it conflicts
-	changed chan struct{}
+	waiting []*claim      // in order of arrival; one stands where none before it conflicts
+	changed chan struct{} // not nil where somebody waits; closed when one leaves
 }
 
 // A claim is a few names, or trees.
@@ -45,6 +45,9 @@ func (n *names) hold(ctx context.Context, spans ...span) (release func(), err er
 	n.mu.Lock()
 	n.waiting = append(n.waiting, c)
 	for !n.first(c) {
+		if n.changed == nil {
+			n.changed = make(chan struct{})
+		}
 		changed := n.changed
 		n.mu.Unlock()
 		select {
@@ -61,9 +64,6 @@ func (n *names) hold(ctx context.Context, spans ...span) (release func(), err er
 
 // first reports whether nobody before c conflicts with it. n.mu is held.
 func (n *names) first(c *claim) bool {
-	if n.changed == nil {
-		n.changed = make(chan struct{})
-	}
 	for _, earlier := range n.waiting {
 		if earlier == c {
 			return true
@@ -79,6 +79,8 @@ func (n *names) leave(c *claim) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.waiting = slices.DeleteFunc(n.waiting, func(o *claim) bool { return o == c })
-	close(n.changed)
-	n.changed = make(chan struct{})
+	if n.changed != nil {
+		close(n.changed)
+		n.changed = nil
+	}
 }

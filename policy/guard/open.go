@@ -159,6 +159,13 @@ func (f *File) openInPlace(ctx context.Context, r *rules, may policy.Operation) 
 	m, _ := f.fs.s.tree.mounts.Of(p)
 	f.sync = m.Durable()
 	if may == policy.OpWrite && !f.how.Exclusive {
+		if f.how.Create && f.how.Truncate {
+			// What comes as a whole is new as a rule. Whatever keeps it from being
+			// made, what follows finds too where that matters.
+			if file, err := f.make(ctx, r, may); err == nil {
+				return f.begins(ctx, file)
+			}
+		}
 		err := f.openExisting(ctx, r)
 		var hidden *refusal
 		if !f.how.Create || !errors.Is(err, fs.ErrNotExist) || errors.As(err, &hidden) {
@@ -215,34 +222,49 @@ func (f *File) announced(ctx context.Context, grow int64) error {
 
 // create makes a file that is not there. Who may only create is refused what is.
 func (f *File) create(ctx context.Context, r *rules, may policy.Operation) error {
+	file, err := f.make(ctx, r, may)
+	if err != nil {
+		return err
+	}
+	return f.begins(ctx, file)
+}
+
+// make makes the file, or nothing at all.
+func (f *File) make(ctx context.Context, r *rules, may policy.Operation) (backend.File, error) {
 	t, p := f.fs.s.tree, f.c.at.real
 	if f.how.Match != "" {
-		return ErrChanged
+		return nil, ErrChanged
 	}
 	if err := r.newName(p); err != nil {
-		return err
+		return nil, err
 	}
 	if err := f.fs.unlocked(ctx, locks.Touch{Path: p, Member: true}); err != nil {
-		return err
+		return nil, err
 	}
 	grown, err := t.files.reserve(ctx, p, quota.Amount{Bytes: f.how.Size, Files: 1})
 	if err != nil {
-		return cmp.Or(f.fs.s.folderThere(ctx, r, &f.c.at), err)
+		return nil, cmp.Or(f.fs.s.folderThere(ctx, r, &f.c.at), err)
 	}
 	defer grown.Cancel()
 	if err := t.storeHolds(ctx, p, f.how.Size); err != nil {
-		return cmp.Or(f.fs.s.folderThere(ctx, r, &f.c.at), err)
+		return nil, cmp.Or(f.fs.s.folderThere(ctx, r, &f.c.at), err)
 	}
 	file, err := t.store.Open(ctx, p, f.fs.s.newFile(f.how))
 	if err != nil {
-		return f.exists(r, may, err)
+		return nil, f.exists(r, may, err)
 	}
 	grown.Commit(quota.Amount{Files: 1})
+	return file, nil
+}
+
+// begins enters a file that was just made.
+func (f *File) begins(ctx context.Context, file backend.File) error {
+	p := f.c.at.real
 	info, err := file.Stat()
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	book, err := t.files.openNew(ctx, file, p)
+	book, err := f.fs.s.tree.files.openNew(ctx, file, info, p)
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}

@@ -33,21 +33,39 @@ func (f *FS) Properties(ctx context.Context, p path.Path) (map[string][]byte, er
 	return props, c.end(err)
 }
 
-// Properties returns the dead properties of an entry of the folder by the name
-// that Next gave it. Links have none.
-func (d *Dir) Properties(ctx context.Context, name string) (map[string][]byte, error) {
-	d.mu.Lock()
-	err := d.usable()
-	d.mu.Unlock()
-	if err != nil {
-		return nil, d.c.wrap(err)
+// Properties returns the dead properties of an entry that Next gave. What stands
+// in the folder itself is not looked up again.
+func (d *Dir) Properties(ctx context.Context, i Info) (map[string][]byte, error) {
+	if props, ok, err := d.direct(ctx, i); ok || err != nil {
+		return props, err
 	}
-	seen, err := d.c.at.seen.Join(name)
+	seen, err := d.c.at.seen.Join(i.Name())
 	if err != nil {
 		return nil, d.c.wrap(err)
 	}
 	fsys := FS{s: d.c.s}
 	return fsys.Properties(ctx, seen)
+}
+
+// direct reads through the open folder what was judged with the rules in force. It
+// may be a file or a folder by now: the account has to see either.
+func (d *Dir) direct(ctx context.Context, i Info) (props map[string][]byte, ok bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return nil, false, d.c.wrap(err)
+	}
+	if !i.Direct() || !i.among.alike || !i.among.file.visible || !i.among.folder.visible || d.store == nil {
+		return nil, false, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, false, d.c.wrap(err)
+	}
+	if r, err := d.c.s.viewed(ctx); err != nil || r != i.rules {
+		return nil, false, d.c.wrap(err)
+	}
+	props, err = d.store.Properties(i.Name())
+	return props, err == nil, nil
 }
 
 // SetProperties changes dead properties: nil removes one. All or nothing.

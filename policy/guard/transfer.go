@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -103,14 +104,24 @@ func (f *File) pumpTo(w io.Writer, off, n int64) (int64, error) {
 	return done, nil
 }
 
+// A mover moves at most n of its bytes to a file from off on by itself; fewer
+// without an error are its end. Left is how many may still come, so that no more
+// is reserved.
+type mover interface {
+	MoveTo(file *os.File, off, n int64) (int64, error)
+	Left() int64
+}
+
 // CopyFrom writes what r yields from off on, in bounded pieces, through the
-// kernel where r is a plain connection.
+// kernel where r is a plain connection or moves its bytes by itself.
 func (f *File) CopyFrom(r io.Reader, off int64) (int64, error) {
 	if err := f.enter(policy.OpWrite); err != nil {
 		return 0, err
 	}
 	f.use.RUnlock()
-	if _, plain := r.(syscall.Conn); plain && f.file.OS() != nil {
+	_, plain := r.(syscall.Conn)
+	_, moves := r.(mover)
+	if (plain || moves) && f.file.OS() != nil {
 		f.position.Lock()
 		defer f.position.Unlock()
 		return f.receive(r, off)
@@ -122,6 +133,12 @@ func (f *File) CopyFrom(r io.Reader, off int64) (int64, error) {
 func (f *File) receive(r io.Reader, off int64) (int64, error) {
 	var done, want int64 = 0, firstPiece
 	for {
+		if m, ok := r.(mover); ok {
+			want = min(want, m.Left())
+		}
+		if want == 0 {
+			return done, nil
+		}
 		began := time.Now()
 		n, room, err := f.receivePiece(r, off+done, want)
 		done += n
@@ -155,12 +172,20 @@ func (f *File) receivePiece(r io.Reader, off, want int64) (n, room int64, err er
 	if room == 0 {
 		return 0, 0, f.c.wrap(f.overflows(r, refused))
 	}
-	file := f.file.OS()
-	if _, err = file.Seek(off, io.SeekStart); err == nil {
-		n, err = file.ReadFrom(&io.LimitedReader{R: r, N: room})
-	}
+	n, err = f.take(r, off, room)
 	f.finish(n, err == nil && n == room)
 	return n, room, f.c.wrap(f.fails(err))
+}
+
+func (f *File) take(r io.Reader, off, n int64) (int64, error) {
+	file := f.file.OS()
+	if m, ok := r.(mover); ok {
+		return m.MoveTo(file, off, n)
+	}
+	if _, err := file.Seek(off, io.SeekStart); err != nil {
+		return 0, err
+	}
+	return file.ReadFrom(&io.LimitedReader{R: r, N: n})
 }
 
 // fails is breaks for an error of the kernel, which has read and written at once.

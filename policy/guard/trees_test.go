@@ -176,7 +176,9 @@ func TestProperties(t *testing.T) {
 	}
 	dir, err := u.List(t.Context(), tp("/h"))
 	w.must(err)
-	props, err := dir.Properties(t.Context(), "f")
+	found, err := dir.Next(9)
+	w.must(err)
+	props, err := dir.Properties(t.Context(), found[0])
 	if err != nil || fmt.Sprintf("%q", props) != file {
 		t.Error(props, err)
 	}

@@ -17,6 +17,7 @@ type upload struct {
 	staged *staging.Upload
 	book   *pending
 	may    policy.Operation
+	fresh  bool // nothing was there when it began
 }
 
 // errAppend is for those who go on with a file where uploads are atomic.
@@ -41,13 +42,16 @@ func (f *File) openStaged(ctx context.Context, r *rules, may policy.Operation) e
 	if exists && !f.how.Truncate {
 		return errAppend
 	}
-	if err := f.fs.s.folderThere(ctx, r, &f.c.at); err != nil {
+	if !exists {
+		err = f.fs.s.folderThere(ctx, r, &f.c.at)
+	}
+	if err == nil {
+		err = f.fs.unlocked(ctx, locks.Touch{Path: p, Member: !exists})
+	}
+	if err != nil {
 		return err
 	}
-	if err := f.fs.unlocked(ctx, locks.Touch{Path: p, Member: !exists}); err != nil {
-		return err
-	}
-	u := &upload{may: may, book: t.files.pending(p)}
+	u := &upload{may: may, book: t.files.pending(p), fresh: !exists}
 	first := quota.Amount{Bytes: f.how.Size, Files: 1}
 	if exists {
 		u.book.base, first = old.Size, quota.Amount{Bytes: f.how.Size - old.Size}
@@ -130,6 +134,11 @@ func (u *upload) place(ctx context.Context, f *File) error {
 	if err := f.allowed(r); err != nil {
 		return err
 	}
+	if m, _ := s.tree.mounts.Of(p); u.fresh && m.Durable() {
+		if err := u.claim(ctx, r, f); !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
 	old, exists, err := s.find(ctx, &f.c.at)
 	if err == nil {
 		err = f.mayPlace(r, u.may, old, exists)
@@ -141,9 +150,20 @@ func (u *upload) place(ctx context.Context, f *File) error {
 		return err
 	}
 	if !exists {
-		return u.put(ctx, f, quota.Amount{}, false)
+		return u.put(ctx, f, quota.Amount{}, false, func() error { return u.staged.Commit(ctx, false) })
 	}
 	return u.replace(ctx, f, old)
+}
+
+// claim puts the upload where nothing was when it began, without a look at what is
+// there now. fs.ErrExist says that something may be, and that it is still to be
+// placed. All that a new file takes of the quotas is held since it began.
+func (u *upload) claim(ctx context.Context, r *rules, f *File) error {
+	p := f.c.at.real
+	if f.mayPlace(r, u.may, backend.Info{}, false) != nil || f.fs.unlocked(ctx, locks.Touch{Path: p, Member: true}) != nil {
+		return fs.ErrExist
+	}
+	return u.put(ctx, f, quota.Amount{}, false, func() error { return u.staged.Claim(ctx) })
 }
 
 // inherit gives the upload what stays with the name: dead properties, mode and
@@ -197,7 +217,7 @@ func (u *upload) replace(ctx context.Context, f *File, old backend.Info) error {
 	if err != nil {
 		return err
 	}
-	if err := u.put(ctx, f, replaced.alone, true); err != nil {
+	if err := u.put(ctx, f, replaced.alone, true, func() error { return u.staged.Commit(ctx, true) }); err != nil {
 		return err
 	}
 	still.lose(replaced)
@@ -222,7 +242,7 @@ func (u *upload) unchanged(ctx context.Context, f *File, still *still) error {
 }
 
 // put takes the growth over what is replaced, then commits.
-func (u *upload) put(ctx context.Context, f *File, replaced quota.Amount, exists bool) error {
+func (u *upload) put(ctx context.Context, f *File, replaced quota.Amount, exists bool, commit func() error) error {
 	t, p := f.fs.s.tree, f.c.at.real
 	info, err := f.file.Stat()
 	if err != nil {
@@ -232,7 +252,7 @@ func (u *upload) put(ctx context.Context, f *File, replaced quota.Amount, exists
 	if err := u.book.hold(ctx, grow); err != nil {
 		return err
 	}
-	err = u.staged.Commit(ctx, exists)
+	err = commit()
 	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
 		return err
 	}
@@ -244,8 +264,17 @@ func (u *upload) put(ctx context.Context, f *File, replaced quota.Amount, exists
 		f.fs.s.made.add(p, info.ID)
 	}
 	f.fs.s.makes(&f.c.at, false)
-	if now, serr := t.store.Stat(ctx, p); serr == nil && now.ID == info.ID {
+	u.placed(ctx, f, info.ID)
+	return err
+}
+
+// placed describes what was put in place.
+func (u *upload) placed(ctx context.Context, f *File, id backend.FileID) {
+	if now, ok := u.staged.Placed(); ok {
+		f.final = &now
+		return
+	}
+	if now, err := f.fs.s.tree.store.Stat(ctx, f.c.at.real); err == nil && now.ID == id {
 		f.final = &now
 	}
-	return err
 }

@@ -16,8 +16,12 @@ import (
 	"gatehouse/protocols/ftp/wire"
 )
 
-// batch is how many entries a listing reads at a time.
-const batch = 256
+// batch is how many entries a listing reads at a time, enough how many bytes of
+// them are sent together.
+const (
+	batch  = 128
+	enough = 32 << 10
+)
 
 // texts are what listings are written in, piece by piece.
 var texts = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
@@ -80,7 +84,7 @@ func (t *transfer) list() (reply, error) {
 	}
 	l := lister{c: t.c, ctx: t.ctx, folder: t.path, line: t.line(dir != nil), match: match, write: w.Write, end: "\r\n"}
 	if dir == nil {
-		err = l.one(info)
+		err = l.one(&info)
 	} else {
 		err = l.all(dir)
 	}
@@ -100,7 +104,7 @@ func (t *transfer) line(inside bool) listing.Line {
 	case inside:
 		return listing.Names(t.as)
 	}
-	return func(b []byte, _ session.Info, _ string) []byte { return append(b, t.as...) }
+	return func(b []byte, _ *session.Info, _ string) []byte { return append(b, t.as...) }
 }
 
 // A lister writes entries as lines, a batch at a time: a folder never stands in
@@ -115,7 +119,7 @@ type lister struct {
 	write      func([]byte) (int, error)
 }
 
-func (l *lister) one(i session.Info) error {
+func (l *lister) one(i *session.Info) error {
 	_, err := l.write(l.add(nil, i))
 	return err
 }
@@ -123,27 +127,28 @@ func (l *lister) one(i session.Info) error {
 func (l *lister) all(dir *session.Dir) error {
 	text := texts.Get().(*[]byte)
 	defer texts.Put(text)
+	*text = (*text)[:0]
 	for {
 		entries, err := dir.Next(batch)
-		*text = (*text)[:0]
-		for _, e := range entries {
-			*text = l.add(*text, e)
+		for i := range entries {
+			*text = l.add(*text, &entries[i])
 		}
-		if len(*text) > 0 {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if len(*text) >= enough || err != nil && len(*text) > 0 {
 			if _, err := l.write(*text); err != nil {
 				return err
 			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
+			*text = (*text)[:0]
 		}
 		if err != nil {
-			return err
+			return nil
 		}
 	}
 }
 
-func (l *lister) add(b []byte, i session.Info) []byte {
+func (l *lister) add(b []byte, i *session.Info) []byte {
 	if !listing.Carries(i.Name()) || l.match != nil && !l.match(i.Name()) {
 		return b
 	}
@@ -151,7 +156,7 @@ func (l *lister) add(b []byte, i session.Info) []byte {
 }
 
 // leadsTo is where a link in the folder leads, "" where that cannot be shown.
-func (l *lister) leadsTo(i session.Info) string {
+func (l *lister) leadsTo(i *session.Info) string {
 	if i.Mode().Type() != fs.ModeSymlink {
 		return ""
 	}
@@ -185,7 +190,7 @@ func (c *conn) statPath(arg string) reply {
 		c.sendText(opening(213, "Status of "+p.String()))
 		l := lister{c: c, ctx: c.ctx, folder: p, line: listing.Long(time.Now()), write: c.writeLines, begin: " ", end: "\r\n"}
 		if dir == nil {
-			err = l.one(info)
+			err = l.one(&info)
 		} else {
 			err = l.all(dir)
 		}
@@ -213,7 +218,7 @@ func (c *conn) doMLST(p path.Path) reply {
 	if err != nil {
 		return replyTo(err)
 	}
-	line := string(c.facts.Append(nil, info, "")) + " " + p.String()
+	line := string(c.facts.Append(nil, &info, "")) + " " + p.String()
 	c.sendText(multiline(250, "Facts of "+p.String(), []string{line}, "End"))
 	return said
 }

@@ -2,13 +2,13 @@ package webdav
 
 import (
 	"encoding/xml"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"gatehouse/auth/session"
 	"gatehouse/policy/path"
+	"gatehouse/protocols/stamp"
 )
 
 // A resource is one of a PROPFIND, with what its properties are made of. What
@@ -17,6 +17,7 @@ type resource struct {
 	q    *request
 	path path.Path
 	info session.Info
+	dir  *session.Dir // that the info is from; nil where it is from none
 
 	dead      map[string][]byte
 	deadAsked bool
@@ -27,6 +28,39 @@ type resource struct {
 // A liveProperty appends the value of a property; ok is false where the
 // resource has no such property.
 type liveProperty func(b []byte, r *resource) (out []byte, ok bool, err error)
+
+// A property is one that is asked for, with what it is written of.
+type property struct {
+	name       xml.Name
+	live       liveProperty // nil where it is a dead one
+	begin, end string
+}
+
+func propertiesOf(names []xml.Name) []property {
+	list := make([]property, 0, len(names))
+	for _, n := range names {
+		p := property{name: n}
+		if isLive(n) {
+			p.live, p.begin, p.end = liveProperties[n.Local], "<D:"+n.Local+">", "</D:"+n.Local+">"
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// value appends one property, or tells that the resource has none of this name.
+func (p *property) value(b []byte, r *resource) ([]byte, bool, error) {
+	if p.live == nil {
+		dead, err := r.properties()
+		v, ok := dead[key(p.name)]
+		return append(b, v...), ok, err
+	}
+	out, ok, err := p.live(append(b, p.begin...), r)
+	if err != nil || !ok {
+		return b, false, err
+	}
+	return append(out, p.end...), true, nil
+}
 
 // liveProperties are those of RFC 4918 15 and RFC 4331 that this server gives.
 var liveProperties = map[string]liveProperty{
@@ -58,7 +92,7 @@ func dav(local string) xml.Name { return xml.Name{Space: davSpace, Local: local}
 // creationDate stands in with the modification time: stores keep no other that
 // survives a copy, and it is never before it.
 func creationDate(b []byte, r *resource) ([]byte, bool, error) {
-	return r.info.ModTime().UTC().AppendFormat(b, "2006-01-02T15:04:05Z"), true, nil
+	return stamp.AppendInternet(b, r.info.ModTime()), true, nil
 }
 
 // displayName is the last element of the path, where XML can hold it. It cannot
@@ -93,7 +127,7 @@ func entityTag(b []byte, r *resource) ([]byte, bool, error) {
 }
 
 func lastModified(b []byte, r *resource) ([]byte, bool, error) {
-	return r.info.ModTime().UTC().AppendFormat(b, http.TimeFormat), true, nil
+	return stamp.AppendHTTP(b, r.info.ModTime()), true, nil
 }
 
 func resourceType(b []byte, r *resource) ([]byte, bool, error) {
@@ -166,12 +200,21 @@ func (r *resource) properties() (map[string][]byte, error) {
 	if r.deadAsked {
 		return r.dead, nil
 	}
-	dead, err := r.q.fs.Properties(r.q.ctx, r.path)
+	dead, err := r.keptProperties()
 	if err != nil && !unseen(err) && !unsupported(err) {
 		return nil, err
 	}
 	r.dead, r.deadAsked = dead, true
 	return dead, nil
+}
+
+// keptProperties asks the folder that is being listed, which need not look the
+// resource up.
+func (r *resource) keptProperties() (map[string][]byte, error) {
+	if r.dir != nil {
+		return r.dir.Properties(r.q.ctx, r.info)
+	}
+	return r.q.fs.Properties(r.q.ctx, r.path)
 }
 
 // key is the name under which a dead property is kept; its value is the whole

@@ -55,7 +55,7 @@ func (q *request) propfind() error {
 		defer q.x.cutWith(dir.Context())()
 	}
 	s := newPropStream(q, ask, dir != nil)
-	if err := s.resource(&resource{q: q, path: q.path, info: info}); err != nil {
+	if err := s.resource(&resource{q: q, path: q.path, info: info}, []byte(q.h.href(q.path, info.IsDir()))); err != nil {
 		return err
 	}
 	if dir != nil {
@@ -113,10 +113,13 @@ type propStream struct {
 	ask  question
 	out  *bufio.Writer
 	open bool // the answer has begun
-	// unlocked says that no member of the folder has a lock.
+	// live are the live properties of allprop, named those that are asked for by name.
+	live, named []property
+	// unlocked says that nothing that stands in the folder itself has a lock.
 	unlocked bool
 
-	entry, missing []byte // buffers of one resource
+	folder               string // the href of what is listed
+	entry, missing, href []byte // buffers of one resource
 }
 
 // newPropStream has a large buffer only for a listing: most answers are small.
@@ -125,7 +128,14 @@ func newPropStream(q *request, ask question, listing bool) *propStream {
 	if listing {
 		size = 32 << 10
 	}
-	return &propStream{q: q, ask: ask, out: bufio.NewWriterSize(q.x, size)}
+	s := &propStream{q: q, ask: ask, out: bufio.NewWriterSize(q.x, size)}
+	names := ask.names
+	if ask.all {
+		s.live = propertiesOf(allProperties)
+		names = slices.DeleteFunc(slices.Clone(names), func(n xml.Name) bool { return slices.Contains(allProperties, n) })
+	}
+	s.named = propertiesOf(names)
+	return s
 }
 
 // begin waits for the first resource: until then an error has its own status.
@@ -149,10 +159,11 @@ func (s *propStream) members(dir *session.Dir) error {
 	if err := s.lookForLocks(); err != nil {
 		return err
 	}
+	s.folder = s.q.h.href(s.q.path, true)
 	for {
 		entries, err := dir.Next(listPiece)
-		for _, info := range entries {
-			if err := s.member(info); err != nil {
+		for i := range entries {
+			if err := s.member(dir, &entries[i]); err != nil {
 				return err
 			}
 		}
@@ -169,13 +180,16 @@ func (s *propStream) members(dir *session.Dir) error {
 }
 
 // lookForLocks asks once whether there are locks on the folder, above or below
-// it: mostly there are none, and nobody has to ask for each entry. At the root,
-// where folders of other places appear, it cannot be told.
+// it: mostly there are none, and nobody has to ask for each entry. An account's
+// root that is not there has none.
 func (s *propStream) lookForLocks() error {
-	if s.q.path.IsRoot() || !s.ask.all && !slices.Contains(s.ask.names, dav("lockdiscovery")) {
+	if !s.ask.all && !slices.Contains(s.ask.names, dav("lockdiscovery")) {
 		return nil
 	}
 	above, err := s.q.fs.Locks(s.q.ctx, s.q.path)
+	if s.q.path.IsRoot() && unseen(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -187,14 +201,14 @@ func (s *propStream) lookForLocks() error {
 // member writes one entry of the folder. A link is shown as what it leads to.
 // One that leads nowhere is shown as broken; an entry that goes away meanwhile
 // is left out, and so is a path that is too long to be asked for.
-func (s *propStream) member(info session.Info) error {
+func (s *propStream) member(dir *session.Dir, info *session.Info) error {
 	p, err := s.q.path.Join(info.Name())
 	if err != nil {
 		return nil
 	}
-	r := &resource{q: s.q, path: p, info: info, unlocked: s.unlocked}
+	r := &resource{q: s.q, path: p, info: *info, dir: dir, unlocked: s.unlocked && info.Direct()}
 	if info.Mode().Type() == fs.ModeSymlink {
-		r.unlocked = false // it leads elsewhere
+		r.dir = nil // it leads elsewhere
 		r.info, err = s.q.fs.Stat(s.q.ctx, p)
 		if unseen(err) || errors.Is(err, session.ErrLink) || errors.Is(err, session.ErrSpecial) {
 			return s.broken(r)
@@ -203,7 +217,11 @@ func (s *propStream) member(info session.Info) error {
 			return err
 		}
 	}
-	err = s.resource(r)
+	s.href = appendEscaped(append(s.href[:0], s.folder...), info.Name())
+	if r.info.IsDir() {
+		s.href = append(s.href, '/')
+	}
+	err = s.resource(r, s.href)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -228,8 +246,9 @@ func (s *propStream) broken(r *resource) error {
 }
 
 // resource writes one response.
-func (s *propStream) resource(r *resource) error {
-	b := appendString(s.entry[:0], "<D:response><D:href>", s.q.h.href(r.path, r.info.IsDir()), "</D:href>")
+func (s *propStream) resource(r *resource, href []byte) error {
+	b := append(append(s.entry[:0], "<D:response><D:href>"...), href...)
+	b = append(b, "</D:href>"...)
 	s.missing = s.missing[:0]
 	var err error
 	b = appendString(b, "<D:propstat><D:prop>")
@@ -259,21 +278,19 @@ func (s *propStream) resource(r *resource) error {
 }
 
 func (s *propStream) values(b []byte, r *resource) ([]byte, error) {
-	names := s.ask.names
 	var err error
 	if s.ask.all {
 		if b, err = s.everything(b, r); err != nil {
 			return b, err
 		}
-		names = slices.DeleteFunc(slices.Clone(names), func(n xml.Name) bool { return slices.Contains(allProperties, n) })
 	}
-	for _, n := range names {
+	for i := range s.named {
 		var ok bool
-		if b, ok, err = s.value(b, r, n); err != nil {
+		if b, ok, err = s.named[i].value(b, r); err != nil {
 			return b, err
 		}
 		if !ok && !s.ask.all {
-			s.missing = appendEmpty(s.missing, n)
+			s.missing = appendEmpty(s.missing, s.named[i].name)
 		}
 	}
 	return b, nil
@@ -282,8 +299,8 @@ func (s *propStream) values(b []byte, r *resource) ([]byte, error) {
 // everything is allprop: the live properties, and all dead ones.
 func (s *propStream) everything(b []byte, r *resource) ([]byte, error) {
 	var err error
-	for _, n := range allProperties {
-		if b, _, err = s.value(b, r, n); err != nil {
+	for i := range s.live {
+		if b, _, err = s.live[i].value(b, r); err != nil {
 			return b, err
 		}
 	}
@@ -297,22 +314,6 @@ func (s *propStream) everything(b []byte, r *resource) ([]byte, error) {
 		}
 	}
 	return b, nil
-}
-
-// value appends one property, or tells that the resource has none of this name.
-func (s *propStream) value(b []byte, r *resource, n xml.Name) ([]byte, bool, error) {
-	if !isLive(n) {
-		dead, err := r.properties()
-		v, ok := dead[key(n)]
-		return append(b, v...), ok, err
-	}
-	start := len(b)
-	b = appendString(b, "<D:", n.Local, ">")
-	out, ok, err := liveProperties[n.Local](b, r)
-	if err != nil || !ok {
-		return b[:start], false, err
-	}
-	return appendString(out, "</D:", n.Local, ">"), true, nil
 }
 
 // allNames is propname.

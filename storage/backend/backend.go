@@ -57,6 +57,13 @@ type Backend interface {
 	Close() error
 }
 
+// A RenameSyncer is a Backend that renames and makes durable in one go what Rename
+// and Sync of the folder that to is in would do one after the other. After renamed
+// the error is that of Sync.
+type RenameSyncer interface {
+	RenameSync(ctx context.Context, from, to path.Path, replace bool) (renamed bool, err error)
+}
+
 // A File is an open regular file. ReadAt and WriteAt may be called concurrently.
 type File interface {
 	io.ReaderAt
@@ -77,8 +84,12 @@ type File interface {
 // A Dir reads a folder in pieces.
 type Dir interface {
 	// Next returns up to n entries, io.EOF after the last. Entries that vanish
-	// while they are read are left out; special files are marked as such.
+	// while they are read are left out; special files are marked as such. What it
+	// returned before is no longer valid.
 	Next(n int) ([]Info, error)
+	// Properties is Backend.Properties for a file or folder that Next named. It may
+	// fail where that does not: who gets an error asks by path.
+	Properties(name string) (map[string][]byte, error)
 	io.Closer
 }
 

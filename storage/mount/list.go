@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
@@ -92,7 +93,9 @@ func (d *dir) Next(n int) ([]backend.Info, error) {
 	}
 	for {
 		some, err := d.inner.Next(n)
-		some = slices.DeleteFunc(some, d.hidden)
+		if len(d.shown) > 0 || d.at.rel.IsRoot() {
+			some = slices.DeleteFunc(some, d.hidden)
+		}
 		if err == io.EOF || err == nil && len(some) > 0 {
 			return some, err
 		}
@@ -102,10 +105,17 @@ func (d *dir) Next(n int) ([]backend.Info, error) {
 	}
 }
 
+// hidden reports what a mount has taken the name of, and what is reserved, which
+// only the top of a mount holds.
 func (d *dir) hidden(i backend.Info) bool {
-	if slices.Contains(d.shown, i.Name) {
-		return true
+	return slices.Contains(d.shown, i.Name) || d.at.rel.IsRoot() && strings.EqualFold(i.Name, Reserved)
+}
+
+// Properties is not for what only appears here.
+func (d *dir) Properties(name string) (map[string][]byte, error) {
+	if d.inner == nil || d.hidden(backend.Info{Name: name}) {
+		return nil, pathError("getproperties", d.at.tree, fs.ErrInvalid)
 	}
-	p, err := d.at.rel.Join(i.Name)
-	return err == nil && isReserved(p)
+	props, err := d.inner.Properties(name)
+	return props, d.at.error(err)
 }

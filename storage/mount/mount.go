@@ -102,6 +102,9 @@ func (t *Table) add(m Mount) error {
 
 // Of returns the mount that holds p, and p as its backend knows it.
 func (t *Table) Of(p path.Path) (m Mount, rel path.Path) {
+	if len(t.mounts) == 1 {
+		return t.mounts[0], p
+	}
 	for above := range p.Above() {
 		if m, ok := t.at[above]; ok {
 			rel, _ = above.Rel(p)

@@ -67,21 +67,51 @@ func (t *Table) pair(ctx context.Context, op string, from, to path.Path) (source
 // Place moves what is staged, at a path in the reserved folder of to's mount as
 // its backend knows it, to the tree path to. Replace is as in Rename.
 func (t *Table) Place(ctx context.Context, staged, to path.Path, replace bool) error {
-	target, err := t.fresh(ctx, "place", to)
+	target, err := t.toPlace(ctx, staged, to, replace)
 	if err != nil {
 		return err
-	}
-	switch {
-	case !isReserved(staged):
-		return pathError("place", to, fs.ErrInvalid)
-	case target.way && !replace:
-		return pathError("place", to, fs.ErrExist)
-	case target.way:
-		return pathError("place", to, backend.ErrIsDir)
 	}
 	return pathError("place", to, t.making(ctx, target, func() error {
 		return target.Backend.Rename(ctx, staged, target.rel, replace)
 	}))
+}
+
+// PlaceSync is Place, and then Sync of the folder that to is in. After placed the
+// error is that of Sync, which a client that is gone does not keep from being done.
+func (t *Table) PlaceSync(ctx context.Context, staged, to path.Path, replace bool) (placed bool, err error) {
+	target, err := t.toPlace(ctx, staged, to, replace)
+	if err != nil {
+		return false, err
+	}
+	both, ok := target.Backend.(backend.RenameSyncer)
+	if !ok {
+		if err := t.Place(ctx, staged, to, replace); err != nil {
+			return false, err
+		}
+		return true, t.Sync(context.WithoutCancel(ctx), to.Dir())
+	}
+	err = t.making(ctx, target, func() (err error) {
+		placed, err = both.RenameSync(ctx, staged, target.rel, replace)
+		return err
+	})
+	return placed, pathError("place", to, err)
+}
+
+// toPlace is where Place puts something.
+func (t *Table) toPlace(ctx context.Context, staged, to path.Path, replace bool) (place, error) {
+	target, err := t.fresh(ctx, "place", to)
+	if err != nil {
+		return place{}, err
+	}
+	switch {
+	case !isReserved(staged):
+		return place{}, pathError("place", to, fs.ErrInvalid)
+	case target.way && !replace:
+		return place{}, pathError("place", to, fs.ErrExist)
+	case target.way:
+		return place{}, pathError("place", to, backend.ErrIsDir)
+	}
+	return target, nil
 }
 
 // Take is the inverse of Place: it moves what stands at from out of the tree.

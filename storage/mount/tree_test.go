@@ -350,3 +350,20 @@ func TestClashes(t *testing.T) {
 		t.Errorf("a bind mount: got %v, %v, want a clash", clashes, err)
 	}
 }
+
+// What only appears in a folder, and what is reserved, is not asked for through
+// it: the folder of the store below may hold something else by that name.
+func TestPropertiesOfWhatAppears(t *testing.T) {
+	tree, root, _, _ := three(t)
+	for _, name := range []string{"m", ".gatehouse", "a", ".Gatehouse"} {
+		must(t, os.MkdirAll(root+"/"+name, 0o755))
+	}
+	d, err := tree.List(t.Context(), at("/"))
+	must(t, err)
+	for name, hidden := range map[string]bool{"m": true, ".gatehouse": true, ".Gatehouse": true, "a": false} {
+		if props, err := d.Properties(name); (err != nil) != hidden {
+			t.Errorf("%s: %q, %v", name, props, err)
+		}
+	}
+	must(t, d.Close())
+}

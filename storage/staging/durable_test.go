@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -143,4 +144,30 @@ func TestInPlaceButNotDurable(t *testing.T) {
 		t.Errorf("commit: got %v, want ErrNotDurable of /d/f with its reason", err)
 	}
 	s.holds(map[string]string{"/d/x": "", "/d/f": "content"})
+}
+
+// Whoever claims a name goes on with the upload where somebody else was faster, and
+// hears what stands there in the end.
+func TestClaimKeepsTheUploadWhereSomethingCame(t *testing.T) {
+	s := newSite(t, plain)
+	u := s.stage("/a", "mine")
+	s.put("/a", "theirs")
+	if err := u.Claim(t.Context()); !errors.Is(err, fs.ErrExist) {
+		t.Fatalf("claim: got %v, want fs.ErrExist", err)
+	}
+	if _, ok := u.Placed(); ok {
+		t.Error("something was put in place")
+	}
+	s.holds(map[string]string{"/a": "theirs"})
+	_, err := u.File.WriteAt([]byte("more"), 4)
+	s.must(err)
+	s.must(u.Commit(t.Context(), true))
+	s.holds(map[string]string{"/a": "minemore"})
+	if info, ok := u.Placed(); !ok || info.Size != 8 {
+		t.Errorf("in place: %+v, %v", info, ok)
+	}
+	s.nothingStaged()
+	if err := u.Claim(t.Context()); !errors.Is(err, staging.ErrClosed) {
+		t.Errorf("once more: got %v, want ErrClosed", err)
+	}
 }

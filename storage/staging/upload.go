@@ -16,6 +16,8 @@ import (
 type Upload struct {
 	File backend.File
 	place
+	synced bool          // the content is on disk, and the file still open
+	placed *backend.Info // what stood in place after Commit
 }
 
 // Create begins an upload that will stand at the tree path target. Of how it
@@ -46,22 +48,73 @@ func (u *Upload) Commit(ctx context.Context, replace bool) error {
 	if !u.end() {
 		return stageError(u.target, ErrClosed)
 	}
-	err := u.settle()
-	if err == nil {
-		err = u.area.table.Place(ctx, u.at, u.target, replace)
-	}
-	if err != nil {
-		return stageError(u.target, errors.Join(bare(err), bare(u.drop())))
-	}
-	return u.durable()
+	return u.done(u.put(ctx, replace))
 }
 
-// settle closes the file, with its content on disk where that is asked for.
+// Claim is Commit without replace, but on a mount that makes things durable, where
+// something has come there meanwhile, the upload stays: Commit or Discard follows.
+func (u *Upload) Claim(ctx context.Context) error {
+	if !u.end() {
+		return stageError(u.target, ErrClosed)
+	}
+	err := u.put(ctx, false)
+	if errors.Is(err, fs.ErrExist) && u.synced {
+		u.resume()
+		return stageError(u.target, err)
+	}
+	return u.done(err)
+}
+
+// Placed describes what Commit or Claim has put in place.
+func (u *Upload) Placed() (info backend.Info, ok bool) {
+	if u.placed == nil {
+		return backend.Info{}, false
+	}
+	return *u.placed, true
+}
+
+// put renames the file into place, with its content on disk where that is asked
+// for. Else it is closed before: some file systems write, and fail, only then.
+func (u *Upload) put(ctx context.Context, replace bool) error {
+	if err := u.settle(); err != nil {
+		return err
+	}
+	if !u.mount.Durable() {
+		return u.area.table.Place(ctx, u.at, u.target, replace)
+	}
+	placed, err := u.area.table.PlaceSync(ctx, u.at, u.target, replace)
+	if placed && err != nil {
+		return fmt.Errorf("%w: %w", ErrNotDurable, bare(err))
+	}
+	return err
+}
+
 func (u *Upload) settle() error {
+	if u.synced {
+		return nil
+	}
 	if !u.mount.Durable() {
 		return u.File.Close()
 	}
-	return errors.Join(u.File.Sync(), u.File.Close())
+	err := u.File.Sync()
+	u.synced = err == nil
+	return err
+}
+
+// done ends a Commit: the file stands in its place, or is removed.
+func (u *Upload) done(err error) error {
+	if err != nil && !errors.Is(err, ErrNotDurable) {
+		_ = u.File.Close()
+		return stageError(u.target, errors.Join(bare(err), bare(u.drop())))
+	}
+	if info, err := u.File.Stat(); err == nil {
+		u.placed = &info
+	}
+	_ = u.File.Close() // what it held is on disk, or it was closed before
+	if err != nil {
+		return stageError(u.target, err)
+	}
+	return nil
 }
 
 // Discard closes and removes it. It does nothing after Commit.
@@ -155,6 +208,12 @@ func (p *place) end() bool {
 	}
 	p.area.free.Add(1)
 	return true
+}
+
+// resume takes end back.
+func (p *place) resume() {
+	p.area.free.Add(-1)
+	p.ended.Store(false)
 }
 
 // durable makes the new name last. It is there already: no client that went

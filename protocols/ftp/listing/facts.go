@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/auth/session"
 	"gatehouse/policy"
+	"gatehouse/protocols/stamp"
 )
 
 // Facts is the set of MLSD's facts that a client wants (RFC 3659, 7.5).
@@ -68,7 +69,7 @@ func (f Facts) Names() string {
 
 // Append describes an entry; the name follows after a space. target is where a
 // link leads, "" where that is not shown.
-func (f Facts) Append(b []byte, i session.Info, target string) []byte {
+func (f Facts) Append(b []byte, i *session.Info, target string) []byte {
 	for n, name := range factNames {
 		fact := Facts(1 << n)
 		if f&fact == 0 {
@@ -87,7 +88,7 @@ func (f Facts) Append(b []byte, i session.Info, target string) []byte {
 	return b
 }
 
-func appendValue(b []byte, fact Facts, i session.Info, target string) []byte {
+func appendValue(b []byte, fact Facts, i *session.Info, target string) []byte {
 	switch fact {
 	case factType:
 		return appendKind(b, i, target)
@@ -97,18 +98,18 @@ func appendValue(b []byte, fact Facts, i session.Info, target string) []byte {
 		}
 		return strconv.AppendInt(b, i.Size(), 10)
 	case factModify:
-		return i.ModTime().UTC().AppendFormat(b, "20060102150405")
+		return stamp.AppendPacked(b, i.ModTime())
 	case factPerm:
 		return appendPerm(b, i)
 	case factUnique:
-		return append(b, i.ID()...)
+		return i.AppendID(b)
 	default:
 		bits := i.Mode().Perm()
 		return append(b, '0', '0'+byte(bits>>6&7), '0'+byte(bits>>3&7), '0'+byte(bits&7))
 	}
 }
 
-func appendKind(b []byte, i session.Info, target string) []byte {
+func appendKind(b []byte, i *session.Info, target string) []byte {
 	switch {
 	case i.IsDir():
 		return append(b, "dir"...)
@@ -133,13 +134,14 @@ var letters = []struct {
 	{policy.Delete, "df", "dfp"},
 }
 
-func appendPerm(b []byte, i session.Info) []byte {
+func appendPerm(b []byte, i *session.Info) []byte {
 	if i.IsDir() {
 		b = append(b, 'e')
 	}
+	given := i.Permissions()
 	for _, l := range letters {
 		switch {
-		case i.Permissions()&l.right == 0:
+		case given&l.right == 0:
 		case i.IsDir():
 			b = append(b, l.folder...)
 		default:

@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"gatehouse/auth/session"
+	"gatehouse/protocols/stamp"
 )
 
 // A Line appends an entry without its line end; target is where a link leads.
-type Line func(b []byte, i session.Info, target string) []byte
+type Line func(b []byte, i *session.Info, target string) []byte
 
 // Machine is how MLSD shows an entry.
 func Machine(f Facts) Line {
-	return func(b []byte, i session.Info, target string) []byte {
+	return func(b []byte, i *session.Info, target string) []byte {
 		return append(append(f.Append(b, i, target), ' '), i.Name()...)
 	}
 }
@@ -25,7 +26,7 @@ func Names(folder string) Line {
 	if folder != "" {
 		prefix = strings.TrimSuffix(folder, "/") + "/"
 	}
-	return func(b []byte, i session.Info, _ string) []byte {
+	return func(b []byte, i *session.Info, _ string) []byte {
 		return append(append(b, prefix...), i.Name()...)
 	}
 }
@@ -33,7 +34,8 @@ func Names(folder string) Line {
 // Long is how LIST shows an entry: as ls -l would, times in UTC, which clients
 // have come to read.
 func Long(now time.Time) Line {
-	return func(b []byte, i session.Info, target string) []byte {
+	var owner, shown string // of the last entry, and as its column shows it
+	return func(b []byte, i *session.Info, target string) []byte {
 		kind, size := byte('-'), i.Size()
 		switch {
 		case i.IsDir():
@@ -41,21 +43,27 @@ func Long(now time.Time) Line {
 		case i.Mode().Type() == fs.ModeSymlink:
 			kind = 'l'
 		}
-		owner := column(i.Owner())
+		if o := i.Owner(); o != owner || shown == "" {
+			owner, shown = o, column(o)
+		}
 		b = append(b, kind)
 		b = appendMode(b, i.Mode())
-		b = append(append(append(append(b, " 1 "...), owner...), ' '), owner...)
+		b = append(append(append(append(b, " 1 "...), shown...), ' '), shown...)
 		b = append(appendRight(append(b, ' '), size, 12), ' ')
-		modified, layout := i.ModTime().UTC(), "Jan _2 15:04"
-		if age := now.Sub(modified); age < -time.Hour || age > 180*24*time.Hour {
-			layout = "Jan _2  2006"
-		}
-		b = append(append(modified.AppendFormat(b, layout), ' '), i.Name()...)
+		b = append(appendTime(b, i.ModTime(), now), ' ')
+		b = append(b, i.Name()...)
 		if target != "" {
 			b = append(append(b, " -> "...), target...)
 		}
 		return b
 	}
+}
+
+func appendTime(b []byte, modified, now time.Time) []byte {
+	if age := now.Sub(modified); age < -time.Hour || age > 180*24*time.Hour {
+		return stamp.AppendListedOfOld(b, modified)
+	}
+	return stamp.AppendListed(b, modified)
 }
 
 func appendMode(b []byte, m fs.FileMode) []byte {

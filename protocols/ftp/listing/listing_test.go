@@ -44,7 +44,7 @@ func FuzzCarries(f *testing.F) {
 			return
 		}
 		for _, line := range []Line{Machine(AllFacts), Long(time.Now()), Names("d")} {
-			got := string(line([]byte("before"), session.Info{}, name))
+			got := string(line([]byte("before"), &session.Info{}, name))
 			if !strings.HasPrefix(got, "before") || strings.ContainsAny(got, "\r\n\x00") {
 				t.Errorf("%q", got)
 			}

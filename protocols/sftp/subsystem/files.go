@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"sync/atomic"
 
 	"gatehouse/auth/session"
 	"gatehouse/policy/path"
@@ -111,12 +112,12 @@ func (s *server) read(ctx context.Context, r wire.Request) error {
 		defer s.Buffers.Put(b)
 		defer turn.end()
 		got, err := f.readAt(b[wire.DataHeader:], off)
-		turn.wait()
+		turn.come()
 		if got == 0 {
-			s.out.send(s.refusal(wire.Request{Type: wire.Read, ID: id}, err))
+			s.out.sendAt(turn, s.refusal(wire.Request{Type: wire.Read, ID: id}, err))
 			return
 		}
-		s.out.sendContent(f, id, wire.PutData(b, id, got))
+		s.out.sendContent(turn, f, id, wire.PutData(b, id, got))
 	})
 	return nil
 }
@@ -124,22 +125,40 @@ func (s *server) read(ctx context.Context, r wire.Request) error {
 // A turn orders the answers about one file. What is asked for may be done in any
 // order, and is answered in that of the requests: OpenSSH's scp takes what was
 // answered without a gap for all that there is, and cuts the file off behind it.
-type turn struct{ before, told chan struct{} }
+type turn struct{ before, told *told }
+
+// told is closed once an answer was given. Before that it knows whether the next
+// one waits for nothing else.
+type told struct {
+	done    chan struct{}
+	awaited atomic.Bool
+}
 
 func (f *file) turn() turn {
-	t := turn{f.told, make(chan struct{})}
+	t := turn{f.told, &told{done: make(chan struct{})}}
 	f.told = t.told
 	return t
 }
 
-// wait returns once everything before it was answered.
-func (t turn) wait() {
+// come returns once everything before it was answered. The answer must follow.
+func (t turn) come() {
 	if t.before != nil {
-		<-t.before
+		t.before.awaited.Store(true)
+		<-t.before.done
 	}
 }
 
-func (t turn) end() { close(t.told) }
+// wait is come for an answer that waits for something else as well.
+func (t turn) wait() {
+	if t.before != nil {
+		<-t.before.done
+	}
+}
+
+// awaited tells that the next answer follows as soon as this one was given.
+func (t turn) awaited() bool { return t.told != nil && t.told.awaited.Load() }
+
+func (t turn) end() { close(t.told.done) }
 
 // readAt returns an error exactly where nothing was read: what follows a short
 // piece is told when it is asked for.
@@ -176,12 +195,12 @@ func (s *server) write(ctx context.Context, r wire.Request, p packet) error {
 		defer p.free()
 		defer turn.end()
 		err := f.writeAt(data, at.first)
-		turn.wait()
+		turn.come()
 		if err != nil {
-			s.out.send(s.refusal(wire.Request{Type: wire.Write, ID: id}, err))
+			s.out.sendAt(turn, s.refusal(wire.Request{Type: wire.Write, ID: id}, err))
 			return
 		}
-		s.out.send(wire.AppendStatus(nil, id, wire.OK, ""))
+		s.out.sendAt(turn, wire.AppendStatus(nil, id, wire.OK, ""))
 	})
 	return nil
 }
@@ -234,7 +253,7 @@ func (s *server) fsync(r wire.Request) error {
 	s.work(func() {
 		defer turn.end()
 		err := f.sync()
-		turn.wait()
+		turn.come()
 		if err != nil {
 			s.out.send(s.refusal(wire.Request{Type: wire.Extended, ID: id, Extension: wire.Fsync}, err))
 			return

@@ -57,7 +57,7 @@ type file struct {
 	// appends sends every write to the end, whatever offset it names.
 	readable, writable, appends bool
 	// told is closed once what was asked for last was answered.
-	told chan struct{}
+	told *told
 	// forget ends the waiting for the file to be cut.
 	forget func() bool
 }
@@ -102,6 +102,7 @@ func (s *server) letGo(open io.Closer) {
 type folder struct {
 	dir    *session.Dir
 	read   []session.Info
+	failed error // why there are no more
 	forget func() bool
 }
 

@@ -1,13 +1,13 @@
 package subsystem
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"gatehouse/auth/session"
 	"gatehouse/protocols/sftp/wire"
+	"gatehouse/protocols/stamp"
 )
 
 // nobody is the number told for every owner and group: the gateway's owners
@@ -36,26 +36,31 @@ func Attributes(i session.Info) wire.Attrs {
 // halfYear is the age from which ls shows the year instead of the time of day.
 const halfYear = 365 * 24 * time.Hour / 2
 
-// appendLong appends a file's line in the form of ls -l, in which clients show it
-// and some read it. Times are UTC.
-func appendLong(b []byte, i session.Info, now time.Time) []byte {
-	modified := i.ModTime().UTC()
-	when := "Jan _2 15:04"
-	if age := now.Sub(modified); age < 0 || age > halfYear {
-		when = "Jan _2  2006"
+// A long writes files' lines in the form of ls -l, in which clients show them and
+// some read them. Times are UTC. It keeps the last owner as its column shows it.
+type long struct {
+	now           time.Time
+	owner, column string
+}
+
+func (l *long) append(b []byte, i *session.Info) []byte {
+	if owner := i.Owner(); owner != l.owner || l.column == "" {
+		l.owner, l.column = owner, strings.ReplaceAll(Printable(owner), " ", "_")
 	}
 	b = appendLetters(b, wire.Mode(i.Mode()))
 	b = append(b, "    1 "...)
-	b = appendWide(b, strings.ReplaceAll(Printable(i.Owner()), " ", "_"))
+	b = appendWide(b, l.column)
 	b = appendWide(append(b, ' '), group)
-	b = append(b, ' ')
-	start := len(b)
-	b = strconv.AppendInt(b, max(i.Size(), 0), 10)
-	for len(b)-start < width {
-		b = slices.Insert(b, start, ' ')
-	}
-	b = modified.AppendFormat(append(b, ' '), when)
+	b = appendRight(append(b, ' '), max(i.Size(), 0))
+	b = l.appendTime(append(b, ' '), i.ModTime())
 	return append(append(b, ' '), Printable(i.Name())...)
+}
+
+func (l *long) appendTime(b []byte, modified time.Time) []byte {
+	if age := l.now.Sub(modified); age < 0 || age > halfYear {
+		return stamp.AppendListedOfOld(b, modified)
+	}
+	return stamp.AppendListed(b, modified)
 }
 
 // width is that of the columns of a listing.
@@ -68,6 +73,16 @@ func appendWide(b []byte, s string) []byte {
 		b = append(b, ' ')
 	}
 	return b
+}
+
+// appendRight appends a number at the right of its column.
+func appendRight(b []byte, n int64) []byte {
+	var digits [20]byte
+	text := strconv.AppendInt(digits[:0], n, 10)
+	for room := width - len(text); room > 0; room-- {
+		b = append(b, ' ')
+	}
+	return append(b, text...)
 }
 
 // appendLetters appends a mode in the form of ls -l.
@@ -93,10 +108,23 @@ func appendLetters(b []byte, mode uint32) []byte {
 
 // Printable replaces what could forge a line of a listing or of a message.
 func Printable(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return '?'
 		}
 		return r
 	}, s)
+}
+
+// isPlain reports a text that is ASCII and prints.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }

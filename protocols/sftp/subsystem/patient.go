@@ -9,9 +9,16 @@ import (
 // counts as stalled.
 const Piece = 32 << 10
 
+// A gatherer sends what it is given together with what follows at once.
+type gatherer interface {
+	// WriteMore is Write for what a Write follows at once.
+	WriteMore(b []byte) (int, error)
+}
+
 // A Patient writes to a peer that must take each piece in time.
 type Patient struct {
 	to      io.Writer
+	more    func([]byte) (int, error) // to's, where it gathers
 	stalled time.Duration
 	timer   *time.Timer
 }
@@ -19,7 +26,10 @@ type Patient struct {
 // NewPatient writes to a peer that is cut when it takes longer than stalled for
 // a piece. Stop ends it.
 func NewPatient(to io.Writer, stalled time.Duration, cut func(error)) *Patient {
-	p := &Patient{to: to, stalled: stalled}
+	p := &Patient{to: to, more: to.Write, stalled: stalled}
+	if g, ok := to.(gatherer); ok {
+		p.more = g.WriteMore
+	}
 	p.timer = time.AfterFunc(stalled, func() { cut(ErrStalled) })
 	p.timer.Stop()
 	return p
@@ -29,12 +39,20 @@ func NewPatient(to io.Writer, stalled time.Duration, cut func(error)) *Patient {
 func (p *Patient) Stop() { p.timer.Stop() }
 
 // Write is io.Writer's.
-func (p *Patient) Write(b []byte) (int, error) {
+func (p *Patient) Write(b []byte) (int, error) { return p.write(b, p.to.Write) }
+
+// WriteMore is Write for what a Write follows at once: the two may leave together.
+func (p *Patient) WriteMore(b []byte) (int, error) { return p.write(b, p.more) }
+
+// write writes pieces, the last of them with last.
+func (p *Patient) write(b []byte, last func([]byte) (int, error)) (sent int, err error) {
 	defer p.timer.Stop()
-	sent := 0
-	for sent < len(b) {
+	for write := p.more; sent < len(b); {
+		if len(b)-sent <= Piece {
+			write = last
+		}
 		p.timer.Reset(p.stalled)
-		n, err := p.to.Write(b[sent:min(len(b), sent+Piece)])
+		n, err := write(b[sent:min(len(b), sent+Piece)])
 		sent += n
 		if err != nil {
 			return sent, err

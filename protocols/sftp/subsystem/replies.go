@@ -16,6 +16,8 @@ const Grace = 500 * time.Millisecond
 type replies struct {
 	cut func(error)
 
+	waiting atomic.Int64 // packets whose turn comes at once
+
 	mu  sync.Mutex // guards to, and err
 	to  *Patient
 	err error
@@ -32,28 +34,45 @@ func newReplies(to io.Writer, stalled time.Duration, cut func(error)) *replies {
 func (o *replies) stop() { o.to.Stop() }
 
 func (o *replies) send(b []byte) error {
-	o.mu.Lock()
+	return o.sendAt(turn{}, b)
+}
+
+// sendAt sends a packet whose turn it is. It may leave with the one after it,
+// where that waits for nothing else.
+func (o *replies) sendAt(t turn, b []byte) error {
+	o.lock()
 	defer o.mu.Unlock()
-	return o.write(b)
+	return o.write(t, b)
 }
 
 // sendContent sends what was read of a file, unless the file was cut while the
 // packet waited for its turn: its content is then no longer the client's.
-func (o *replies) sendContent(f *file, id uint32, b []byte) error {
-	o.mu.Lock()
+func (o *replies) sendContent(t turn, f *file, id uint32, b []byte) error {
+	o.lock()
 	defer o.mu.Unlock()
 	o.turn.Add(1)
 	o.sending.Store(f)
 	defer o.sending.Store(nil)
 	if cut := f.cut(); cut != nil {
 		code, text := Status(cut)
-		return o.write(wire.AppendStatus(nil, id, code, text))
+		return o.write(t, wire.AppendStatus(nil, id, code, text))
 	}
-	return o.write(b)
+	return o.write(t, b)
 }
 
-func (o *replies) write(b []byte) error {
-	if o.err == nil {
+func (o *replies) lock() {
+	o.waiting.Add(1)
+	o.mu.Lock()
+	o.waiting.Add(-1)
+}
+
+func (o *replies) write(t turn, b []byte) error {
+	if o.err != nil {
+		return o.err
+	}
+	if o.waiting.Load() > 0 || t.awaited() {
+		_, o.err = o.to.WriteMore(b)
+	} else {
 		_, o.err = o.to.Write(b)
 	}
 	return o.err

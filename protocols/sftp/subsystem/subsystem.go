@@ -159,6 +159,9 @@ func (s *server) handle(ctx context.Context, p packet) error {
 		return s.closeHandle(r)
 	}
 	defer p.free()
+	if r.Type == wire.Readdir {
+		return s.sendListing(r)
+	}
 	if r.Type == wire.Extended && r.Extension == wire.Fsync {
 		return s.fsync(r)
 	}
@@ -187,8 +190,6 @@ func (s *server) do(ctx context.Context, r wire.Request) ([]byte, error) {
 		return s.open(ctx, r)
 	case wire.Opendir:
 		return s.opendir(ctx, r)
-	case wire.Readdir:
-		return s.readdir(r)
 	case wire.Fstat:
 		return s.fstat(r)
 	case wire.Fsetstat:

@@ -17,6 +17,7 @@ var propertyCases = []testCase{
 	{name: "properties/set, replaced, removed", run: setProperties, needs: hasProperties},
 	{name: "properties/live and move with the file", run: propertiesMove, needs: hasProperties},
 	{name: "properties/of an open file", run: openProperties, needs: hasProperties},
+	{name: "properties/of the entries of a folder", run: memberProperties, needs: hasProperties},
 	{name: "properties/too large", run: largeProperties, needs: hasProperties},
 	{name: "properties/unsupported", run: unsupportedProperties},
 }
@@ -46,6 +47,32 @@ func noProperties(s *store) {
 	_, err := s.Properties(s.Context(), s.at("/none"))
 	s.refused("of nothing", err, fs.ErrNotExist, "/none")
 	s.refused("to nothing", s.give("/none", map[string]string{"a": "b"}), fs.ErrNotExist, "/none")
+}
+
+// memberProperties reads through an open folder: what is there, or an error.
+func memberProperties(s *store) {
+	s.mkdir("/d", "/d/sub")
+	s.write("/d/a", "content")
+	s.write("/d/plain", "content")
+	want := map[string]string{"a": "1", "sub": "2", "plain": ""}
+	s.must("set", s.give("/d/a", map[string]string{"p": "1"}))
+	s.must("set", s.give("/d/sub", map[string]string{"p": "2"}))
+	d, err := s.List(s.Context(), s.at("/d"))
+	s.must("list", err)
+	for name, value := range want {
+		if props, err := d.Properties(name); err == nil && string(props["p"]) != value {
+			s.Errorf("properties of the entry %s: got %q", name, props)
+		}
+	}
+	for _, name := range []string{"none", "", "..", "sub/../a", "../d/a"} {
+		if props, err := d.Properties(name); err == nil {
+			s.Errorf("properties of the entry %q: got %q, want an error", name, props)
+		}
+	}
+	s.must("close", d.Close())
+	if _, err := d.Properties("a"); err == nil {
+		s.Error("properties of an entry of a closed folder")
+	}
 }
 
 func setProperties(s *store) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -18,16 +19,19 @@ func (b *Backend) List(ctx context.Context, p path.Path) (backend.Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := newFile(fd, p)
-	if err != nil {
-		return nil, pathError("list", p, err)
-	}
-	return &dir{file: f}, nil
+	return &dir{file: newFile(fd, p), names: names{pool: &b.names}}, nil
 }
 
-type dir struct{ file *file }
+type dir struct {
+	file  *file
+	names names
+	infos []backend.Info
+}
 
-func (d *dir) Close() error { return d.file.Close() }
+func (d *dir) Close() error {
+	d.names.giveBack()
+	return d.file.Close()
+}
 
 // Next describes each entry through the open folder, so that nothing that
 // happens to the folder's own path leads elsewhere.
@@ -36,42 +40,58 @@ func (d *dir) Next(n int) ([]backend.Info, error) {
 		return nil, pathError("list", d.file.path, fs.ErrInvalid)
 	}
 	for {
-		names, err := d.file.os.Readdirnames(n)
-		if err != nil && err != io.EOF {
-			return nil, pathError("list", d.file.path, err)
-		}
-		if len(names) == 0 {
-			return nil, io.EOF
-		}
-		infos, err := d.describe(names)
+		more := false
+		err := d.file.control(func(fd int) (err error) {
+			if more, err = d.names.fill(fd); more {
+				piece, count := d.names.take(n)
+				err = d.describe(fd, piece, count)
+			}
+			return err
+		})
 		if err != nil {
 			return nil, pathError("list", d.file.path, err)
 		}
-		if len(infos) > 0 {
-			return infos, nil
+		if !more {
+			return nil, io.EOF
+		}
+		if len(d.infos) > 0 {
+			return d.infos, nil
 		}
 	}
 }
 
 // describe leaves out what has vanished and what no path can name.
-func (d *dir) describe(names []string) ([]backend.Info, error) {
-	infos := make([]backend.Info, 0, len(names))
-	err := d.file.control(func(fd int) error {
-		var st unix.Stat_t
-		for _, name := range names {
-			if path.ValidName(name) != nil {
-				continue
-			}
-			err := again(func() error { return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
-			if errors.Is(err, unix.ENOENT) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			infos = append(infos, info(name, &st))
+func (d *dir) describe(fd int, piece string, count int) error {
+	d.infos = slices.Grow(d.infos[:0], count)
+	var st unix.Stat_t
+	for name := range entries(piece) {
+		if path.ValidName(name) != nil {
+			continue
 		}
-		return nil
+		err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if err == unix.EINTR || err == unix.EAGAIN {
+			err = again(func() error { return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+		}
+		if errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		d.infos = append(d.infos, info(name, &st))
+	}
+	return nil
+}
+
+// Properties reads those of an entry without opening it: opening may do things,
+// and costs more than all the rest.
+func (d *dir) Properties(name string) (props map[string][]byte, err error) {
+	if err := path.ValidName(name); err != nil {
+		return nil, pathError("getproperties", d.file.path, err)
+	}
+	err = d.file.control(func(fd int) (err error) {
+		props, err = propertiesOf(magic(fd) + "/" + name)
+		return err
 	})
-	return infos, err
+	return props, pathError("getproperties", d.file.path, err)
 }

@@ -41,6 +41,9 @@ var meanings = map[syscall.Errno]error{
 // cause translates a kernel's error, out of whatever the os package put
 // around it, since that may name paths.
 func cause(err error) error {
+	if errno, ok := err.(syscall.Errno); ok {
+		return meaning(errno)
+	}
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 		err = pe.Err
 	}
@@ -51,6 +54,10 @@ func cause(err error) error {
 	if !errors.As(err, &errno) {
 		return err
 	}
+	return meaning(errno)
+}
+
+func meaning(errno syscall.Errno) error {
 	if m, ok := meanings[errno]; ok {
 		return m
 	}

@@ -48,7 +48,7 @@ func TestRenameWithoutTheKernelsHelp(t *testing.T) {
 		}
 	}
 	keep := func(from, to string) error {
-		m, err := b.move(t.Context(), path.MustParse(from), path.MustParse(to))
+		m, err := b.move(t.Context(), path.MustParse(from), path.MustParse(to), unix.O_PATH)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestRenameWithoutTheKernelsHelpIsWonOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range movers {
 		wg.Go(func() {
-			m, err := b.move(t.Context(), path.MustParse(names[i:i+1]), path.MustParse("/to"))
+			m, err := b.move(t.Context(), path.MustParse(names[i:i+1]), path.MustParse("/to"), unix.O_PATH)
 			if err != nil {
 				t.Error(err)
 				return

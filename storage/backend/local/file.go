@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -34,11 +33,7 @@ func (b *Backend) Open(ctx context.Context, p path.Path, how backend.How) (backe
 		unix.Close(fd)
 		return nil, pathError("open", p, err)
 	}
-	f, err := newFile(fd, p)
-	if err != nil {
-		return nil, pathError("open", p, err)
-	}
-	return f, nil
+	return newFile(fd, p), nil
 }
 
 func access(how backend.How) (int, error) {
@@ -68,7 +63,7 @@ func (b *Backend) openOrCreate(p path.Path, flags int, how backend.How) (fd int,
 				return fd, false, err
 			}
 		}
-		fd, err = b.at(p, flags|unix.O_CREAT|unix.O_EXCL, b.firstMode(how))
+		fd, err = b.at(p, flags&^unix.O_NONBLOCK|unix.O_CREAT|unix.O_EXCL, b.firstMode(how))
 		if how.Exclusive || !errors.Is(err, unix.EEXIST) {
 			return fd, err == nil, err
 		}
@@ -110,14 +105,14 @@ func (b *Backend) prepare(fd int, created bool, how backend.How) error {
 	default:
 		return backend.ErrSpecial
 	}
+	if created {
+		uid, gid := b.owners(how)
+		return dress(fd, &st, uid, gid, permissions(how.Mode, fs.FileMode(b.file)))
+	}
 	// A regular file has no use for O_NONBLOCK, and those who get the kernel's
 	// file are to find it in the usual state.
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != nil {
 		return err
-	}
-	if created {
-		uid, gid := b.owners(how)
-		return dress(fd, &st, uid, gid, permissions(how.Mode, fs.FileMode(b.file)))
 	}
 	if how.Truncate && st.Size > 0 {
 		return again(func() error { return unix.Ftruncate(fd, 0) })
@@ -162,56 +157,77 @@ func (b *Backend) takeBack(p path.Path, fd int) {
 }
 
 type file struct {
-	os   *os.File
-	raw  syscall.RawConn
+	descriptor
 	path path.Path
 }
 
-func newFile(fd int, p path.Path) (*file, error) {
-	f := os.NewFile(uintptr(fd), p.String())
-	raw, err := f.SyscallConn()
+func newFile(fd int, p path.Path) *file {
+	return &file{descriptor: descriptor{fd: fd}, path: p}
+}
+
+func (f *file) OS() *os.File { return f.kernels(f.path.String()) }
+
+func (f *file) ReadAt(p []byte, off int64) (n int, err error) {
+	fd, err := f.hold()
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return 0, pathError("read", f.path, err)
 	}
-	return &file{os: f, raw: raw, path: p}, nil
-}
-
-func (f *file) OS() *os.File { return f.os }
-
-func (f *file) ReadAt(p []byte, off int64) (int, error) {
-	n, err := f.os.ReadAt(p, off)
-	if err == io.EOF {
-		return n, err
-	}
-	return n, pathError("read", f.path, err)
-}
-
-// WriteAt does not use os.File.WriteAt: where the store becomes full half way,
-// that reports nothing written, and a quota would be wrong by what was.
-func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
-	err = f.control(func(fd int) error {
-		for n < len(p) {
-			m, err := retry(func() (int, error) { return unix.Pwrite(fd, p[n:], off+int64(n)) })
-			if err != nil {
-				return err
-			}
+	defer f.release()
+	for n < len(p) {
+		m, err := unix.Pread(fd, p[n:], off+int64(n))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return n, pathError("read", f.path, err)
+		case m == 0:
+			return n, io.EOF
+		default:
 			n += m
 		}
-		return nil
-	})
-	return n, pathError("write", f.path, err)
+	}
+	return n, nil
+}
+
+// WriteAt says how much was written, also where the store becomes full half way:
+// a quota would be wrong by it.
+func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
+	fd, err := f.hold()
+	if err != nil {
+		return 0, pathError("write", f.path, err)
+	}
+	defer f.release()
+	for n < len(p) {
+		m, err := retry(func() (int, error) { return unix.Pwrite(fd, p[n:], off+int64(n)) })
+		if err != nil {
+			return n, pathError("write", f.path, err)
+		}
+		n += m
+	}
+	return n, nil
 }
 
 func (f *file) Truncate(size int64) error {
-	return pathError("truncate", f.path, f.os.Truncate(size))
+	return pathError("truncate", f.path, f.control(func(fd int) error {
+		return again(func() error { return unix.Ftruncate(fd, size) })
+	}))
 }
 
-func (f *file) Sync() error  { return pathError("sync", f.path, f.os.Sync()) }
-func (f *file) Close() error { return pathError("close", f.path, f.os.Close()) }
+func (f *file) Sync() error {
+	return pathError("sync", f.path, f.control(func(fd int) error {
+		return again(func() error { return unix.Fsync(fd) })
+	}))
+}
+
+func (f *file) Close() error { return pathError("close", f.path, f.close()) }
 
 func (f *file) Stat() (backend.Info, error) {
+	fd, err := f.hold()
+	if err != nil {
+		return backend.Info{}, pathError("stat", f.path, err)
+	}
+	defer f.release()
 	var st unix.Stat_t
-	if err := f.control(func(fd int) error { return unix.Fstat(fd, &st) }); err != nil {
+	if err := unix.Fstat(fd, &st); err != nil {
 		return backend.Info{}, pathError("stat", f.path, err)
 	}
 	return info(f.path.Base(), &st), nil
@@ -238,12 +254,4 @@ func (f *file) SetProperties(props map[string][]byte) error {
 	return pathError("setproperties", f.path, f.control(func(fd int) error {
 		return setProperties(fd, props)
 	}))
-}
-
-// control runs do while the descriptor cannot be closed and used anew.
-func (f *file) control(do func(fd int) error) (err error) {
-	if outer := f.raw.Control(func(fd uintptr) { err = do(int(fd)) }); outer != nil {
-		return os.ErrClosed
-	}
-	return err
 }

@@ -5,12 +5,12 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"syscall"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -47,12 +47,12 @@ const (
 
 // A Backend is one folder of the machine. Safe for concurrent use.
 type Backend struct {
-	root       *os.File // O_PATH; keeps its descriptor from reuse after Close
-	raw        syscall.RawConn
+	root       descriptor // O_PATH
 	byName     bool
 	uid, gid   int // -1: leave
 	file, dir  uint32
 	properties bool
+	names      sync.Pool // of *[]byte, for reading folders
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -67,17 +67,14 @@ func Open(dir string, o Options) (*Backend, error) {
 		return nil, fmt.Errorf("open the folder %s: %w", dir, cause(err))
 	}
 	b := &Backend{
-		root: os.NewFile(uintptr(fd), "/"),
+		root: descriptor{fd: fd},
 		uid:  owner(o.UID),
 		gid:  owner(o.GID),
 		file: permissions(o.FileMode, DefaultFileMode),
 		dir:  permissions(o.DirMode, DefaultDirMode),
 	}
-	if b.raw, err = b.root.SyscallConn(); err != nil {
-		return nil, errors.Join(err, b.root.Close())
-	}
 	if b.byName, err = b.choose(o.Resolve); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the folder %s: %w", dir, err), b.root.Close())
+		return nil, errors.Join(fmt.Errorf("open the folder %s: %w", dir, err), b.root.close())
 	}
 	b.properties = b.keepsProperties()
 	return b, nil
@@ -111,7 +108,7 @@ func (b *Backend) Capabilities() backend.Capabilities {
 }
 
 // Close lets the folder go. Open files stay usable.
-func (b *Backend) Close() error { return b.root.Close() }
+func (b *Backend) Close() error { return b.root.close() }
 
 // Sync makes the entries of the folder p durable.
 func (b *Backend) Sync(ctx context.Context, p path.Path) error {
@@ -120,11 +117,15 @@ func (b *Backend) Sync(ctx context.Context, p path.Path) error {
 		return err
 	}
 	defer unix.Close(fd)
-	err = again(func() error { return unix.Fsync(fd) })
+	return pathError("sync", p, syncFolder(fd))
+}
+
+func syncFolder(fd int) error {
+	err := again(func() error { return unix.Fsync(fd) })
 	if errors.Is(err, unix.EINVAL) {
 		return nil // a file system without durable folders
 	}
-	return pathError("sync", p, err)
+	return err
 }
 
 // folder opens the folder p for reading.
@@ -141,14 +142,9 @@ func (b *Backend) folder(ctx context.Context, op string, p path.Path) (int, erro
 
 // Space tells what the file system that holds p has.
 func (b *Backend) Space(ctx context.Context, p path.Path) (backend.Space, error) {
-	fd, err := b.entry(ctx, "statfs", p)
-	if err != nil {
-		return backend.Space{}, err
-	}
-	defer unix.Close(fd)
 	var st unix.Statfs_t
-	if err := again(func() error { return unix.Fstatfs(fd, &st) }); err != nil {
-		return backend.Space{}, pathError("statfs", p, err)
+	if err := b.statfs(ctx, p, &st); err != nil {
+		return backend.Space{}, err
 	}
 	unit := st.Frsize
 	if unit <= 0 {
@@ -164,6 +160,19 @@ func (b *Backend) Space(ctx context.Context, p path.Path) (backend.Space, error)
 		s.Files, s.FreeFiles = -1, -1
 	}
 	return s, nil
+}
+
+func (b *Backend) statfs(ctx context.Context, p path.Path, st *unix.Statfs_t) error {
+	ask := func(fd int) error { return again(func() error { return unix.Fstatfs(fd, st) }) }
+	if p.IsRoot() { // it is open already
+		return pathError("statfs", p, cmp.Or(ctx.Err(), b.root.control(ask)))
+	}
+	fd, err := b.entry(ctx, "statfs", p)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return pathError("statfs", p, ask(fd))
 }
 
 func owner(id *int) int {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -80,6 +81,20 @@ func properties(fd int) (map[string][]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// propertiesOf is properties for a path of the machine, whose last element is
+// not followed. What is larger than most is ERANGE.
+func propertiesOf(name string) (map[string][]byte, error) {
+	var buf [1024]byte
+	n, err := retry(func() (int, error) { return unix.Lgetxattr(name, attribute, buf[:]) })
+	switch {
+	case err == nil:
+		return decode(bytes.Clone(buf[:n]))
+	case errors.Is(err, unix.ENODATA), errors.Is(err, unix.EOPNOTSUPP):
+		return nil, nil
+	}
+	return nil, err
 }
 
 func setProperties(fd int, props map[string][]byte) error {

@@ -16,15 +16,29 @@ func (b *Backend) Rename(ctx context.Context, from, to path.Path, replace bool) 
 	if from != to && from.Contains(to) {
 		return linkError("rename", from, to, fs.ErrInvalid)
 	}
-	m, err := b.move(ctx, from, to)
+	m, err := b.move(ctx, from, to, unix.O_PATH)
 	if err != nil {
 		return linkError("rename", from, to, err)
 	}
 	defer m.close()
-	if replace {
-		return linkError("rename", from, to, m.replace())
+	return linkError("rename", from, to, m.do(replace))
+}
+
+// RenameSync is Rename and then Sync of the folder that to is in, which is opened
+// once for both.
+func (b *Backend) RenameSync(ctx context.Context, from, to path.Path, replace bool) (renamed bool, err error) {
+	if from != to && from.Contains(to) {
+		return false, linkError("rename", from, to, fs.ErrInvalid)
 	}
-	return linkError("rename", from, to, m.keep())
+	m, err := b.move(ctx, from, to, unix.O_RDONLY)
+	if err != nil {
+		return false, linkError("rename", from, to, err)
+	}
+	defer m.close()
+	if err := m.do(replace); err != nil {
+		return false, linkError("rename", from, to, err)
+	}
+	return true, pathError("sync", to.Dir(), syncFolder(m.to))
 }
 
 // A move is one entry on its way from one open folder to another.
@@ -33,13 +47,14 @@ type move struct {
 	name, into string
 }
 
-func (b *Backend) move(ctx context.Context, from, to path.Path) (*move, error) {
+// move opens the folders of both, that of to for what is done with it.
+func (b *Backend) move(ctx context.Context, from, to path.Path, flags int) (*move, error) {
 	m := &move{from: -1, to: -1}
 	var err error
 	if m.from, m.name, err = b.parent(ctx, from); err != nil {
 		return nil, err
 	}
-	if m.to, m.into, err = b.parent(ctx, to); err != nil {
+	if m.to, m.into, err = b.above(ctx, to, flags); err != nil {
 		unix.Close(m.from)
 		return nil, err
 	}
@@ -49,6 +64,13 @@ func (b *Backend) move(ctx context.Context, from, to path.Path) (*move, error) {
 func (m *move) close() {
 	unix.Close(m.from)
 	unix.Close(m.to)
+}
+
+func (m *move) do(replace bool) error {
+	if replace {
+		return m.replace()
+	}
+	return m.keep()
 }
 
 // replace lets a file take the place of a file.

@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -18,16 +17,15 @@ const attempts = 64
 // at opens p below the root. A link anywhere on the way is ELOOP, but for the
 // last element with O_PATH|O_NOFOLLOW: that opens the link itself.
 func (b *Backend) at(p path.Path, flags int, mode uint32) (fd int, err error) {
-	if outer := b.raw.Control(func(root uintptr) {
-		if b.byName {
-			fd, err = walk(int(root), p, flags, mode)
-			return
-		}
-		fd, err = resolve(int(root), p, flags, mode)
-	}); outer != nil {
-		return -1, os.ErrClosed
+	root, err := b.root.hold()
+	if err != nil {
+		return -1, err
 	}
-	return fd, err
+	defer b.root.release()
+	if b.byName {
+		return walk(root, p, flags, mode)
+	}
+	return resolve(root, p, flags, mode)
 }
 
 func resolve(root int, p path.Path, flags int, mode uint32) (int, error) {
@@ -135,13 +133,17 @@ func (b *Backend) known(ctx context.Context, op string, p path.Path) (int, *unix
 
 // parent opens the folder that holds p. The root has none: backend.ErrBusy.
 func (b *Backend) parent(ctx context.Context, p path.Path) (fd int, name string, err error) {
+	return b.above(ctx, p, unix.O_PATH)
+}
+
+func (b *Backend) above(ctx context.Context, p path.Path, flags int) (fd int, name string, err error) {
 	if err := ctx.Err(); err != nil {
 		return -1, "", err
 	}
 	if p.IsRoot() {
 		return -1, "", backend.ErrBusy
 	}
-	fd, err = b.at(p.Dir(), unix.O_PATH|unix.O_DIRECTORY, 0)
+	fd, err = b.at(p.Dir(), flags|unix.O_DIRECTORY, 0)
 	return fd, p.Base(), err
 }
 
