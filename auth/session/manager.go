@@ -7,8 +7,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"log/slog"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 
@@ -60,7 +61,7 @@ type Manager struct {
 	events   *events.Log
 	log      *slog.Logger
 	node     string
-	key      []byte
+	macs     sync.Pool // of HMACs under the key of session ids
 	idle     time.Duration
 
 	table   *table
@@ -88,7 +89,7 @@ func New(ctx context.Context, c Config) *Manager {
 	ctx, stop := context.WithCancel(ctx)
 	m := &Manager{
 		accounts: c.Accounts, auth: c.Auth, tree: c.Tree, quotas: c.Quotas, traffic: c.Traffic, events: c.Events,
-		log: c.Log, node: c.Node, key: c.Key, idle: c.Idle,
+		log: c.Log, node: c.Node, idle: c.Idle, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, c.Key) }},
 		table: newTable(), refused: newRefusals(), ctx: ctx, stop: stop,
 	}
 	changes := m.accounts.Changes(ctx)
@@ -207,12 +208,16 @@ func (m *Manager) left(s *Session, d policy.Decision) {
 	s.fs.Close(causeOf(d))
 	e.Took = time.Since(s.since)
 	s.log.Info("session closed", "rule", e.Rule)
+	record := m.events.Record
+	if d.Rule == "" && !m.table.isClosed() {
+		record = m.events.RecordSoon // nobody was made to go: the next login's commit has room for it
+	}
 	// The log waits for the store; who ends a session does not.
 	go func() {
 		defer m.table.gone()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), patience)
 		defer cancel()
-		if err := m.events.Record(ctx, s.sign(e)); err != nil {
+		if err := record(ctx, s.sign(e)); err != nil {
 			s.log.Error("the end of a session was not recorded", "error", err)
 		}
 	}()
@@ -244,25 +249,31 @@ func (m *Manager) report(e events.Event) {
 // requestID is the id of a session of requests: the same for the same account,
 // credential, address and transport, on every node and after a restart.
 func (m *Manager) requestID(parts ...string) string {
-	mac := hmac.New(sha256.New, m.key)
+	mac := m.macs.Get().(hash.Hash)
+	defer m.macs.Put(mac)
+	mac.Reset()
+	b := make([]byte, 0, 256)
 	for _, p := range parts {
-		fmt.Fprintf(mac, "%d:%s", len(p), p)
+		b = strconv.AppendInt(b, int64(len(p)), 10)
+		b = append(append(b, ':'), p...)
 	}
-	return shortID(mac.Sum(nil))
+	mac.Write(b)
+	return shortID(mac.Sum(b[:0]))
 }
 
 // shortID writes 80 bits in letters and digits that nobody takes for one another.
 func shortID(b []byte) string {
 	const letters = "0123456789abcdefghjkmnpqrstvwxyz"
-	var id strings.Builder
-	for bits, have, i := uint(0), 0, 0; id.Len() < 16; {
+	var id [16]byte
+	bits, have := uint(0), 0
+	for n := range id {
 		if have < 5 {
-			bits, have, i = bits<<8|uint(b[i]), have+8, i+1
+			bits, have, b = bits<<8|uint(b[0]), have+8, b[1:]
 		}
 		have -= 5
-		id.WriteByte(letters[bits>>have&31])
+		id[n] = letters[bits>>have&31]
 	}
-	return id.String()
+	return string(id[:])
 }
 
 func newSessionID() string {

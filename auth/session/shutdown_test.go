@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatehouse/policy"
@@ -37,6 +38,46 @@ func TestEndAndShutdown(t *testing.T) {
 	other.Close()
 	if err := <-drained; err != nil {
 		t.Errorf("drain: %v", err)
+	}
+}
+
+// The end of a session makes nobody wait, and so takes no commit of its own where
+// another login follows; a gateway that stops does not wait for one.
+func TestEndsGoWithTheNextLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("alice", nil)
+		s := w.login(sftp("alice"))
+		synctest.Wait() // what follows a new account in the background writes too
+		before := w.store.made()
+		s.Close()
+		synctest.Wait()
+		next := w.login(sftp("alice"))
+		synctest.Wait()
+		if n := w.store.made() - before; n != 1 {
+			t.Errorf("%d commits for the end of a session and a login, want 1", n)
+		}
+		out, in := w.eventsOf(events.Logout), w.eventsOf(events.Login)
+		if len(out) != 1 || len(in) != 2 || out[0].Session != s.ID() || in[1].Session != next.ID() || out[0].Position > in[1].Position {
+			t.Errorf("got the ends %+v and the logins %+v", out, in)
+		}
+		began, drained := time.Now(), make(chan error)
+		go func() { drained <- w.Shutdown(t.Context()) }()
+		synctest.Wait()
+		next.Close()
+		if err := <-drained; err != nil || time.Since(began) > 0 {
+			t.Errorf("the drain took %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+// A session of requests is the same on every node, whichever release it runs.
+func TestRequestIDStays(t *testing.T) {
+	w := newWorld(t)
+	for range 2 { // the second time with what the first has left
+		if got := w.requestID("account", "password:p1", "192.0.2.1", "tls", "webdav"); got != "fy5sj8ybnxn3d7sa" {
+			t.Errorf("got %s", got)
+		}
 	}
 }
 

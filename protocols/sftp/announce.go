@@ -20,11 +20,7 @@ const (
 const proofs = 4
 
 func (c *connection) announce() error {
-	var blobs []byte
-	for _, key := range c.server.keys.all {
-		blobs = append(blobs, ssh.Marshal(struct{ Key []byte }{key.PublicKey().Marshal()})...)
-	}
-	_, _, err := c.ssh.SendRequest(announceRequest, false, blobs)
+	_, _, err := c.ssh.SendRequest(announceRequest, false, c.server.keys.announced)
 	return err
 }
 

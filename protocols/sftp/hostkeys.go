@@ -14,6 +14,7 @@ type hostKeys struct {
 	// inUse is the first of each type; withSHA1 the same for clients that know no
 	// RSA signature but with SHA-1.
 	inUse, withSHA1 []ssh.Signer
+	announced       []byte // the public parts of all, as they are announced
 }
 
 // newHostKeys checks the keys, and sees to it that those of RSA sign with SHA-2
@@ -30,6 +31,7 @@ func newHostKeys(keys []ssh.Signer) (hostKeys, error) {
 			return h, fmt.Errorf("a host key of type %s cannot choose its algorithm", key.PublicKey().Type())
 		}
 		h.all = append(h.all, signer)
+		h.announced = append(h.announced, ssh.Marshal(struct{ Key []byte }{key.PublicKey().Marshal()})...)
 		if seen[key.PublicKey().Type()] {
 			continue
 		}

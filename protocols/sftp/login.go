@@ -98,9 +98,13 @@ func (l *login) offered(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissi
 // gone notes whom a client that left, or has come in, had offered keys for and
 // signed with none.
 func (l *login) gone() {
+	left := l.offers.left()
+	if len(left) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), noteTime)
 	defer cancel()
-	for _, a := range l.offers.left() {
+	for _, a := range left {
 		if err := l.c.server.config.Manager.RefuseOffer(ctx, a); err != nil {
 			l.c.log.Error("record a refused sftp login", "error", err)
 		}

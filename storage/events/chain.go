@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"hash"
+	"sync"
 
 	"gatehouse/storage/seal"
 )
@@ -80,15 +82,19 @@ type keys struct {
 }
 
 type chainKey struct {
-	id     [keyIDSize]byte
-	secret []byte
+	id   [keyIDSize]byte
+	macs *sync.Pool // of HMACs under the key
+}
+
+func newChainKey(secret []byte) chainKey {
+	id := sha256.Sum256(append([]byte("id of the event chain's key: "), secret...))
+	return chainKey{[keyIDSize]byte(id[:]), &sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
 }
 
 func newKeys(s *seal.Sealer) keys {
 	var k keys
 	for _, secret := range s.DeriveAll("event chain") {
-		id := sha256.Sum256(append([]byte("id of the event chain's key: "), secret...))
-		k.chains = append(k.chains, chainKey{[keyIDSize]byte(id[:]), secret})
+		k.chains = append(k.chains, newChainKey(secret))
 	}
 	for i, seed := range s.DeriveAll("event checkpoints") {
 		private := ed25519.NewKeyFromSeed(seed)
@@ -121,11 +127,14 @@ func (k *keys) holds(after mac, c *chained) (holds, known bool) {
 }
 
 func (k chainKey) mac(after mac, c *chained) mac {
-	m := hmac.New(sha256.New, k.secret)
-	m.Write(after[:])
-	m.Write([]byte{c.kind, byte(len(c.node))})
-	m.Write([]byte(c.node))
-	m.Write(binary.BigEndian.AppendUint64(nil, c.Sequence))
+	m := k.macs.Get().(hash.Hash)
+	defer k.macs.Put(m)
+	m.Reset()
+	b := append(make([]byte, 0, 64), after[:]...)
+	b = append(b, c.kind, byte(len(c.node)))
+	b = append(b, c.node...)
+	b = binary.BigEndian.AppendUint64(b, c.Sequence)
+	m.Write(b)
 	m.Write(c.body)
-	return mac(m.Sum(nil))
+	return mac(m.Sum(b[:0]))
 }

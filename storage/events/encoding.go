@@ -24,19 +24,24 @@ type stored struct {
 	Raw map[string][]byte `json:"raw,omitempty"`
 }
 
-// texts are the fields that hold what a client or a disk says.
-func (e *Event) texts() map[string]*string {
-	return map[string]*string{
-		"account": &e.Account, "actor": &e.Actor, "credential": &e.Credential, "reason": &e.Reason,
-		"session": &e.Session, "path": &e.Path, "target": &e.Target,
+// A text is a field that holds what a client or a disk says.
+type text struct {
+	name  string
+	value *string
+}
+
+func (e *Event) texts() [7]text {
+	return [...]text{
+		{"account", &e.Account}, {"actor", &e.Actor}, {"credential", &e.Credential}, {"reason", &e.Reason},
+		{"session", &e.Session}, {"path", &e.Path}, {"target", &e.Target},
 	}
 }
 
 // cut shortens what only a hostile client makes so long.
 func cut(e Event) Event {
-	for _, text := range e.texts() {
-		if len(*text) > maxText {
-			*text = (*text)[:maxText]
+	for _, t := range e.texts() {
+		if len(*t.value) > maxText {
+			*t.value = (*t.value)[:maxText]
 		}
 	}
 	return e
@@ -47,13 +52,13 @@ func cut(e Event) Event {
 func encode(e Event) ([]byte, error) {
 	s := stored{Event: cut(e)}
 	s.Position = 0
-	for name, text := range s.texts() {
-		if !utf8.ValidString(*text) {
+	for _, t := range s.texts() {
+		if !utf8.ValidString(*t.value) {
 			if s.Raw == nil {
 				s.Raw = make(map[string][]byte)
 			}
-			s.Raw[name] = []byte(*text)
-			*text = strings.ToValidUTF8(*text, "\uFFFD")
+			s.Raw[strings.Clone(t.name)] = []byte(*t.value) // a copy, or every event would go to the heap
+			*t.value = strings.ToValidUTF8(*t.value, "\uFFFD")
 		}
 	}
 	b, err := s.append(make([]byte, 0, 512))
@@ -77,9 +82,9 @@ func decode(entry state.Entry) (Event, error) {
 	if err := json.Unmarshal(body, &s); err != nil {
 		return Event{}, fmt.Errorf("decode the event at %d: %w", entry.Position, err)
 	}
-	for name, text := range s.texts() {
-		if raw, ok := s.Raw[name]; ok {
-			*text = string(raw)
+	for _, t := range s.texts() {
+		if raw, ok := s.Raw[t.name]; ok {
+			*t.value = string(raw)
 		}
 	}
 	s.Position = entry.Position

@@ -39,7 +39,7 @@ type kindSection struct {
 }
 
 var kindSections = []kindSection{
-	{"Coming in", "Durable before the client hears the answer. A session of requests (WebDAV, the API) has one login and one logout, not one for each request.", []KindText{
+	{"Coming in", "Durable before the client hears the answer; `logout`, which nobody waits for, within a second. A session of requests (WebDAV, the API) has one login and one logout, not one for each request.", []KindText{
 		{Login, "somebody was let in at a door"},
 		{Refused, "somebody was not let in: rule and reference say why"},
 		{"login.code", "everything was right so far, and the code of the second factor was asked for"},

@@ -131,7 +131,14 @@ func New(ctx context.Context, c Config) (*Log, error) {
 
 // Record makes an event durable before it returns: logins and changes. An error
 // says that it may be missing; state.ErrUnknown, that this is not known.
-func (l *Log) Record(ctx context.Context, e Event) error {
+func (l *Log) Record(ctx context.Context, e Event) error { return l.record(ctx, e, l.now) }
+
+// RecordSoon is Record for who makes nobody wait: the event goes with those that
+// come after it, within a second.
+func (l *Log) RecordSoon(ctx context.Context, e Event) error { return l.record(ctx, e, l.some) }
+
+// record returns when an event is durable, which how is signalled to bring about.
+func (l *Log) record(ctx context.Context, e Event, how chan struct{}) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -143,7 +150,7 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	if en.done = done; !l.add(en) {
 		return ErrClosed
 	}
-	signal(l.now)
+	signal(how)
 	select {
 	case err := <-done:
 		return err

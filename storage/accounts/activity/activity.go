@@ -50,18 +50,23 @@ func (a *Activity) merge(other Activity) {
 		a.LastLogin, a.LastAddress, a.LastDoor = other.LastLogin, other.LastAddress, other.LastDoor
 	}
 	for id, use := range other.LastUsed {
-		if a.LastUsed == nil {
-			a.LastUsed = make(map[string]Use)
-		}
-		if use.At.After(a.LastUsed[id].At) {
-			a.LastUsed[id] = use
-		}
+		a.use(id, use)
 	}
 	for id, uses := range other.Latest {
 		if a.Latest == nil {
 			a.Latest = make(map[string][]Use)
 		}
 		a.Latest[id] = joined(a.Latest[id], uses)
+	}
+}
+
+// use keeps the later use of a credential.
+func (a *Activity) use(id string, u Use) {
+	if a.LastUsed == nil {
+		a.LastUsed = make(map[string]Use)
+	}
+	if u.At.After(a.LastUsed[id].At) {
+		a.LastUsed[id] = u
 	}
 }
 
@@ -169,12 +174,16 @@ func (s *Store) LastLogin(accountID string) time.Time {
 // minute, or at Close.
 func (s *Store) Touch(accountID, credential string, u Use) {
 	u.At = u.At.UTC()
-	used := Activity{LastLogin: u.At, LastAddress: u.Address, LastDoor: u.Door}
-	if credential != "" {
-		used.LastUsed = map[string]Use{credential: u}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.known(accountID)
+	if u.At.After(a.LastLogin) {
+		a.LastLogin, a.LastAddress, a.LastDoor = u.At, u.Address, u.Door
 	}
-	s.learn(accountID, used)
-	s.mark(accountID)
+	if credential != "" {
+		a.use(credential, u)
+	}
+	s.dirty[accountID] = true
 }
 
 // Seen notes, beside what Touch does, where a client came from.
@@ -195,12 +204,17 @@ func (s *Store) Synced(accountID, client, sync string, u Use) {
 func (s *Store) learn(accountID string, more Activity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.known(accountID).merge(more)
+}
+
+// known returns what is known of an account. The caller holds s.mu.
+func (s *Store) known(accountID string) *Activity {
 	a, ok := s.all[accountID]
 	if !ok {
 		a = &Activity{}
 		s.all[accountID] = a
 	}
-	a.merge(more)
+	return a
 }
 
 // take returns what is not written yet, and takes it as written.

@@ -20,6 +20,13 @@ const MaxUsername = 50
 // PRECIS UsernameCaseMapped (RFC 8265) of each word, the words joined by single
 // spaces. It returns an *field.Error where name cannot be a username.
 func Canonical(name string) (string, error) {
+	if isPlain(name) { // every request of WebDAV asks for one
+		return name, nil
+	}
+	return canonical(name)
+}
+
+func canonical(name string) (string, error) {
 	if why := unfit(name); why != "" {
 		return "", &field.Error{Field: "username", Why: why}
 	}
@@ -56,6 +63,19 @@ func foldWord(word string) (string, error) {
 		word = folded
 	}
 	return precis.UsernameCaseMapped.String(word)
+}
+
+// isPlain reports a name of small letters and digits, which is canonical as it is.
+func isPlain(name string) bool {
+	if name == "" || len(name) > MaxUsername {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 // unfit says why name cannot be a username, "" where nothing speaks against it.

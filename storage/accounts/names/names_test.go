@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"gatehouse/storage/accounts/field"
 )
 
@@ -35,6 +37,18 @@ func TestCanonical(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The short way for plain names comes to the same as the long one.
+func TestPlainNamesAreCanonical(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.StringMatching(`[a-z0-9._ A-Z-]{0,51}`).Draw(t, "name")
+		got, err := Canonical(name)
+		want, wantErr := canonical(name)
+		if got != want || (err == nil) != (wantErr == nil) {
+			t.Fatalf("got %q %v, want %q %v", got, err, want, wantErr)
+		}
+	})
 }
 
 func TestCanonicalRefuses(t *testing.T) {
