@@ -14,6 +14,7 @@ var (
 	ErrNewer    = errors.New("state: written by a newer version of the program")
 	ErrClosed   = errors.New("state: closed")
 	ErrInvalid  = errors.New("state: invalid argument")
+	ErrAway     = errors.New("state: the store cannot be reached, or takes no changes")
 )
 
 // A ConflictError carries the revision that a check found, 0 where there is no record.

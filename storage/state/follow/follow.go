@@ -76,10 +76,10 @@ func (f *Followers) Wait() { f.running.Wait() }
 func (f *Followers) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, scope := range slices.Sorted(maps.Keys(f.why)) {
-		return f.why[scope]
+	if len(f.why) == 0 { // asked with every request
+		return nil
 	}
-	return nil
+	return f.why[slices.Min(slices.Collect(maps.Keys(f.why)))]
 }
 
 // run applies changes until ctx ends. Where they break off it reads all anew.

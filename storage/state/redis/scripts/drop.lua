@@ -1,0 +1,2 @@
+makeRoom(index)
+return forget(value({}))

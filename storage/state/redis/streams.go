@@ -1,0 +1,148 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"gatehouse/storage/state"
+)
+
+const (
+	// readSize is the most entries of one answer.
+	readSize = 500
+	// trimSize is how many entries one script drops.
+	trimSize = 5000
+)
+
+// Append implements state.Store.
+func (s *Store) Append(ctx context.Context, stream string, id state.OperationID, entries ...[]byte) (uint64, error) {
+	if err := state.CheckEntries(stream, entries); err != nil {
+		return 0, err
+	}
+	if err := s.begin(ctx); err != nil {
+		return 0, err
+	}
+	defer s.calls.Done()
+	args := make([]any, 0, 1+len(entries))
+	args = append(args, field("s", id))
+	for _, e := range entries {
+		args = append(args, e)
+	}
+	reply, err := s.change(ctx, s.scripts.appendTo, s.keys.some(stream, "s", "e", "so0", "so1"), args...)
+	if err != nil {
+		return 0, fmt.Errorf("append to %q: %w", stream, err)
+	}
+	text, _ := reply.(string)
+	position, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: position: %w", errDamaged, err)
+	}
+	return position, nil
+}
+
+// Read implements state.Store.
+func (s *Store) Read(ctx context.Context, stream string, after uint64, limit int) ([]state.Entry, error) {
+	return s.pieces(ctx, stream, limit, func(key string, last *state.Entry, n int64) *goredis.XMessageSliceCmd {
+		if last != nil {
+			after = last.Position
+		}
+		if after == math.MaxUint64 {
+			return nil
+		}
+		return s.client.XRangeN(ctx, key, fmt.Sprintf("%d-0", after+1), "+", n)
+	})
+}
+
+// ReadBack implements state.Store.
+func (s *Store) ReadBack(ctx context.Context, stream string, before uint64, limit int) ([]state.Entry, error) {
+	return s.pieces(ctx, stream, limit, func(key string, last *state.Entry, n int64) *goredis.XMessageSliceCmd {
+		if last != nil {
+			before = last.Position
+		}
+		switch before {
+		case 0:
+			return s.client.XRevRangeN(ctx, key, "+", "-", n)
+		case 1:
+			return nil
+		}
+		return s.client.XRevRangeN(ctx, key, fmt.Sprintf("%d-0", before-1), "-", n)
+	})
+}
+
+// pieces reads entries, some in each answer: next asks for up to n that come
+// after the last one, and returns nil where there can be none.
+func (s *Store) pieces(ctx context.Context, stream string, limit int, next func(key string, last *state.Entry, n int64) *goredis.XMessageSliceCmd) ([]state.Entry, error) {
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	defer s.calls.Done()
+	if !valid(stream) {
+		return nil, nil
+	}
+	var found []state.Entry
+	for limit = state.Limit(limit); len(found) < limit; {
+		var last *state.Entry
+		if len(found) > 0 {
+			last = &found[len(found)-1]
+		}
+		n := min(limit-len(found), readSize)
+		var answer []goredis.XMessage
+		err := s.read(ctx, func() (err error) {
+			if cmd := next(s.keys.key(stream, "e"), last, int64(n)); cmd != nil {
+				answer, err = cmd.Result()
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read %q: %w", stream, err)
+		}
+		for _, m := range answer {
+			e, err := decodeEntry(m)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, e)
+		}
+		if len(answer) < n {
+			break
+		}
+	}
+	return found, nil
+}
+
+func decodeEntry(m goredis.XMessage) (state.Entry, error) {
+	text, _, _ := strings.Cut(m.ID, "-")
+	position, err := strconv.ParseUint(text, 10, 64)
+	at, _ := m.Values["t"].(string)
+	value, ok := m.Values["v"].(string)
+	time, errTime := timeOf(at)
+	if err != nil || errTime != nil || !ok {
+		return state.Entry{}, fmt.Errorf("%w: entry %q", errDamaged, m.ID)
+	}
+	return state.Entry{Position: position, Time: time, Value: []byte(value)}, nil
+}
+
+// Trim implements state.Store.
+func (s *Store) Trim(ctx context.Context, stream string, upTo uint64) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	defer s.calls.Done()
+	if !valid(stream) {
+		return nil
+	}
+	for {
+		more, err := s.change(ctx, s.scripts.trim, s.keys.some(stream, "s", "e"), min(upTo, maxRevision), trimSize)
+		if err != nil {
+			return fmt.Errorf("trim %q: %w", stream, err)
+		}
+		if more != int64(1) {
+			return nil
+		}
+	}
+}
