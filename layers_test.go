@@ -28,15 +28,15 @@ var layers = [][]string{
 	{"storage/accounts/credentials", "storage/accounts/codes", "storage/accounts/names", "storage/accounts/listing"},
 	{"storage/accounts/field", "admin/webhooks/message"},
 	{"storage/mount"},
-	{"storage/backend/local", "storage/backend/backendtest", "storage/state/memory", "storage/state/bolt", "storage/state/statetest"},
+	{"storage/backend/local", "storage/backend/backendtest", "storage/state/memory", "storage/state/bolt", "storage/state/redis", "storage/state/statetest"},
 	{"storage/backend", "storage/seal"},
 	{"storage/state", "configs"},
 	{"policy"},
-	{"policy/path", "storage/keyed"},
+	{"policy/path", "storage/keyed", "protocols/places", "protocols/sftp/algorithms", "protocols/stamp"},
 }
 
 // Only those who wire or test may know an implementation of state or backend.
-var implementations = []string{"storage/backend/local", "storage/state/memory", "storage/state/bolt"}
+var implementations = []string{"storage/backend/local", "storage/state/memory", "storage/state/bolt", "storage/state/redis"}
 
 // frontEnds speak a protocol over a session and know nothing below it.
 var (

@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/protocols/sftp/algorithms"
 )
 
 // Validate returns every problem that can be told without touching the machine.
@@ -107,20 +106,13 @@ func (v *validator) sftp(c SFTP) {
 		if len(rule.Algorithms) == 0 {
 			v.add(key+".algorithms", "names none")
 		}
+		known := algorithms.Legacy().Names()
 		for _, name := range rule.Algorithms {
-			if !slices.Contains(sshAlgorithms(), name) {
-				v.add(key+".algorithms", "%q is none that there is here: %s", name, strings.Join(sshAlgorithms(), ", "))
+			if !slices.Contains(known, name) {
+				v.add(key+".algorithms", "%q is none that there is here: %s", name, strings.Join(known, ", "))
 			}
 		}
 	}
-}
-
-// sshAlgorithms are those that can be offered to clients: for the exchange of
-// keys, ciphers, MACs, and RSA signatures with SHA-1.
-func sshAlgorithms() []string {
-	modern, old := ssh.SupportedAlgorithms(), ssh.InsecureAlgorithms()
-	all := slices.Concat(modern.KeyExchanges, old.KeyExchanges, modern.Ciphers, old.Ciphers, modern.MACs, old.MACs, []string{ssh.KeyAlgoRSA})
-	return slices.DeleteFunc(all, func(name string) bool { return strings.Contains(name, "group-exchange") }) // clients only
 }
 
 func (v *validator) ftp(f FTP) {

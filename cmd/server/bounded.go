@@ -1,94 +1,96 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
+	"syscall"
+
+	"gatehouse/protocols/places"
+	"gatehouse/protocols/webdav/wire"
 )
 
-// bounds are how many connections a listener takes at once: of all, more wait in
-// the kernel, and of one address, which loses what is more, so that it cannot
-// have the place of all others. Those who are exempt speak for many.
+// bounds are how many connections a listener takes at once, in all and of one
+// address, which loses what is more. Those who are exempt speak for many.
 type bounds struct {
 	all, each int
 	exempt    func(netip.Addr) bool
 }
 
-func bounded(l net.Listener, b bounds) net.Listener {
+// bounded bounds a listener. Where all places are taken, connections without a
+// request make room for those of networks that have fewer; where there are none,
+// more connections wait.
+func bounded(l net.Listener, b bounds) *boundedListener {
 	return &boundedListener{
-		Listener: l, bounds: b, slots: make(chan struct{}, b.all), closed: make(chan struct{}), from: make(map[netip.Prefix]int),
+		Listener: l, exempt: b.exempt, table: places.New(b.all, b.each),
+		stirred: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 }
 
 type boundedListener struct {
 	net.Listener
-	bounds bounds
-	slots  chan struct{}
-	once   sync.Once
-	closed chan struct{}
-
-	mu   sync.Mutex // guards from
-	from map[netip.Prefix]int
+	exempt  func(netip.Addr) bool
+	table   *places.Table
+	stirred chan struct{} // has one where a place may have become free
+	once    sync.Once
+	closed  chan struct{}
 }
 
-// Accept waits for a free slot, then for a connection.
+// Accept waits for a connection, and for a place for it.
 func (l *boundedListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
-			<-l.slots
 			return nil, err
 		}
-		leave, ok := l.enter(c.RemoteAddr())
-		if !ok {
+		held, err := l.place(c)
+		switch {
+		case err == nil:
+			return held, nil
+		case errors.Is(err, net.ErrClosed):
 			_ = c.Close()
-			continue
+			return nil, err
 		}
-		return l.hold(c, sync.OnceFunc(func() { leave(); <-l.slots })), nil
+		_ = c.Close()
 	}
 }
 
-// enter counts a connection of an address, if it has not too many.
-func (l *boundedListener) enter(remote net.Addr) (leave func(), ok bool) {
-	at, err := netip.ParseAddrPort(remote.String())
-	if err != nil || at.Addr().IsLoopback() || l.bounds.exempt(at.Addr().Unmap()) {
-		return func() {}, true
-	}
-	a := at.Addr().Unmap().WithZone("")
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	network, err := a.Prefix(bits)
-	if err != nil {
-		return func() {}, true
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.from[network] >= l.bounds.each {
-		return nil, false
-	}
-	l.from[network]++
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.from[network]--; l.from[network] == 0 {
-			delete(l.from, network)
+// place finds a connection a place, and waits where all are busy.
+func (l *boundedListener) place(c net.Conn) (net.Conn, error) {
+	for {
+		p, err := l.enter(c)
+		if err == nil {
+			return hold(c, held{p, l.stir}), nil
 		}
-	}, true
+		if !errors.Is(err, places.ErrFull) {
+			return nil, err
+		}
+		select {
+		case <-l.stirred:
+		case <-l.closed:
+			return nil, net.ErrClosed
+		}
+	}
 }
 
-func (l *boundedListener) hold(c net.Conn, release func()) net.Conn {
-	if tcp, ok := c.(tcp); ok {
-		return &boundedTCP{tcp: tcp, release: release}
+func (l *boundedListener) enter(c net.Conn) (*places.Place, error) {
+	at, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if a := at.Addr().Unmap(); err != nil || a.IsLoopback() || l.exempt(a) {
+		return l.table.EnterForMany()
 	}
-	return &boundedConn{Conn: c, release: release}
+	return l.table.Enter(at.Addr(), func() { _ = c.Close() })
+}
+
+// stir has who waits for a place look again.
+func (l *boundedListener) stir() {
+	select {
+	case l.stirred <- struct{}{}:
+	default:
+	}
 }
 
 // Close ends Accept.
@@ -97,34 +99,106 @@ func (l *boundedListener) Close() error {
 	return l.Listener.Close()
 }
 
+// held is a connection's place.
+type held struct {
+	*places.Place
+	stir func()
+}
+
+// busy keeps the place while a request is carried out, and idle until the next
+// one has come in whole.
+func (h held) busy() { h.Keep() }
+
+func (h held) idle() {
+	h.Yield()
+	h.stir()
+}
+
+func (h held) leave() {
+	h.Leave()
+	h.stir()
+}
+
+func hold(c net.Conn, h held) net.Conn {
+	if tcp, ok := c.(tcp); ok {
+		return &boundedTCP{tcp: tcp, held: h}
+	}
+	return &boundedConn{Conn: c, held: h}
+}
+
 // tcp is what net/http uses of a TCP connection, through a proxy or not: ReadFrom
 // lets the kernel send files.
 type tcp interface {
 	net.Conn
 	io.ReaderFrom
+	syscall.Conn
 	CloseWrite() error
 }
 
-// boundedTCP gives its slot back.
+// boundedTCP gives its place back.
 type boundedTCP struct {
 	tcp
-	release func()
+	held
 }
 
-// Close closes the connection and frees its slot.
+// Close closes the connection and frees its place.
 func (c *boundedTCP) Close() error {
-	defer c.release()
+	defer c.leave()
 	return c.tcp.Close()
 }
 
 // boundedConn is boundedTCP for other connections.
 type boundedConn struct {
 	net.Conn
-	release func()
+	held
 }
 
-// Close closes the connection and frees its slot.
+// Close closes the connection and frees its place.
 func (c *boundedConn) Close() error {
-	defer c.release()
+	defer c.leave()
 	return c.Conn.Close()
+}
+
+// holder is a connection that has a place.
+type holder interface {
+	busy()
+	idle()
+}
+
+// holderOf is the holder below a connection, nil where there is none.
+func holderOf(c net.Conn) holder {
+	for {
+		if h, ok := c.(holder); ok {
+			return h
+		}
+		above, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil
+		}
+		c = above.NetConn()
+	}
+}
+
+// holderKey is under which a request's context carries its holder.
+type holderKey struct{}
+
+// yielding has the connections of a server keep their places while requests are
+// carried out, and then alone: neither a handshake nor the head of a request
+// that does not come to an end keeps one.
+func yielding(s *http.Server) {
+	next := s.Handler
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, ok := r.Context().Value(holderKey{}).(holder); ok {
+			h.busy()
+		}
+		next.ServeHTTP(w, r)
+	})
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return wire.Context(context.WithValue(ctx, holderKey{}, holderOf(c)), c)
+	}
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		if h := holderOf(c); h != nil && state == http.StateIdle {
+			h.idle()
+		}
+	}
 }

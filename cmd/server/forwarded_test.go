@@ -58,3 +58,25 @@ func TestConnection(t *testing.T) {
 		})
 	}
 }
+
+// Whatever a client puts before what its proxy adds, quotes that do not end
+// included, it comes from where the proxy says, or from nowhere.
+func FuzzForwarded(f *testing.F) {
+	for _, text := range []string{"", "for=127.0.0.1", `for="127.0.0.1`, `for=127.0.0.1;by="`, `a="\`, "127.0.0.1, 10.0.0.3", "[::1]:5", `for="[::1]:_x";proto=https;`} {
+		f.Add(text)
+	}
+	trusted := proxies{netip.MustParsePrefix("10.0.0.0/8")}
+	client := netip.MustParseAddr("198.51.100.9")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, header := range []http.Header{
+			{"X-Forwarded-For": {text + ", 198.51.100.9"}}, {"X-Forwarded-For": {text, "198.51.100.9, 10.0.0.2"}},
+			{"Forwarded": {text + ", for=198.51.100.9"}}, {"Forwarded": {text, "for=198.51.100.9, for=10.0.0.2"}},
+			{"Forwarded": {text}, "X-Forwarded-For": {"198.51.100.9"}}, {"Forwarded": {"for=198.51.100.9"}, "X-Forwarded-For": {text}},
+		} {
+			r := &http.Request{RemoteAddr: "10.0.0.1:5", Header: header}
+			if got, _ := trusted.connection(r); got.IsValid() && got != client {
+				t.Errorf("%q comes from %s", header, got)
+			}
+		}
+	})
+}

@@ -24,6 +24,7 @@ import (
 	"gatehouse/protocols/ftp/data"
 	"gatehouse/protocols/sftp"
 	"gatehouse/protocols/webdav"
+	"gatehouse/protocols/webdav/wire"
 )
 
 // Names of the doors that outlast the others.
@@ -167,8 +168,9 @@ func (g *gateway) listenWeb(ctx context.Context, c *configs.Loaded) error {
 	most := bounds{all: maxWebConnections, each: maxWebConnectionsEach, exempt: trustedProxies(c).trusts}
 	if c.Listen.HTTPS != "" {
 		s := webServer(handler, g.log)
+		yielding(s)
 		s.TLSConfig = g.certs.HTTPS()
-		serve := func(l net.Listener) error { return s.ServeTLS(bounded(l, most), "", "") }
+		serve := func(l net.Listener) error { return s.ServeTLS(wire.Listen(bounded(l, most)), "", "") }
 		if err := g.add(ctx, "HTTPS", "https", c.Listen.HTTPS, serve, stopWeb(s)); err != nil {
 			return err
 		}
@@ -177,7 +179,8 @@ func (g *gateway) listenWeb(ctx context.Context, c *configs.Loaded) error {
 		return nil
 	}
 	s := webServer(g.certs.Challenge(handler), g.log)
-	serve := func(l net.Listener) error { return s.Serve(bounded(l, most)) }
+	yielding(s)
+	serve := func(l net.Listener) error { return s.Serve(wire.Listen(bounded(l, most))) }
 	return g.add(ctx, "HTTP", "http", c.Listen.HTTP, serve, stopWeb(s))
 }
 

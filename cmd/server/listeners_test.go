@@ -4,116 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 )
-
-func TestBoundedAcceptsNoMoreThanItsBound(t *testing.T) {
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := bounded(inner, bounds{all: 1, each: 1})
-	for range 2 {
-		c, err := net.Dial("tcp", inner.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = c.Close() }()
-	}
-	first, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted := make(chan error, 1)
-	go func() {
-		c, err := l.Accept()
-		if err == nil {
-			err = c.Close()
-		}
-		accepted <- err
-	}()
-	select {
-	case <-accepted:
-		t.Fatal("a second connection is accepted")
-	default:
-	}
-	// Closing twice must give one slot back, not two.
-	_, _ = first.Close(), first.Close()
-	if err := <-accepted; err != nil {
-		t.Fatal(err)
-	}
-	if n := len(l.(*boundedListener).slots); n != 0 {
-		t.Errorf("%d slots are taken", n)
-	}
-	l.(*boundedListener).slots <- struct{}{}
-	go func() {
-		_, err := l.Accept()
-		accepted <- err
-	}()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-accepted; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("an Accept that waits for a slot ends with %v", err)
-	}
-}
-
-// remote is a connection from anywhere.
-type remote struct {
-	net.Conn
-	from net.Addr
-}
-
-func (r remote) RemoteAddr() net.Addr { return r.from }
-
-// somewhere is a listener to which connections come from the addresses given.
-type somewhere struct {
-	net.Listener
-	from []string
-}
-
-func (s *somewhere) Accept() (net.Conn, error) {
-	if len(s.from) == 0 {
-		return nil, net.ErrClosed
-	}
-	next := s.from[0]
-	s.from = s.from[1:]
-	ours, _ := net.Pipe()
-	return remote{ours, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(next))}, nil
-}
-
-// One address that opens connection after connection had the place of everybody.
-func TestOneAddressLeavesRoomForOthers(t *testing.T) {
-	l := bounded(&somewhere{from: []string{
-		"203.0.113.1:1", "203.0.113.1:2", "203.0.113.1:3", "198.51.100.7:1", "[2001:db8::1]:1", "[2001:db8::2]:2", "[2001:db8::3]:3",
-		"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3", "203.0.113.1:4",
-	}}, bounds{all: 100, each: 2, exempt: func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.1") }})
-	var came []string
-	var first net.Conn
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			break
-		}
-		if came = append(came, c.RemoteAddr().String()); first == nil {
-			first = c
-		}
-		if len(came) == 8 { // one of the first has left when the last comes
-			_ = first.Close()
-		}
-	}
-	want := []string{
-		"203.0.113.1:1", "203.0.113.1:2", "198.51.100.7:1", "[2001:db8::1]:1", "[2001:db8::2]:2",
-		"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3", "203.0.113.1:4",
-	}
-	if !slices.Equal(came, want) {
-		t.Errorf("accepted %q\nwant     %q", came, want)
-	}
-}
 
 // Who can open the socket is an administrator.
 func TestTheLocalSocketIsItsOwnersAlone(t *testing.T) {

@@ -28,11 +28,27 @@ func (c *conn) step() error {
 	if err != nil {
 		return err
 	}
-	if answer := c.perform(r.command, r.known, r.arg); answer != said {
+	c.started = nil
+	answer := c.perform(r.command, r.known, r.arg)
+	if t := c.started; t != nil {
+		return c.carryOut(t)
+	}
+	if answer != said {
 		c.send(answer)
 		if c.running() == nil {
 			c.depart()
 		}
+	}
+	return c.ctx.Err()
+}
+
+// carryOut runs a transfer. Unless that was soon over another goroutine reads the
+// commands now, and is all that may touch the dialogue.
+func (c *conn) carryOut(t *transfer) error {
+	c.server.relay.enter(c)
+	t.run()
+	if c.server.relay.leave(c) {
+		return errRelieved
 	}
 	return c.ctx.Err()
 }

@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"gatehouse/protocols/ftp/data"
 	"gatehouse/protocols/ftp/listing"
 	"gatehouse/protocols/ftp/wire"
+	"gatehouse/protocols/places"
 )
 
 // parting is how long a connection that ends may take over its last word.
@@ -23,8 +25,9 @@ const parting = 200 * time.Millisecond
 // A conn is one control connection with all that belongs to it: its sockets,
 // its session, its transfer.
 //
-// One goroutine reads commands and carries them out; a transfer has one of its
-// own. While that runs, the first reads on, and answers what may be answered meanwhile.
+// One goroutine reads commands and carries them out, a transfer too. Where that
+// takes its time another one reads on, and answers what may be answered meanwhile;
+// the first ends with the transfer then.
 type conn struct {
 	server      *Server
 	raw         net.Conn
@@ -36,7 +39,7 @@ type conn struct {
 	done        chan struct{} // closed when the control connection is
 	over        sync.Once
 	transfers   sync.WaitGroup
-	stranger    bool // of the server's mutex: not logged in, and counted
+	ended       sync.Once // what the connection has was given back
 
 	dialogue // of the goroutine that carries out commands
 
@@ -56,12 +59,14 @@ type conn struct {
 
 // dialogue is what is remembered from one command to the next.
 type dialogue struct {
+	place      *places.Place // among the strangers
 	lines      *wire.Lines
-	records    *records // below the TLS of an explicit listener
-	binding    *binding // nil while the control connection is clear
-	left       bool     // the client has ended its side
-	ahead      int      // what waits, in bytes
-	turnedAway int      // how many USER were refused
+	records    *records  // below the TLS of an explicit listener
+	binding    *binding  // nil while the control connection is clear
+	started    *transfer // by the command that is being carried out
+	left       bool      // the client has ended its side
+	ahead      int       // what waits, in bytes
+	turnedAway int       // how many USER were refused
 	parameters
 }
 
@@ -109,26 +114,62 @@ func newConn(s *Server, raw net.Conn) *conn {
 
 // serve speaks FTP until the connection and its transfer are over.
 func (c *conn) serve() {
+	if c.greet() {
+		c.attend()
+	} else {
+		c.finish()
+	}
+}
+
+// greet makes the connection ready, and reports whether it is.
+func (c *conn) greet() (ready bool) {
 	var fault error // contained, and logged there
 	defer c.contain(&fault)
-	defer c.release()
 	if c.server.config.Mode == Implicit {
 		base := c.server.config.TLS()
 		if base == nil {
 			c.log.Warn("no certificate for a connection")
-			return
+			return false
 		}
 		if err := c.startTLS(base); err != nil {
 			c.log.Debug("TLS handshake", "err", err)
-			return
+			return false
 		}
 	}
 	data.InPlace(c.raw)
 	c.send(reply{220, c.server.config.Name + " ready"})
-	for c.step() == nil {
+	return true
+}
+
+// attend carries out what the client says, to the end of the connection, or
+// until another goroutine does.
+func (c *conn) attend() {
+	var fault error // contained, and logged there
+	defer func() {
+		if !errors.Is(fault, errRelieved) {
+			c.finish()
+		}
+	}()
+	defer c.contain(&fault)
+	for fault == nil {
+		fault = c.step()
+	}
+	if errors.Is(fault, errRelieved) {
+		return
 	}
 	c.close()
 	c.transfers.Wait()
+}
+
+// finish gives back what the connection has.
+func (c *conn) finish() {
+	c.ended.Do(func() {
+		var fault error // contained, and logged there
+		defer c.server.running.Done()
+		defer c.server.forget(c)
+		defer c.contain(&fault)
+		c.release()
+	})
 }
 
 func (c *conn) release() {

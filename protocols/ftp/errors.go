@@ -29,6 +29,7 @@ var (
 	errMode      = errors.New("not a mode that can be set")
 	errNoName    = errors.New("no unique name was found")
 	errPanic     = errors.New("a fault inside the server")
+	errRelieved  = errors.New("another goroutine reads the commands")
 )
 
 // answers says what the client hears of an error: the first that fits. What only

@@ -183,7 +183,7 @@ func TestPanicIsContained(t *testing.T) {
 	other.must(550, "SIZE f")
 }
 
-// A transfer has a goroutine of its own, where a panic would leave it open: it is
+// A panic in a transfer would leave it open: it is
 // answered, its file is closed, and the session ends.
 func TestPanicInTransfer(t *testing.T) {
 	s := newSite(t)

@@ -99,7 +99,9 @@ func (c *conn) login(account, password string) error {
 	a.Password = password
 	s, err := c.server.config.Manager.Login(c.ctx, a)
 	if _, refused := errors.AsType[*auth.RefusedError](err); err != nil && !refused {
-		c.log.Error("deciding a login", "err", err)
+		if !errors.Is(err, context.Canceled) { // cut meanwhile
+			c.log.Error("deciding a login", "err", err)
+		}
 		return fmt.Errorf("%w: %w", errUndecided, err)
 	}
 	if err != nil {
@@ -115,7 +117,7 @@ func (c *conn) enter(s *session.Session) {
 	c.unfollow = context.AfterFunc(s.Context(), func() { c.end("The session has ended") })
 	c.mu.Unlock()
 	c.log = s.Log()
-	c.server.known(c)
+	c.place.Leave()
 }
 
 // leaveSession ends the session and leaves the connection. From then on there is

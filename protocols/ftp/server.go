@@ -13,6 +13,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"gatehouse/protocols/places"
 )
 
 // ErrServerClosed is what Serve returns after Shutdown.
@@ -30,14 +32,16 @@ type Server struct {
 	public *publicAddresses
 	// commands are what clients may say, by name.
 	commands map[string]command
+	// strangers are who has not logged in.
+	strangers *places.Table
 
 	mu        sync.Mutex // guards what follows
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
-	strangers strangers
 	closing   bool
 
 	running sync.WaitGroup // connections, with their transfers
+	relay   *relay
 }
 
 // New makes a server; an error says what the configuration lacks.
@@ -52,7 +56,8 @@ func New(c Config) (*Server, error) {
 		commands:  newCommands(),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*conn]struct{}),
-		strangers: newStrangers(c.Limits),
+		strangers: places.New(c.Limits.Strangers, c.Limits.StrangersPerAddress),
+		relay:     newRelay((*conn).attend),
 	}, nil
 }
 
@@ -91,7 +96,8 @@ func (s *Server) pause(last time.Duration, err error) time.Duration {
 	return next
 }
 
-// arrive takes a connection in, or turns it away where too many strangers wait.
+// arrive takes a connection in, or turns it away where too many strangers wait,
+// and it would not be their turn to make room.
 func (s *Server) arrive(raw net.Conn) {
 	peer := addrPort(raw.RemoteAddr())
 	c := newConn(s, raw)
@@ -103,18 +109,14 @@ func (s *Server) arrive(raw net.Conn) {
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
-		s.known(c)
+		c.place.Leave()
 		_ = raw.Close()
 		return
 	}
 	s.conns[c] = struct{}{}
 	s.running.Add(1)
 	s.mu.Unlock()
-	go func() {
-		defer s.running.Done()
-		defer s.forget(c)
-		c.serve()
-	}()
+	go c.serve() // ends with the connection, or is relieved
 }
 
 func (s *Server) turnAway(raw net.Conn) {
@@ -127,20 +129,11 @@ func (s *Server) turnAway(raw net.Conn) {
 
 // admit counts c as a stranger, where there is room for one.
 func (s *Server) admit(c *conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.stranger = s.strangers.arrive(c.peer.Addr())
-	return c.stranger
-}
-
-// known says that a stranger has logged in or is gone.
-func (s *Server) known(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.stranger {
-		c.stranger = false
-		s.strangers.leave(c.peer.Addr())
-	}
+	place, err := s.strangers.Enter(c.peer.Addr(), func() {
+		go c.end("Too many connections have not logged in") // takes no longer than parting
+	})
+	c.place = place
+	return err == nil
 }
 
 // logFor is the log of a connection that belongs to nobody yet.
@@ -149,7 +142,7 @@ func (s *Server) logFor(c *conn) *slog.Logger {
 }
 
 func (s *Server) forget(c *conn) {
-	s.known(c)
+	c.place.Leave()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)

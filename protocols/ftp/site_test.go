@@ -77,9 +77,7 @@ func serve(t testing.TB, w *protocoltest.World, changes ...func(*Config)) *site 
 
 // waiting is how many connections count as strangers.
 func (s *Server) waiting() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.strangers.total
+	return s.strangers.Taken()
 }
 
 // trust is a client's TLS configuration, with a session cache of its own.

@@ -76,8 +76,8 @@ func (c *conn) begin(t *transfer) reply {
 	return c.start(t)
 }
 
-// start makes t the transfer that runs. Its goroutine ends when it was answered,
-// and the last of its data connection is over.
+// start makes t the transfer that runs, once its command was taken: it ends when
+// it was answered, and the last of its data connection is over.
 func (c *conn) start(t *transfer) reply {
 	t.ctx, t.cancel = context.WithCancel(c.ctx)
 	t.begun = t.source == nil
@@ -98,7 +98,7 @@ func (c *conn) start(t *transfer) reply {
 		t.cut(errCut)
 	}
 	c.transfers.Add(1)
-	go t.run()
+	c.started = t
 	if t.exposed != nil {
 		go t.followRules()
 	}

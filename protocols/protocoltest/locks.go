@@ -37,8 +37,9 @@ func locked(s *suite) {
 	s.Write("/home/ann/f", "locked")
 	s.Write("/home/ann/own", "own")
 	s.Write("/home/ann/d/g", "locked deep")
+	s.Mkdir("/home/ann/empty")
 	check := s.unchanged("/home/ann")
-	tokens := []string{s.lock(bob, "/home/ann/f", false), s.lock(bob, "/home/ann/d", true)}
+	tokens := []string{s.lock(bob, "/home/ann/f", false), s.lock(bob, "/home/ann/d", true), s.lock(bob, "/home/ann/empty", false)}
 	for what, err := range map[string]error{
 		"put": ann.put("/f", "x"), "put nothing": ann.put("/f", ""), "put deep": ann.put("/d/g", "x"), "put new": ann.put("/d/new", "x"),
 		"mkdir":  ann.Mkdir("/d/new"),
@@ -48,6 +49,7 @@ func locked(s *suite) {
 	}
 	for what, err := range map[string]error{ // some clients try again in other words
 		"rename onto": ann.Rename("/own", "/f"), "remove": ann.Remove("/f"), "remove deep": ann.Remove("/d/g"), "remove folder": ann.RemoveDir("/d"),
+		"remove as a folder": ann.RemoveDir("/f"), "remove empty folder": ann.RemoveDir("/empty"),
 	} {
 		if err == nil {
 			s.T.Errorf("%s went well in spite of the lock", what)
@@ -66,6 +68,7 @@ func locked(s *suite) {
 	}
 	ann.mustPut("/f", "free again")
 	ann.mustPut("/d/new", "free again")
+	ann.must("remove the empty folder", ann.RemoveDir("/empty"))
 }
 
 // What is locked keeps the folders above it where they are: moved or removed they

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"gatehouse/auth/session"
+	"gatehouse/protocols/places"
 	"gatehouse/protocols/sftp/buffered"
 	"gatehouse/protocols/sftp/subsystem"
 )
@@ -22,6 +23,7 @@ type connection struct {
 	server  *Server
 	raw     net.Conn
 	address netip.Addr
+	place   *places.Place // among the strangers, until the login
 	log     *slog.Logger
 	// ctx ends when the connection does; logins run under it.
 	ctx context.Context
@@ -52,6 +54,12 @@ func newConnection(s *Server, raw net.Conn, from netip.Addr) *connection {
 func (c *connection) cut(cause error) {
 	c.end(cause)
 	c.raw.Close()
+}
+
+// drop ends a connection that is not served.
+func (c *connection) drop(cause error) {
+	c.cut(cause)
+	c.net.Close()
 }
 
 // leave ends the connection as soon as it has no open files, and lets it open
@@ -101,7 +109,7 @@ func (c *connection) finish() {
 
 // login makes the handshake within its time. Where it fails there is no session.
 func (c *connection) login() (<-chan ssh.NewChannel, <-chan *ssh.Request) {
-	defer c.server.gate.leave(c.address)
+	defer c.place.Leave()
 	limits := c.server.config.Limits
 	c.raw.SetDeadline(time.Now().Add(limits.Handshake))
 	ctx, cancel := context.WithCancelCause(c.ctx)
@@ -147,6 +155,17 @@ func (c *connection) idleFor() time.Duration {
 }
 
 var (
-	errIdle   = errors.New("the connection was idle for too long")
-	errSilent = errors.New("the peer gives no sign of life")
+	errIdle    = errors.New("the connection was idle for too long")
+	errSilent  = errors.New("the peer gives no sign of life")
+	errCrowded = errors.New("too many connections are logging in")
 )
+
+// addressOf is the peer's address; zero, which no policy admits, where the
+// connection does not tell one.
+func addressOf(c net.Conn) netip.Addr {
+	at, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap().WithZone("")
+}

@@ -313,6 +313,7 @@ func TestLockedFile(t *testing.T) {
 		"open to write": r.ask(wire.Open, "/f", wire.FlagWrite, uint32(0)),
 		"truncate":      r.ask(wire.Setstat, "/f", uint32(wire.HasSize), uint64(0)),
 		"remove":        r.ask(wire.Remove, "/f"),
+		"rmdir":         r.ask(wire.Rmdir, "/f"),
 		"rename":        r.ask(wire.Rename, "/f", "/g"),
 	} {
 		r.want(what, got, wire.Failure)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"gatehouse/protocols/places"
 )
 
 // Bounds of what is logged of a stranger's lists, and how often.
@@ -57,7 +59,7 @@ type seldom struct {
 func (s *seldom) first(a netip.Addr, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	from := network(a)
+	from := places.Client(a)
 	if at, known := s.last[from]; known && now.Sub(at) < quiet {
 		return false
 	}

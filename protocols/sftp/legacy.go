@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"gatehouse/protocols/sftp/algorithms"
 )
 
 // Legacy are algorithms that the clients of a network are offered besides, and
@@ -16,70 +17,36 @@ type Legacy struct {
 	Algorithms []string
 }
 
-// offered are the algorithms and host keys that one client is offered.
+// offered are the algorithms and host keys that one client is offered. Host keys
+// sign with what their type allows.
 type offered struct {
-	Algorithms
+	algorithms.Lists
 	// sha1 says that RSA host keys also sign with SHA-1.
 	sha1 bool
 }
 
 // offeredTo is what a client at an address is offered.
 func (c *Config) offeredTo(from netip.Addr) offered {
-	o := offered{Algorithms: c.Algorithms}
+	o := offered{Lists: c.Algorithms}
 	for _, rule := range c.Legacy {
-		if rule.From.Contains(from) {
-			for _, name := range rule.Algorithms {
-				o.add(name)
-			}
+		if !rule.From.Contains(from) {
+			continue
+		}
+		for _, name := range rule.Algorithms {
+			o.Lists = o.WithLegacy(name)
+			o.sha1 = o.sha1 || name == ssh.KeyAlgoRSA
 		}
 	}
 	return o
-}
-
-// add adds an algorithm to the lists of its kind, false where it is of none.
-func (o *offered) add(name string) bool {
-	known := false
-	for _, k := range kindsOf(&o.Algorithms) {
-		if slices.Contains(k.legacy, name) {
-			known = true
-			if !slices.Contains(*k.list, name) {
-				*k.list = append(slices.Clip(*k.list), name)
-			}
-		}
-	}
-	o.sha1 = o.sha1 || name == ssh.KeyAlgoRSA
-	return known
-}
-
-// A kindOf is one list of algorithms with what could be in it besides.
-type kindOf struct {
-	list   *[]string
-	legacy []string
-}
-
-// kindsOf are the lists that legacy algorithms may be added to.
-func kindsOf(a *Algorithms) []kindOf {
-	modern, old := ssh.SupportedAlgorithms(), ssh.InsecureAlgorithms()
-	exchanges := slices.DeleteFunc(slices.Concat(modern.KeyExchanges, old.KeyExchanges), func(name string) bool {
-		return strings.Contains(name, "group-exchange") // for clients only
-	})
-	return []kindOf{
-		{&a.KeyExchanges, exchanges},
-		{&a.Ciphers, slices.Concat(modern.Ciphers, old.Ciphers)},
-		{&a.MACs, slices.Concat(modern.MACs, old.MACs)},
-		{&a.PublicKeys, []string{ssh.KeyAlgoRSA}},
-	}
 }
 
 // admissible is the best of a client's algorithms that a setting would admit,
 // empty where there is none. One is enough: the client's order decides among
 // several, and it may begin with the weakest.
 func admissible(names []string) string {
-	for _, k := range kindsOf(&Algorithms{}) {
-		for _, name := range k.legacy { // the best come first
-			if slices.Contains(names, name) {
-				return name
-			}
+	for _, name := range algorithms.Legacy().Names() { // the best of a kind come first
+		if slices.Contains(names, name) {
+			return name
 		}
 	}
 	return ""

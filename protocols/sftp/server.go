@@ -117,21 +117,23 @@ func (s *Server) connections() []*connection {
 
 // accept serves a connection in a goroutine that ends with it. Who comes while
 // too many are logging in is told so in the line that may stand before the
-// SSH identification (RFC 4253 4.2), and let go before any work is done.
+// SSH identification (RFC 4253 4.2), and let go before any work is done, unless
+// somebody who has more is to make room.
 func (s *Server) accept(raw net.Conn) {
 	from := addressOf(raw)
-	if !s.gate.enter(from) {
+	c := newConnection(s, raw, from)
+	place, err := s.strangers.Enter(from, func() { c.cut(errCrowded) })
+	if err != nil {
 		s.config.Log.Debug("too many sftp connections are logging in", "address", from)
 		raw.SetWriteDeadline(time.Now().Add(time.Second))
 		raw.Write([]byte("Too many connections are logging in, try again later\r\n"))
-		raw.Close()
+		c.drop(errCrowded)
 		return
 	}
-	c := newConnection(s, raw, from)
+	c.place = place
 	if !s.add(c) {
-		s.gate.leave(from)
-		c.cut(ErrServerClosed)
-		c.net.Close()
+		c.place.Leave()
+		c.drop(ErrServerClosed)
 		return
 	}
 	go func() {

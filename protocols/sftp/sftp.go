@@ -16,6 +16,8 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/auth/session"
+	"gatehouse/protocols/places"
+	"gatehouse/protocols/sftp/algorithms"
 	"gatehouse/protocols/sftp/buffers"
 )
 
@@ -43,8 +45,8 @@ type Config struct {
 	ServerVersion string
 	// Banner is a text that clients see before they log in; default none.
 	Banner string
-	// Algorithms default to Modern; each list left empty does.
-	Algorithms Algorithms
+	// Algorithms default to the modern ones; each list left empty does.
+	Algorithms algorithms.Lists
 	// Legacy are old algorithms for those who know nothing better.
 	Legacy []Legacy
 	Limits Limits
@@ -82,8 +84,9 @@ type Server struct {
 	keys   hostKeys
 	// disagreements are whose handshakes were logged of late.
 	disagreements seldom
-	gate          *gate
-	buffers       *buffers.Pool
+	// strangers are who has not logged in.
+	strangers *places.Table
+	buffers   *buffers.Pool
 	// ctx ends when the server has no more patience: after Shutdown, at the end
 	// of its grace. It is the context of logins, which have none of their own.
 	ctx  context.Context
@@ -102,7 +105,7 @@ func New(c Config) (*Server, error) {
 		return nil, errors.New("sftp: a manager and a log are needed")
 	}
 	c.setDefaults()
-	if err := errors.Join(c.Algorithms.validate(), validateLegacy(c.Legacy)); err != nil {
+	if err := errors.Join(c.Algorithms.Validate(), validateLegacy(c.Legacy)); err != nil {
 		return nil, fmt.Errorf("sftp: %w", err)
 	}
 	keys, err := newHostKeys(c.HostKeys)
@@ -112,7 +115,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		config:    c,
 		keys:      keys,
-		gate:      newGate(c.Limits.Unauthenticated, c.Limits.UnauthenticatedPerAddress),
+		strangers: places.New(c.Limits.Unauthenticated, c.Limits.UnauthenticatedPerAddress),
 		buffers:   &buffers.Pool{},
 		listeners: map[net.Listener]struct{}{},
 		open:      map[*connection]struct{}{},
@@ -150,5 +153,5 @@ func (c *Config) setDefaults() {
 	if c.ServerVersion == "" {
 		c.ServerVersion = "SSH-2.0-Gatehouse"
 	}
-	c.Algorithms = c.Algorithms.orModern()
+	c.Algorithms = c.Algorithms.OrModern()
 }

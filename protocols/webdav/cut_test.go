@@ -62,7 +62,7 @@ func TestLivePolicyCutsTransfers(t *testing.T) {
 			protocoltest.Patiently(t, func(t testing.TB) {
 				s := newSite(t)
 				owner := s.client(t, "owner")
-				owner.fill(map[string]string{"team/big": strings.Repeat("x", 32<<20), "team/old": "old"})
+				owner.fill(map[string]string{"team/big": strings.Repeat("x", 32<<20), "team/old": "old", "team/older": "older"})
 				guest := s.client(t, "guest")
 				grant := s.Grant("guest", owner.Home.String()+"/team", policy.Full, "team")
 
@@ -72,10 +72,12 @@ func TestLivePolicyCutsTransfers(t *testing.T) {
 				}
 				writer, _ := guest.raw("PUT", "/dav/team/old", "Content-Length: 1000000")
 				fmt.Fprint(writer, strings.Repeat("n", 300_000))
-				waitStaged(t, s)
+				mover, _ := guest.raw("PUT", "/dav/team/older", "Content-Length: 10000000") // the kernel moves it
+				fmt.Fprint(mover, strings.Repeat("n", 3_000_000))
+				waitFor(t, func() bool { return len(s.Staged()) == 2 })
 				other, otherIn := owner.raw("PUT", "/dav/team/theirs", "Content-Length: 10")
 				fmt.Fprint(other, "first")
-				waitFor(t, func() bool { return len(s.Staged()) == 2 })
+				waitFor(t, func() bool { return len(s.Staged()) == 3 })
 
 				big := s.OnDisk(owner.Home.String() + "/team/big")
 				if waitFull(t, reader); !isOpen(t, big) {
@@ -88,14 +90,15 @@ func TestLivePolicyCutsTransfers(t *testing.T) {
 					t.Errorf("the transfers were cut after %v", took)
 				}
 				ended(t, writer)
+				ended(t, mover)
 				ended(t, reader)
 				fmt.Fprint(other, "whole")
 				if line, err := otherIn.ReadString('\n'); err != nil || !strings.Contains(line, "201") {
 					t.Errorf("the other upload: %q, %v", line, err)
 				}
 				files := owner.files()
-				if files["team/old"] != "old" || files["team/theirs"] != "firstwhole" {
-					t.Errorf("team/old is %.20q, team/theirs %.20q", files["team/old"], files["team/theirs"])
+				if files["team/old"] != "old" || files["team/older"] != "older" || files["team/theirs"] != "firstwhole" {
+					t.Errorf("team/old is %.20q, team/older %.20q, team/theirs %.20q", files["team/old"], files["team/older"], files["team/theirs"])
 				}
 			})
 		})

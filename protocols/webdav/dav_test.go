@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"gatehouse/protocols/protocoltest"
+	"gatehouse/protocols/webdav/wire"
 	"gatehouse/storage/accounts"
 )
 
@@ -38,7 +39,10 @@ func serve(t testing.TB, w *protocoltest.World, change ...func(*Config)) *site {
 	for _, f := range change {
 		f(&c)
 	}
-	s.server = httptest.NewServer(New(c).Mount(http.NotFoundHandler()))
+	s.server = httptest.NewUnstartedServer(New(c).Mount(http.NotFoundHandler()))
+	s.server.Listener = wire.Listen(s.server.Listener)
+	s.server.Config.ConnContext = wire.Context
+	s.server.Start()
 	t.Cleanup(s.server.Close)
 	return s
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gatehouse/protocols/webdav/wire"
 )
 
 // Times and sizes of an exchange.
@@ -18,6 +20,8 @@ const (
 	// piece is how much is handed to the kernel before the deadline is moved:
 	// a client must take it within the stall time.
 	piece = 256 << 10
+	// often is how small a part of the stall time a deadline is left as it is for.
+	often = 32
 	// A refused upload is read on, within these bounds, since many clients
 	// look for the answer only when they have sent everything.
 	drainQuietly = 256 << 10
@@ -35,27 +39,37 @@ type exchange struct {
 	control *http.ResponseController
 	stall   time.Duration
 	body    *upload
-	status  int // 0 until the header is written
+	status  int        // 0 until the header is written
+	below   *wire.Conn // nil where the request has no connection of its own
+	secure  bool
 
-	mu   sync.Mutex // guards what follows, and the deadlines
-	cut  bool
-	over bool
+	mu     sync.Mutex // guards what follows, and the deadlines
+	cut    bool
+	over   bool
+	reads  time.Time // when the deadlines were moved
+	writes time.Time
 }
 
 func newExchange(w http.ResponseWriter, r *http.Request, stall time.Duration) (*exchange, error) {
-	x := &exchange{out: w, control: http.NewResponseController(w), stall: stall}
+	x := &exchange{out: w, control: http.NewResponseController(w), stall: stall, secure: r.TLS != nil}
+	if r.ProtoMajor < 2 {
+		x.below = wire.From(r.Context())
+	}
 	x.body = &upload{x: x, in: r.Body, length: r.ContentLength, http1: r.ProtoMajor < 2}
 	if r.Body == nil || r.Body == http.NoBody {
 		x.body.in, x.body.end = http.NoBody, io.EOF
 	}
 	x.body.expects = strings.EqualFold(r.Header.Get("Expect"), "100-continue")
-	if err := x.control.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+	now := time.Now()
+	x.writes = now
+	if err := x.control.SetWriteDeadline(now.Add(stall)); err != nil {
 		return nil, err
 	}
 	if x.body.end != nil {
 		return x, nil
 	}
-	return x, x.control.SetReadDeadline(time.Now().Add(stall))
+	x.reads = now
+	return x, x.control.SetReadDeadline(now.Add(stall))
 }
 
 // Header is http.ResponseWriter's.
@@ -117,6 +131,32 @@ func (x *exchange) pieces(to io.ReaderFrom, from *io.LimitedReader) (int64, erro
 	return total, nil
 }
 
+// hold has what is answered leave in as few pieces as possible. Where files go
+// through the kernel the header is written at once, or net/http would look into
+// the content first.
+func (x *exchange) hold() error {
+	if x.below == nil {
+		return nil
+	}
+	x.below.Hold()
+	if x.secure {
+		return nil
+	}
+	return x.control.Flush()
+}
+
+// release ends hold, and returns why what was held back could not be written.
+func (x *exchange) release() error {
+	if x.below == nil {
+		return nil
+	}
+	var err error
+	if x.secure {
+		err = x.control.Flush()
+	}
+	return errors.Join(err, x.below.Release())
+}
+
 // plainWriter hides ReadFrom.
 type plainWriter struct{ w io.Writer }
 
@@ -126,27 +166,55 @@ func (p plainWriter) Write(b []byte) (int, error) { return p.w.Write(b) }
 func (x *exchange) started() bool { return x.status != 0 }
 
 // writing gives the client another stall time to take what comes.
-func (x *exchange) writing() error { return x.move(x.control.SetWriteDeadline, x.stall) }
+func (x *exchange) writing() error { return x.goOn(x.control.SetWriteDeadline, &x.writes) }
 
 // reading gives the client another stall time to send.
-func (x *exchange) reading() error { return x.move(x.control.SetReadDeadline, x.stall) }
+func (x *exchange) reading() error { return x.goOn(x.control.SetReadDeadline, &x.reads) }
+
+// goOn moves a deadline that was not moved just now: each move costs a timer.
+func (x *exchange) goOn(set func(time.Time) error, last *time.Time) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	now := time.Now()
+	if err := x.ended(); err != nil || now.Sub(*last) < x.stall/often {
+		return err
+	}
+	*last = now
+	return set(now.Add(x.stall))
+}
 
 func (x *exchange) move(set func(time.Time) error, by time.Duration) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.cut {
-		return errCut
-	}
-	if x.over {
-		return http.ErrHandlerTimeout
+	if err := x.ended(); err != nil {
+		return err
 	}
 	return set(time.Now().Add(by))
+}
+
+// ended tells why nothing is to be waited for any more, under the lock.
+func (x *exchange) ended() error {
+	switch {
+	case x.cut:
+		return errCut
+	case x.over:
+		return http.ErrHandlerTimeout
+	}
+	return nil
 }
 
 // cutWith breaks the exchange when ctx ends, until release. What was working
 // with ctx may fail before the exchange is broken: release then does that.
 func (x *exchange) cutWith(ctx context.Context) (release func()) {
-	stop := context.AfterFunc(ctx, x.breakOff)
+	return x.endWith(ctx, func(error) {})
+}
+
+// endWith is cutWith that cancels too, before it breaks the exchange.
+func (x *exchange) endWith(ctx context.Context, cancel context.CancelCauseFunc) (release func()) {
+	stop := context.AfterFunc(ctx, func() {
+		cancel(context.Cause(ctx))
+		x.breakOff()
+	})
 	return func() {
 		if stop(); ctx.Err() != nil {
 			x.breakOff()
@@ -178,8 +246,8 @@ func (x *exchange) wasCut() bool {
 func (x *exchange) finish() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.over && !x.cut {
-		_ = x.control.SetWriteDeadline(time.Now().Add(x.stall))
+	if now := time.Now(); !x.over && !x.cut && now.Sub(x.writes) >= x.stall/often {
+		_ = x.control.SetWriteDeadline(now.Add(x.stall))
 	}
 	x.over = true
 }
@@ -237,12 +305,17 @@ func (u *upload) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := u.in.Read(b)
+	u.ends(n, err)
+	return n, u.end
+}
+
+// ends counts what was read, and keeps what reading ended with.
+func (u *upload) ends(n int, err error) {
 	u.n += int64(n)
 	u.end = err
 	if err != nil && err != io.EOF {
 		u.end = &brokenError{err}
 	}
-	return n, u.end
 }
 
 // Close is io.Closer's.

@@ -21,6 +21,8 @@ func (h *Handler) fail(x *exchange, r *http.Request, err error) {
 		h.challenge(x.Header())
 	case http.StatusMethodNotAllowed:
 		x.Header().Set("Allow", allowed())
+	case http.StatusTooManyRequests:
+		x.Header().Set("Retry-After", "1")
 	case http.StatusServiceUnavailable:
 		x.Header().Set("Retry-After", "10")
 		h.c.Log.Warn("webdav request without an outcome", "method", r.Method, "error", err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatehouse/auth/session"
+	"gatehouse/protocols/stamp"
 )
 
 // page is what a browser shows of a collection. It has no script, form or
@@ -27,14 +28,13 @@ const page = `<!DOCTYPE html>
 // conditions are net/http's (RFC 9110 13 and 14); the bytes go through the
 // guard in bounded pieces, so that they are counted, and can be cut.
 func (q *request) get() error {
-	info, err := q.found()
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		return q.showPage()
+	if q.slash {
+		return q.getCollection()
 	}
 	f, err := q.fs.Open(q.ctx, q.path, session.Open{Read: true})
+	if errors.Is(err, session.ErrIsDir) {
+		return q.getCollection()
+	}
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,8 @@ func (q *request) get() error {
 		}
 		_ = f.Close() // nothing was written
 	}()
-	if info, err = f.Stat(); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return err
 	}
 	defer q.x.cutWith(f.Context())()
@@ -53,6 +54,15 @@ func (q *request) get() error {
 	q.serveContent(info, c)
 	sent = c.err == nil
 	return c.err
+}
+
+// getCollection answers where the URL names a collection, or has a slash at its
+// end as if it did.
+func (q *request) getCollection() error {
+	if _, err := q.found(); err != nil {
+		return err
+	}
+	return q.showPage()
 }
 
 // head is get without opening the file: it is a question about it.
@@ -70,13 +80,34 @@ func (q *request) head() error {
 
 func (q *request) serveContent(info session.Info, c *content) {
 	header := q.x.Header()
-	header.Set("ETag", info.ETag())
-	header.Set("Content-Type", typeOf(q.path.Base()))
-	header.Set("Content-Disposition", "attachment")
+	v := &[...]string{
+		info.ETag(), typeOf(q.path.Base()), "attachment", "bytes", strconv.FormatInt(c.size, 10), "",
+	}
+	header["Etag"], header["Content-Type"], header["Content-Disposition"] = v[0:1:1], v[1:2:2], v[2:3:3]
+	if plain(q.r.Header) && info.ModTime().Unix() > 0 {
+		v[5] = string(stamp.AppendHTTP(nil, info.ModTime()))
+		header["Accept-Ranges"], header["Content-Length"], header["Last-Modified"] = v[3:4:4], v[4:5:5], v[5:6:6]
+		q.x.WriteHeader(http.StatusOK)
+		if q.r.Method == http.MethodGet {
+			_, _ = c.copyTo(q.x, c.size) // c keeps what it ended with
+		}
+		return
+	}
 	if asksForNothing(q.r.Header.Get("Range")) {
 		q.r.Header.Del("Range")
 	}
 	http.ServeContent(q.x, q.r, "", info.ModTime(), c)
+}
+
+// plain reports a request for the whole, whatever its state: net/http has nothing
+// to judge then.
+func plain(h http.Header) bool {
+	for _, name := range []string{"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		if _, there := h[name]; there {
+			return false
+		}
+	}
+	return true
 }
 
 // asksForNothing reports a range of the last zero bytes: net/http would answer it
@@ -114,17 +145,35 @@ type content struct {
 	err  error // what sending ended with
 }
 
-func (c *content) copyTo(w io.Writer, n int64) (int64, error) {
-	done, err := c.file.CopyTo(w, c.off, n)
-	c.off += done
+// copyTo sends n bytes: few of them in one piece with the header.
+func (c *content) copyTo(x *exchange, n int64) (done int64, err error) {
+	err = x.hold()
+	defer func() {
+		if failed := x.release(); err == nil {
+			err = failed
+		}
+		c.err = err
+	}()
+	if err != nil {
+		return 0, err
+	}
+	to, direct := x.out.(io.ReaderFrom)
+	if direct && x.below != nil && n <= few {
+		done, err = x.pieces(to, &io.LimitedReader{R: c, N: n})
+	} else {
+		done, err = c.file.CopyTo(x, c.off, n)
+		c.off += done
+	}
 	if err == nil && done < n {
 		err = io.ErrUnexpectedEOF
 	}
-	c.err = err
 	return done, err
 }
 
-// Read is io.Reader's; multipart answers to several ranges use it.
+// few is what costs less to copy than to have the kernel send.
+const few = 32 << 10
+
+// Read is io.Reader's; multipart answers to several ranges use it, and small ones.
 func (c *content) Read(b []byte) (int, error) {
 	if c.off >= c.size {
 		return 0, io.EOF

@@ -87,7 +87,9 @@ func (q *request) receive(f *session.File) (err error) {
 		f.Abort(err)
 		_ = f.Close() // err says more
 	}()
-	if _, err = f.CopyFrom(q.x.body, 0); err != nil {
+	body, done := q.x.body.moved(q.x)
+	defer done()
+	if _, err = f.CopyFrom(body, 0); err != nil {
 		return fmt.Errorf("receive the upload: %w", err)
 	}
 	if q.x.body.end == nil {

@@ -80,7 +80,7 @@ func TestAbortedPutKeepsTheOldFile(t *testing.T) {
 	c := s.client(t, "alice")
 	old := strings.Repeat("old", 1000)
 	c.fill(map[string]string{"a": old})
-	for _, head := range []string{"Content-Length: 100000", "Transfer-Encoding: chunked"} {
+	for _, head := range []string{"Content-Length: 100000", "Content-Length: 5000000", "Transfer-Encoding: chunked"} {
 		for _, target := range []string{"/dav/a", "/dav/new"} {
 			conn, _ := c.raw("PUT", target, head)
 			fmt.Fprint(conn, "400\r\n"+strings.Repeat("n", 0x400)+"\r\n")

@@ -12,7 +12,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -37,6 +36,8 @@ type Config struct {
 	Realm string
 	// Stall ends a request whose body or answer does not move; default a minute.
 	Stall time.Duration
+	// Requests is how many of one account are carried out at a time; default 512.
+	Requests int
 }
 
 // A Handler serves WebDAV. It is an http.Handler for any server whose
@@ -48,6 +49,8 @@ type Config struct {
 type Handler struct {
 	c      Config
 	prefix string // with a slash at both ends
+	// underWay are the requests that are being carried out.
+	underWay *underWay
 }
 
 // New makes a handler.
@@ -61,17 +64,20 @@ func New(c Config) *Handler {
 	if c.Stall <= 0 {
 		c.Stall = time.Minute
 	}
+	if c.Requests <= 0 {
+		c.Requests = 512
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Origin == nil {
 		c.Origin = direct
 	}
-	trimmed := strings.Trim(c.Prefix, "/")
-	if trimmed == "" {
-		return &Handler{c: c, prefix: "/"}
+	h := &Handler{c: c, prefix: "/", underWay: newUnderWay(c.Requests)}
+	if trimmed := strings.Trim(c.Prefix, "/"); trimmed != "" {
+		h.prefix = "/" + trimmed + "/"
 	}
-	return &Handler{c: c, prefix: "/" + trimmed + "/"}
+	return h
 }
 
 // Mount returns a handler that serves what stands under the prefix itself, and
@@ -99,7 +105,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer x.finish()
 	defer h.contain(x, r)
-	maps.Copy(w.Header(), protection)
+	header := w.Header()
+	for _, p := range protection {
+		header[p.name] = p.values
+	}
 	if err := h.serve(x, r); err != nil {
 		h.fail(x, r, err)
 	}
@@ -119,10 +128,13 @@ func (h *Handler) serve(x *exchange, r *http.Request) error {
 		return err
 	}
 	defer done()
+	if err := h.underWay.begin(s.AccountID()); err != nil {
+		return err
+	}
+	defer h.underWay.end(s.AccountID())
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	defer context.AfterFunc(s.Context(), func() { cancel(context.Cause(s.Context())) })()
-	defer x.cutWith(s.Context())()
+	defer x.endWith(s.Context(), cancel)()
 
 	q := &request{h: h, x: x, r: r, ctx: ctx, fs: s.FS()}
 	if q.path, q.slash, err = h.locate(r.URL.EscapedPath()); err != nil {
@@ -158,12 +170,16 @@ func (h *Handler) contain(x *exchange, r *http.Request) {
 }
 
 // protection keeps what users store here from ever running as a page of this server.
-var protection = http.Header{
-	"X-Content-Type-Options":       {"nosniff"},
-	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'; sandbox"},
-	"Cross-Origin-Resource-Policy": {"same-origin"},
-	"Referrer-Policy":              {"no-referrer"},
-	"Cache-Control":                {"private, no-cache"},
+// Its names are written as net/http writes them.
+var protection = []struct {
+	name   string
+	values []string
+}{
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'; sandbox"}},
+	{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+	{"Referrer-Policy", []string{"no-referrer"}},
+	{"Cache-Control", []string{"private, no-cache"}},
 }
 
 // reference names one answer, for the client's text and for the log.

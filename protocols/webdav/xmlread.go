@@ -160,6 +160,9 @@ func (p *xmlReader) take(token xml.Token) error {
 }
 
 func (p *xmlReader) text(s string) error {
+	if s == "" { // an empty CDATA section
+		return nil
+	}
 	if len(p.open) > 0 {
 		e := p.open[len(p.open)-1].element
 		e.children = append(e.children, node{text: s})

@@ -139,7 +139,7 @@ func FuzzXML(f *testing.F) {
 	for _, s := range []string{
 		`<D:propfind xmlns:D="DAV:"><D:prop><D:getetag/></D:prop></D:propfind>`,
 		`<a xmlns:x="u" x:b="1" xml:lang="de">t<![CDATA[<]]><c xmlns=""/></a>`,
-		`<!DOCTYPE a><a/>`, `<a xmlns:b=""/>`, "<a>\r\n&#xD;</a>",
+		`<!DOCTYPE a><a/>`, `<a xmlns:b=""/>`, "<a>\r\n&#xD;</a>", "<a><![CDATA[]]></a>",
 	} {
 		f.Add([]byte(s))
 	}

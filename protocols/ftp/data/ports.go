@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"gatehouse/protocols/places"
 )
 
 // ErrNoPort says that every port of the range is taken.
@@ -126,28 +128,55 @@ func (p *Ports) reclaim(whose Client) bool {
 }
 
 // mostGreedy is the oldest lease of the account that has most or, where that is
-// the client's own, of the address. Taking it leaves its holder no worse off than
-// the client: two who want the last port do not take it from each other in turn.
+// the client's own, of the address that has most of it; where no account has more
+// than others, of the address that has most through several. Taking it leaves its
+// holder no worse off than the client: two who want the last port do not take it
+// from each other in turn.
 func (p *Ports) mostGreedy(whose Client) *lease {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	accounts, addresses := make(map[string]int), make(map[Client]int)
-	for _, l := range p.leases {
-		accounts[l.client.Account]++
-		addresses[l.client]++
+	account := func(c Client) string { return c.Account }
+	itself := func(c Client) Client { return c }
+	address := func(c Client) netip.Prefix { return places.Client(c.Address) }
+	if l := greedier(p.leases, whose, account); l != nil {
+		return greediest(p.of(l.client.Account), itself, 1)
 	}
-	worst, most, atOnce := (*lease)(nil), 0, 0
-	for _, l := range p.leases {
-		n, at := accounts[l.client.Account], addresses[l.client]
-		greedier := n >= accounts[whose.Account]+2
-		if l.client.Account == whose.Account {
-			greedier = at >= addresses[whose]+2
-		}
-		if greedier && (n > most || n == most && at > atOnce) {
-			worst, most, atOnce = l, n, at
+	if l := greedier(p.of(whose.Account), whose, itself); l != nil {
+		return l
+	}
+	return greedier(p.leases, whose, address)
+}
+
+// of are the leases of an account.
+func (p *Ports) of(account string) []*lease {
+	return slices.DeleteFunc(slices.Clone(p.leases), func(l *lease) bool { return l.client.Account != account })
+}
+
+// greedier is greediest for a client, if those have two more at least than it has.
+func greedier[K comparable](leases []*lease, whose Client, common func(Client) K) *lease {
+	own := 0
+	for _, l := range leases {
+		if common(l.client) == common(whose) {
+			own++
 		}
 	}
-	return worst
+	return greediest(leases, common, own+2)
+}
+
+// greediest is the oldest lease of those with something in common that are most,
+// if they are so many at least.
+func greediest[K comparable](leases []*lease, common func(Client) K, least int) *lease {
+	n := make(map[K]int)
+	for _, l := range leases {
+		n[common(l.client)]++
+	}
+	var found *lease
+	for _, l := range leases {
+		if has := n[common(l.client)]; has >= least {
+			found, least = l, has+1
+		}
+	}
+	return found
 }
 
 func (p *Ports) put(ports ...uint16) {
@@ -161,6 +190,7 @@ func (p *Ports) put(ports ...uint16) {
 func listenTCP(a netip.Addr, port uint16) (*net.TCPListener, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false)
+	config.KeepAlive = -1 // a watch looks after data connections
 	l, err := config.Listen(context.Background(), "tcp", netip.AddrPortFrom(a, port).String())
 	if err != nil {
 		return nil, fmt.Errorf("listen for a data connection: %w", err)

@@ -2,9 +2,11 @@ package data
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,6 +114,29 @@ func TestGreedyClientGivesUpPorts(t *testing.T) {
 	hold(t, p, mallory[0])
 	if _, _, err := p.listen(loopback, Client{Account: "anna"}); !errors.Is(err, ErrNoPort) {
 		t.Errorf("the only port of somebody: %v", err)
+	}
+}
+
+// One address with an account for each port keeps no other address out. There is
+// no bound on what one may have while ports are free: many people come from one
+// address, and none of them takes what somebody else needs.
+func TestGreedyAddressGivesUpPorts(t *testing.T) {
+	const n = 4
+	first := freeRange(t, n)
+	p := NewPorts(first, first+n-1)
+	crowd := netip.MustParseAddr("2001:db8::")
+	var taken []*Source
+	for i := range n {
+		crowd = crowd.Next() // of one /64
+		taken = append(taken, hold(t, p, Client{fmt.Sprint("mallory", i), crowd}))
+	}
+	anna := Client{"anna", netip.MustParseAddr("2001:db8:0:1::1")}
+	got := []uint16{hold(t, p, anna).Port(), hold(t, p, anna).Port()}
+	if want := []uint16{taken[0].Port(), taken[1].Port()}; !slices.Equal(got, want) {
+		t.Errorf("ports %v were given up, want the oldest, %v", got, want)
+	}
+	if _, _, err := p.listen(loopback, anna); !errors.Is(err, ErrNoPort) {
+		t.Errorf("where both addresses have two, one gets another: %v", err)
 	}
 }
 

@@ -86,4 +86,9 @@ func stateOf(c net.Conn) uint8 {
 }
 
 // bare is the socket itself.
-func (c *Conn) bare() io.ReadWriter { return c.raw }
+func (c *Conn) bare() io.ReadWriter {
+	if c.how.Upload {
+		return c.raw
+	}
+	return &outlet{TCPConn: c.raw}
+}
