@@ -265,3 +265,39 @@ func TestRightGuessThatComesLate(t *testing.T) {
 		t.Errorf("got rule %q, want %q", got, policy.RuleLockout)
 	}
 }
+
+// A guess that is made twice at once is hashed once: the one that only waits for
+// the answer must not come in after the account was locked.
+func TestRightGuessThatWasAskedAlready(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		w := newWorld(t, func(c *Config) {
+			c.Slots = 4
+			c.Hash = func(password, salt []byte, p Params) []byte {
+				if string(password) == "correct horse" {
+					<-hold
+				}
+				return argon2id(password, salt, p)
+			}
+		})
+		w.site(t, locking(3))
+		close(hold)
+		w.add(t, "alice", "correct horse", nil)
+		hold = make(chan struct{})
+		rules := make(chan policy.Rule, 2)
+		for range cap(rules) {
+			go func() { rules <- w.prove(t, attempt("alice", "correct horse"), Repeated) }()
+		}
+		synctest.Wait()
+		for i := range 3 {
+			w.prove(t, attempt("alice", fmt.Sprint("guess ", i)), Once)
+		}
+		close(hold)
+		for range cap(rules) {
+			if got := <-rules; got != policy.RuleLockout {
+				t.Errorf("got rule %q, want %q", got, policy.RuleLockout)
+			}
+		}
+		_ = w.accounts.Close(t.Context())
+	})
+}

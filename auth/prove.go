@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/secure/precis"
 
 	"gatehouse/policy"
+	"gatehouse/protocols/places"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/accounts/credentials"
 	"gatehouse/storage/accounts/links"
@@ -238,14 +239,15 @@ func (z *Authenticator) password(ctx context.Context, p *Proof, a Attempt, how H
 		p.hashed = true
 		return z.hashOnce(ctx, p, a, phc)
 	})
-	if err := p.judged(right, err, a.Password); err != nil || !right || !p.hashed {
+	if err := p.judged(right, err, a.Password); err != nil || !right {
 		return err
 	}
 	return z.lookAgain(ctx, p)
 }
 
 // lookAgain asks once more whether the account is locked, when a password was
-// right: of many guesses at once, the right one must not come in late.
+// right: of many guesses at once, the right one must not come in late, whether
+// it was hashed or waited for one that was.
 func (z *Authenticator) lookAgain(ctx context.Context, p *Proof) error {
 	until, failed, err := z.failures.locked(ctx, p.Effective.Site(), p.Account.ID)
 	p.Attempt.Locked, p.failed = p.Attempt.Locked || !until.IsZero(), p.failed || failed
@@ -280,7 +282,7 @@ func (z *Authenticator) verify(ctx context.Context, a Attempt, how How, key []st
 // hashOnce verifies against a hash, or against the dummy where it is unusable.
 // Whatever comes of it, exactly one hash of the present parameters is computed.
 func (z *Authenticator) hashOnce(ctx context.Context, p *Proof, a Attempt, phc string) (bool, error) {
-	if err := z.slots.acquire(ctx, network(a.Address)); err != nil {
+	if err := z.slots.acquire(ctx, places.Network(a.Address)); err != nil {
 		return false, err
 	}
 	defer z.slots.release()

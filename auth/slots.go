@@ -33,17 +33,6 @@ func newSlots(n int, wait time.Duration) *slots {
 	return &slots{wait: wait, free: n, queues: make(map[netip.Prefix][]*waiter)}
 }
 
-// network is what addresses are told apart by in the queue: IPv4 /24, IPv6 /48.
-func network(a netip.Addr) netip.Prefix {
-	bits := 48
-	if a = a.Unmap(); a.Is4() {
-		bits = 24
-	}
-	// The zero address gives the zero prefix, a network of its own.
-	p, _ := a.WithZone("").Prefix(bits)
-	return p
-}
-
 // acquire waits for a slot; ErrBusy where too many wait or it takes too long.
 func (s *slots) acquire(ctx context.Context, from netip.Prefix) error {
 	w, err := s.enter(from)

@@ -10,13 +10,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gatehouse/protocols/places"
 )
 
 // A flood from one network must not make another wait behind all of it.
 func TestSlotsServeNetworksInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlots(1, time.Hour)
-		flood, other := network(netip.MustParseAddr("192.0.2.1")), network(netip.MustParseAddr("198.51.100.1"))
+		flood, other := places.Network(netip.MustParseAddr("192.0.2.1")), places.Network(netip.MustParseAddr("198.51.100.1"))
 		if err := s.acquire(t.Context(), flood); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +53,7 @@ func TestSlotsServeNetworksInTurn(t *testing.T) {
 func TestSlotsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlots(1, 10*time.Second)
-		from := network(home)
+		from := places.Network(home)
 		if err := s.acquire(t.Context(), from); err != nil {
 			t.Fatal(err)
 		}
@@ -88,15 +90,4 @@ func TestSlotsAreBounded(t *testing.T) {
 			t.Errorf("slots are lost: %d free, %d waiting, %d queues", s.free, s.waiting, len(s.queues))
 		}
 	})
-}
-
-func TestNetwork(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.77": "192.0.2.0/24", "::ffff:192.0.2.77": "192.0.2.0/24",
-		"2001:db8:1:2::3": "2001:db8:1::/48", "fe80::1%eth0": "fe80::/48",
-	} {
-		if got := network(netip.MustParseAddr(address)).String(); got != want {
-			t.Errorf("%s: got %s, want %s", address, got, want)
-		}
-	}
 }

@@ -65,7 +65,8 @@ func (m *Manager) newSession(a auth.Attempt, p auth.Proof, id string) *Session {
 	s := &Session{
 		manager: m, id: id, accountID: p.Account.ID, account: p.Account.Name,
 		door: a.Door, client: printable(a.Client), since: now,
-		address: p.Attempt.Address, transport: a.Transport, admitted: make(chan struct{}),
+		address: p.Attempt.Address, transport: a.Transport,
+		admitted: make(chan struct{}), noted: make(chan struct{}),
 	}
 	s.active.Store(now.UnixNano())
 	s.proved.Store(p.Proved)
@@ -96,6 +97,7 @@ func (s *Session) discard() {
 // has changed since the account was read would otherwise pass unseen.
 func (m *Manager) welcome(ctx context.Context, s *Session, p auth.Proof, began time.Time) error {
 	e := s.sign(events.Event{Kind: events.Login, Outcome: events.OK, Transport: string(s.transport), Took: time.Since(began)})
+	s.awaitFormer(ctx)
 	s.failed = m.record(ctx, p.Effective.Site(), e)
 	close(s.admitted)
 	if s.failed != nil {
@@ -106,6 +108,19 @@ func (m *Manager) welcome(ctx context.Context, s *Session, p auth.Proof, began t
 	m.judge(s)
 	s.log.Info("session opened", "credential", nameOf(s.Credential()), "client", s.client)
 	return nil
+}
+
+// awaitFormer waits until the end of the session that had the same id has its place in
+// the log. That waits for no store, but where its login is not in there yet.
+func (s *Session) awaitFormer(ctx context.Context) {
+	if s.former == nil {
+		return
+	}
+	select {
+	case <-s.former.noted:
+	case <-ctx.Done():
+	}
+	s.former = nil
 }
 
 // record makes an event durable, as far as the site insists on it.

@@ -208,19 +208,28 @@ func (m *Manager) left(s *Session, d policy.Decision) {
 	s.fs.Close(causeOf(d))
 	e.Took = time.Since(s.since)
 	s.log.Info("session closed", "rule", e.Rule)
-	record := m.events.Record
-	if d.Rule == "" && !m.table.isClosed() {
-		record = m.events.RecordSoon // nobody was made to go: the next login's commit has room for it
-	}
 	// The log waits for the store; who ends a session does not.
-	go func() {
-		defer m.table.gone()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), patience)
-		defer cancel()
-		if err := record(ctx, s.sign(e)); err != nil {
-			s.log.Error("the end of a session was not recorded", "error", err)
-		}
-	}()
+	go m.note(s, s.sign(e))
+}
+
+// note puts the end of a session into the log, behind its login.
+func (m *Manager) note(s *Session, e events.Event) {
+	defer m.table.gone()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), patience)
+	defer cancel()
+	select {
+	case <-s.admitted:
+	case <-ctx.Done():
+	}
+	put := m.events.Put
+	if e.Kind == events.Logout && !m.table.isClosed() {
+		put = m.events.PutSoon // nobody was made to go: the next login's commit has room for it
+	}
+	end := put(e)
+	m.table.noted(s)
+	if err := end.Durable(ctx); err != nil {
+		s.log.Error("the end of a session was not recorded", "error", err)
+	}
 }
 
 // silence stops the session's timers.

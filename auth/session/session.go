@@ -65,6 +65,10 @@ type Session struct {
 	// admitted is closed once the login is in the log; failed says that it is not.
 	admitted chan struct{}
 	failed   error
+	// former had the same id, and ended just now; noted is closed once the end has
+	// its place in the log.
+	former *Session
+	noted  chan struct{}
 
 	mu       sync.Mutex  // guards what follows
 	moment   *time.Timer // when time alone changes the decision

@@ -19,15 +19,16 @@ type table struct {
 	sessions map[string]*Session
 	accounts map[string]map[*Session]bool // by id
 	from     map[netip.Addr]int
-	leaving  int           // sessions that are out and whose end is not in the log yet
-	closed   bool          // nobody is admitted any more
-	empty    chan struct{} // closed when the last one is gone, once closed is set
+	ending   map[string]*Session // out, and their end has no place in the log yet; the latest of each id
+	leaving  int                 // sessions that are out and whose end is not in the log yet
+	closed   bool                // nobody is admitted any more
+	empty    chan struct{}       // closed when the last one is gone, once closed is set
 }
 
 func newTable() *table {
 	return &table{
 		sessions: make(map[string]*Session), accounts: make(map[string]map[*Session]bool),
-		from: make(map[netip.Addr]int), empty: make(chan struct{}),
+		from: make(map[netip.Addr]int), ending: make(map[string]*Session), empty: make(chan struct{}),
 	}
 }
 
@@ -81,6 +82,7 @@ func (t *table) joinOrEnter(s *Session, judge func(policy.Sessions) policy.Decis
 }
 
 func (t *table) add(s *Session) {
+	s.former = t.ending[s.id]
 	t.sessions[s.id] = s
 	if t.accounts[s.accountID] == nil {
 		t.accounts[s.accountID] = make(map[*Session]bool)
@@ -132,8 +134,19 @@ func (t *table) take(s *Session, cause error) bool {
 		delete(t.from, s.address)
 	}
 	t.leaving++
+	t.ending[s.id] = s
 	s.cancel(cause)
 	return true
+}
+
+// noted says that the end of a session that left has its place in the log.
+func (t *table) noted(s *Session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ending[s.id] == s {
+		delete(t.ending, s.id)
+	}
+	close(s.noted)
 }
 
 // gone says that the end of a session that left is in the log.

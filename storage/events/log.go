@@ -131,32 +131,51 @@ func New(ctx context.Context, c Config) (*Log, error) {
 
 // Record makes an event durable before it returns: logins and changes. An error
 // says that it may be missing; state.ErrUnknown, that this is not known.
-func (l *Log) Record(ctx context.Context, e Event) error { return l.record(ctx, e, l.now) }
-
-// RecordSoon is Record for who makes nobody wait: the event goes with those that
-// come after it, within a second.
-func (l *Log) RecordSoon(ctx context.Context, e Event) error { return l.record(ctx, e, l.some) }
-
-// record returns when an event is durable, which how is signalled to bring about.
-func (l *Log) record(ctx context.Context, e Event, how chan struct{}) error {
+func (l *Log) Record(ctx context.Context, e Event) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	en, err := newEntry(l.complete(e))
-	if err != nil {
-		return err
+	return l.Put(e).Durable(ctx)
+}
+
+// Put gives an event its place before all that come later, and does not wait.
+func (l *Log) Put(e Event) Pending { return l.put(e, l.now) }
+
+// PutSoon is Put for who makes nobody wait: the event becomes durable with those
+// that come after it, within a second.
+func (l *Log) PutSoon(e Event) Pending { return l.put(e, l.some) }
+
+// A Pending is an event that has its place, and may not be durable yet.
+type Pending struct {
+	done <-chan error
+	err  error
+}
+
+// Durable waits until the event is durable. Its error is that of Record.
+func (p Pending) Durable(ctx context.Context) error {
+	if p.err != nil {
+		return p.err
 	}
-	done := make(chan error, 1)
-	if en.done = done; !l.add(en) {
-		return ErrClosed
-	}
-	signal(how)
 	select {
-	case err := <-done:
+	case err := <-p.done:
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("record an event: %w: %w", state.ErrUnknown, ctx.Err())
 	}
+}
+
+// put adds an event, and signals how to make it durable.
+func (l *Log) put(e Event, how chan struct{}) Pending {
+	en, err := newEntry(l.complete(e))
+	if err != nil {
+		return Pending{err: err}
+	}
+	done := make(chan error, 1)
+	if en.done = done; !l.add(en) {
+		return Pending{err: ErrClosed}
+	}
+	signal(how)
+	return Pending{done: done}
 }
 
 // Note takes an event that is durable within a second: file operations. It
