@@ -604,7 +604,8 @@ func (t *handshakeTransport) writeMore(p []byte) error {
 	return t.writePacket(p)
 }
 
-// flush sends what writeMore wrote.
+// flush sends what writeMore wrote. While keys are exchanged nothing waits for it,
+// and the connection is the exchange's alone.
 func (t *handshakeTransport) flush() error {
 	later, ok := t.conn.(laterWriter)
 	if !ok {
@@ -612,6 +613,9 @@ func (t *handshakeTransport) flush() error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.sentInitMsg != nil {
+		return nil
+	}
 	return later.flush()
 }
 

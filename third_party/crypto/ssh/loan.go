@@ -13,8 +13,9 @@ import (
 type loan [36 << 10]byte
 
 // lentFrom is the size from which packets are lent memory. Smaller ones would
-// hold far more than they fill.
-const lentFrom = 16 << 10
+// hold far more than they fill, and a peer can have a whole window of them in
+// every channel that nobody reads.
+const lentFrom = 24 << 10
 
 var loans = sync.Pool{New: func() any { return new(loan) }}
 

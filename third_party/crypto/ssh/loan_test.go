@@ -71,6 +71,40 @@ func TestFullWindowHoldsNothingBack(t *testing.T) {
 	}
 }
 
+// keyed is a connection that keys can be exchanged over, which counts its flushes.
+type keyed struct {
+	keyingTransport
+	flushed int
+}
+
+func (k *keyed) writeMore([]byte) error { return nil }
+
+func (k *keyed) flush() error {
+	k.flushed++
+	return nil
+}
+
+// A key exchange writes to the connection from a goroutine of its own: a flush in
+// its midst, of one who waits for the peer's window, tore packets into pieces.
+func TestKeyExchangeIsNotDisturbed(t *testing.T) {
+	conn := &keyed{}
+	transport := &handshakeTransport{conn: conn, sentInitMsg: &kexInitMsg{}}
+	if err := transport.flush(); err != nil || conn.flushed != 0 {
+		t.Errorf("in the midst of a key exchange %d flushes, %v", conn.flushed, err)
+	}
+	transport.sentInitMsg = nil
+	if err := transport.flush(); err != nil || conn.flushed != 1 {
+		t.Errorf("after it %d flushes, %v", conn.flushed, err)
+	}
+}
+
+// What a peer sends and nobody reads holds no more than half as much again.
+func TestLoansAreFilled(t *testing.T) {
+	if 2*len(loan{}) > 3*lentFrom {
+		t.Errorf("a packet of %d bytes holds %d", lentFrom, len(loan{}))
+	}
+}
+
 // A loan comes back once, when all of its data was read.
 func TestLoanIsGivenBack(t *testing.T) {
 	if newLoan(lentFrom-1) != nil || newLoan(len(loan{})+1) != nil {
