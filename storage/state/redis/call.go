@@ -26,9 +26,18 @@ func (e *lostError) Error() string { return e.cause.Error() }
 // DialHook implements goredis.Hook.
 func (once) DialHook(next goredis.DialHook) goredis.DialHook { return next }
 
-// ProcessPipelineHook implements goredis.Hook.
+// ProcessPipelineHook implements goredis.Hook. A call that was sent on by ASK goes
+// behind ASKING, as a pipeline.
 func (once) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []goredis.Cmder) error {
+		err := next(ctx, cmds)
+		if err == nil || len(cmds) == 0 || cmds[0].Name() != "asking" || judge(err) != lost {
+			return err
+		}
+		err = &lostError{err}
+		cmds[len(cmds)-1].SetErr(err)
+		return err
+	}
 }
 
 // ProcessHook implements goredis.Hook.

@@ -11,8 +11,12 @@ import (
 )
 
 // lookEvery is how often the logs of watched scopes are looked at though
-// nobody hinted at a change: a hint can get lost.
-const lookEvery = time.Second
+// nobody hinted at a change: a hint can get lost. Of more scopes than lookMost
+// only so many are at a time, in turn: it bounds what an idle gateway asks for.
+const (
+	lookEvery = time.Second
+	lookMost  = 100
+)
 
 // hints hears where something may have changed, over one connection, and wakes
 // those who watch. Nothing depends on it but how soon a change is seen.
@@ -82,6 +86,7 @@ func (h *hints) run() {
 	heard := sub.ChannelWithSubscriptions()
 	tick := time.NewTicker(h.store.options.look)
 	defer tick.Stop()
+	var looks turns
 	for {
 		select {
 		case message := <-heard:
@@ -91,13 +96,27 @@ func (h *hints) run() {
 		case <-h.kick:
 			channels = h.follow(ctx, sub, channels)
 		case <-tick.C:
-			for _, scope := range channels {
+			for _, scope := range looks.due(channels) {
 				h.store.hub.Notify(scope)
 			}
 		case <-h.over:
 			return
 		}
 	}
+}
+
+// turns are the scopes whose turn to be looked at has yet to come.
+type turns []string
+
+// due are those whose turn it is. All are before any is again.
+func (left *turns) due(channels map[string]string) []string {
+	if len(*left) == 0 {
+		*left = slices.Collect(maps.Values(channels))
+	}
+	n := min(len(*left), lookMost)
+	now := (*left)[:n]
+	*left = (*left)[n:]
+	return now
 }
 
 // follow subscribes to what is wanted, and no more to what was. Where Redis is

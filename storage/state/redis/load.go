@@ -23,8 +23,12 @@ const (
 	loadLease = 2 * time.Minute
 )
 
-// errLoading says that another one fills the store.
-var errLoading = errors.New("the state in Redis is being loaded")
+// errLoading says that another one fills the store, errTaken that one who began
+// since has taken a load for broken off.
+var (
+	errLoading = errors.New("the state in Redis is being loaded")
+	errTaken   = errors.New("the load stood still for too long, and what it had sent was taken out")
+)
 
 // Load implements state.Store. It is marked while it runs: what a load that
 // broke off has left is taken out, at once or by the next Open. Nothing keeps
@@ -41,26 +45,38 @@ func (s *Store) Load(ctx context.Context, items iter.Seq2[state.Item, error]) er
 }
 
 func (s *Store) load(ctx context.Context, items iter.Seq2[state.Item, error]) error {
-	if err := s.wantEmpty(ctx); err != nil {
+	mark := string(state.NewOperationID())
+	if err := s.mark(ctx, mark); err != nil {
 		return err
 	}
-	if err := s.mark(ctx); err != nil {
-		return err
+	l := &loader{
+		store: s, ctx: ctx, mark: mark, pipe: s.client.Pipeline(),
+		streams: make(map[string]*filling), scopes: make(map[string]uint64),
 	}
-	l := &loader{store: s, ctx: ctx, pipe: s.client.Pipeline(), streams: make(map[string]*filling), scopes: make(map[string]uint64)}
 	err := l.all(items)
+	if err == nil {
+		err = s.holds(ctx, mark)
+	}
 	if err == nil {
 		err = s.unmark(ctx)
 	}
 	if err != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadLease)
-		defer cancel()
-		return errors.Join(err, s.wipe(ctx))
+		return errors.Join(err, s.undo(ctx, mark))
 	}
 	for name := range l.scopes {
 		s.hub.Notify(name)
 	}
 	return nil
+}
+
+// undo takes out what a load has sent, unless what is there now is another's.
+func (s *Store) undo(ctx context.Context, mark string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadLease)
+	defer cancel()
+	if err := s.holds(ctx, mark); err != nil {
+		return err
+	}
+	return s.wipe(ctx)
 }
 
 // wantEmpty returns state.ErrNotEmpty where there is a scope or a stream.
@@ -88,16 +104,50 @@ func (s *Store) eachKey(ctx context.Context, pattern string, do func(context.Con
 	})
 }
 
-// mark marks the store as not whole.
-func (s *Store) mark(ctx context.Context) error {
-	first, err := s.client.SetNX(ctx, s.keys.loading(), "1", 0).Result()
+// mark marks an empty store as not whole. The lease comes first: two that load or
+// clean up keep each other out, and what it leaves alone does no harm, while who
+// finds the mark without it takes out everything.
+func (s *Store) mark(ctx context.Context, mark string) error {
+	if err := s.seize(ctx); err != nil {
+		return err
+	}
+	err := s.wantEmpty(ctx)
+	if err == nil {
+		var first bool
+		if first, err = s.client.SetNX(ctx, s.keys.loading(), mark, 0).Result(); err == nil && !first {
+			err = errLoading
+		} else if err != nil {
+			err = judge(err).explained(err)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, s.client.Del(ctx, s.keys.lease()).Err())
+	}
+	return nil
+}
+
+// seize takes the lease that nobody may hold.
+func (s *Store) seize(ctx context.Context) error {
+	first, err := s.client.SetNX(ctx, s.keys.lease(), "1", loadLease).Result()
 	if err != nil {
 		return judge(err).explained(err)
 	}
 	if !first {
 		return errLoading
 	}
-	return s.client.Set(ctx, s.keys.lease(), "1", loadLease).Err()
+	return nil
+}
+
+// holds returns errTaken where the mark of a load is no longer there.
+func (s *Store) holds(ctx context.Context, mark string) error {
+	found, err := s.client.Get(ctx, s.keys.loading()).Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return judge(err).explained(err)
+	}
+	if found != mark {
+		return errTaken
+	}
+	return nil
 }
 
 func (s *Store) unmark(ctx context.Context) error {
@@ -107,6 +157,9 @@ func (s *Store) unmark(ctx context.Context) error {
 // wipe takes out everything.
 func (s *Store) wipe(ctx context.Context) error {
 	err := s.eachKey(ctx, "{*", func(ctx context.Context, c *goredis.Client, found []string) error {
+		if err := s.client.Set(ctx, s.keys.lease(), "1", loadLease).Err(); err != nil {
+			return err
+		}
 		pipe := c.Pipeline() // of a Cluster, keys of several slots go one by one
 		for _, key := range found {
 			pipe.Unlink(ctx, key)
@@ -120,18 +173,18 @@ func (s *Store) wipe(ctx context.Context) error {
 	return s.unmark(ctx)
 }
 
-// cleanUp takes out what a load has left that will not go on.
+// cleanUp takes out what a load has left that will not go on. One alone does it,
+// and looks again once nobody else can: what was written since would go too.
 func (s *Store) cleanUp(ctx context.Context) error {
 	marked, err := s.client.Exists(ctx, s.keys.loading()).Result()
 	if err != nil || marked == 0 {
 		return err
 	}
-	working, err := s.client.Exists(ctx, s.keys.lease()).Result()
-	if err != nil {
+	if err := s.seize(ctx); err != nil {
 		return err
 	}
-	if working != 0 {
-		return errLoading
+	if marked, err = s.client.Exists(ctx, s.keys.loading()).Result(); err != nil || marked == 0 {
+		return errors.Join(err, s.client.Del(ctx, s.keys.lease()).Err())
 	}
 	return s.wipe(ctx)
 }
@@ -140,6 +193,7 @@ func (s *Store) cleanUp(ctx context.Context) error {
 type loader struct {
 	store   *Store
 	ctx     context.Context // of the one call of Load that this serves
+	mark    string
 	pipe    goredis.Pipeliner
 	size    int
 	streams map[string]*filling
@@ -178,6 +232,9 @@ func (l *loader) all(items iter.Seq2[state.Item, error]) error {
 // send sends what was added. Of an entry that is there already an answer was
 // lost, and go-redis has sent it again.
 func (l *loader) send() error {
+	if err := l.store.holds(l.ctx, l.mark); err != nil {
+		return err
+	}
 	l.pipe.Set(l.ctx, l.store.keys.lease(), "1", loadLease)
 	l.size = 0
 	cmds, err := l.pipe.Exec(l.ctx)

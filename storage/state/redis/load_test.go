@@ -1,10 +1,14 @@
 package redis
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/memory"
@@ -131,5 +135,72 @@ func TestNewerFormat(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), Options{URL: server.URL()}); !errors.Is(err, state.ErrNewer) || errors.Is(err, state.ErrAway) {
 		t.Errorf("open: %v, want ErrNewer alone", err)
+	}
+}
+
+// A load stands still for so long that another gateway takes it for broken off,
+// cleans up and goes to work: the load fails, and takes out nothing of it.
+func TestLoadTakenForBrokenOff(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := opened(t, Options{URL: server.URL()})
+	err := s.Load(t.Context(), func(yield func(state.Item, error) bool) {
+		item := state.Item{Kind: state.ItemRecord, Scope: "loaded", Name: "a", Value: make([]byte, loadBytes+1), Revision: 1}
+		if !yield(item, nil) {
+			t.Error("the load ended early")
+			return
+		}
+		server.Do(t, "DEL", s.keys.lease())
+		other := opened(t, Options{URL: server.URL()})
+		mustPut(t, other, "work", "b")
+		item.Name = "c"
+		yield(item, nil)
+	})
+	if !errors.Is(err, errTaken) {
+		t.Errorf("load: %v, want errTaken", err)
+	}
+	if scopes, err := s.Scopes(t.Context(), "", 0); err != nil || !slices.Equal(scopes, []string{"work"}) {
+		t.Errorf("there is %q, %v, want what the other has written", scopes, err)
+	}
+}
+
+// Two gateways start after a load that broke off. One has seen the mark of it, and
+// before it goes on the other has cleaned up and gone to work: that stays.
+func TestCleanUpAtOnce(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := opened(t, Options{URL: server.URL()})
+	server.Do(t, "SET", s.keys.loading(), "1")
+	var begun sync.Once
+	s.client.AddHook(afterEach{func() {
+		begun.Do(func() { mustPut(t, opened(t, Options{URL: server.URL()}), "work", "a") })
+	}})
+	if err := s.cleanUp(t.Context()); err != nil {
+		t.Errorf("clean up: %v", err)
+	}
+	if _, err := s.Get(t.Context(), "work", "a"); err != nil {
+		t.Errorf("what was written meanwhile: %v", err)
+	}
+	if n := server.Do(t, "EXISTS", s.keys.loading(), s.keys.lease()); n != int64(0) {
+		t.Errorf("%v marks are left", n)
+	}
+}
+
+// afterEach does something after each command.
+type afterEach struct{ do func() }
+
+// DialHook implements goredis.Hook.
+func (afterEach) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+// ProcessPipelineHook implements goredis.Hook.
+func (afterEach) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook implements goredis.Hook.
+func (a afterEach) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		defer a.do()
+		return next(ctx, cmd)
 	}
 }

@@ -150,7 +150,7 @@ func settings(to *goredis.UniversalOptions, u *url.URL) error {
 		switch value := values[len(values)-1]; name {
 		case "cluster":
 			if to.IsClusterMode, err = strconv.ParseBool(value); err != nil {
-				return invalid("cluster=%q is neither true nor false", value)
+				return invalid("cluster in the URL of Redis is neither true nor false")
 			}
 		case "master":
 			to.MasterName = value
@@ -159,12 +159,12 @@ func settings(to *goredis.UniversalOptions, u *url.URL) error {
 		case "sentinel_password":
 			to.SentinelPassword = value
 		default:
-			return invalid("the URL of Redis has the unknown setting %q", name)
+			return invalid("the URL of Redis has a setting that is none of cluster, master, sentinel_username and sentinel_password")
 		}
 	}
 	if path := strings.Trim(u.Path, "/"); path != "" {
 		if to.DB, err = strconv.Atoi(path); err != nil || to.DB < 0 {
-			return invalid("the database %q of Redis is not a number", path)
+			return invalid("the database in the URL of Redis is not a number")
 		}
 	}
 	switch {
@@ -178,7 +178,8 @@ func settings(to *goredis.UniversalOptions, u *url.URL) error {
 	return nil
 }
 
-// cut parses a URL that may have several servers.
+// cut parses a URL that may have several servers. No error has a piece of it:
+// where a password is not escaped any piece may be one of the password.
 func cut(text string) (*url.URL, []string, error) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok || scheme != "redis" && scheme != "rediss" {
@@ -189,6 +190,9 @@ func cut(text string) (*url.URL, []string, error) {
 		end = len(rest)
 	}
 	authority, tail := rest[:end], rest[end:]
+	if strings.Contains(tail, "@") {
+		return nil, nil, invalid("the URL of Redis has an @ after its servers: in a password %%, @, /, ? and # are escaped")
+	}
 	who, where := "", authority
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		who, where = authority[:at+1], authority[at+1:]
@@ -199,10 +203,10 @@ func cut(text string) (*url.URL, []string, error) {
 		return nil, nil, invalid("the URL of Redis cannot be read")
 	}
 	var servers []string
-	for server := range strings.SplitSeq(where, ",") {
+	for i, server := range strings.Split(where, ",") {
 		address, ok := address(server)
-		if !ok {
-			return nil, nil, invalid("the URL of Redis has the bad server %q", server)
+		if !ok { // it may be a part of a password
+			return nil, nil, invalid("server %d in the URL of Redis is neither host nor host:port", i+1)
 		}
 		servers = append(servers, address)
 	}

@@ -62,6 +62,12 @@ func TestBadOptions(t *testing.T) {
 		"a database there":    {URL: "redis://h/2?cluster=true"},
 		"several of no kind":  {URL: "redis://u:secret@a,b"},
 		"TLS without":         {URL: "redis://h", TLS: &tls.Config{}},
+		"a slash within":      {URL: "redis://u:7/secret@h"},
+		"a hash within":       {URL: "redis://:secret#x@h"},
+		"a question within":   {URL: "redis://u:1?secret@h"},
+		"no server":           {URL: "redis://:secret"},
+		"half in the path":    {URL: "redis://u:p@ss/secret@h"},
+		"half in the query":   {URL: "redis://h?master=m&sentinel_password=a&secret=1"},
 		"a brace":             {URL: "redis://h", Prefix: "{gh}:"},
 		"a pattern":           {URL: "redis://h", Prefix: "gh*"},
 	} {

@@ -185,3 +185,37 @@ func TestWatchEnds(t *testing.T) {
 		}
 	}
 }
+
+// However many scopes an idle gateway watches, it asks for few at a time, and for
+// each before any again.
+func TestLooksAreBounded(t *testing.T) {
+	const scopes = 2*lookMost + 1
+	channels, looked := make(map[string]string), make(map[string]int)
+	for i := range scopes {
+		channels[fmt.Sprint("gh:", i)] = fmt.Sprint(i)
+	}
+	var looks turns
+	for range 3 {
+		now := looks.due(channels)
+		if len(now) > lookMost {
+			t.Fatalf("%d at a time", len(now))
+		}
+		for _, scope := range now {
+			looked[scope]++
+		}
+	}
+	for scope, times := range looked {
+		if times != 1 || len(looked) != scopes {
+			t.Fatalf("%s was looked at %d times, %d of %d at all", scope, times, len(looked), scopes)
+		}
+	}
+	few := map[string]string{"gh:a": "a"}
+	for range 2 {
+		if now := looks.due(few); len(now) != 1 {
+			t.Errorf("of one scope %q are due", now)
+		}
+	}
+	if now := looks.due(nil); len(now) != 0 {
+		t.Errorf("of none %q are due", now)
+	}
+}

@@ -5,10 +5,12 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -199,17 +201,20 @@ func folder(t testing.TB) string {
 	return dir
 }
 
-// Port is one that is free.
+// Port is one that is free, below those that the system gives to connections: one
+// of these could take it while its server is stopped.
 func Port(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, last = 12_000, 32_000
+	var err error
+	for range 100 {
+		port := strconv.Itoa(first + rand.IntN(last-first))
+		var l net.Listener
+		if l, err = net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatalf("no port is free: %v", err)
+	return ""
 }
