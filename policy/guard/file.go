@@ -8,6 +8,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gatehouse/policy"
 	"gatehouse/storage/backend"
@@ -41,6 +42,7 @@ type File struct {
 	aborted  atomic.Value // why, in a fault
 	heeded   atomic.Int64 // when the locks were last asked, in nanoseconds
 	final    *backend.Info
+	begun    time.Time // when a tentative file was last changed, as it was made
 }
 
 // fault puts errors of all types into one atomic value.
@@ -270,7 +272,8 @@ func (f *File) Sync() error {
 }
 
 // Abort says that the transfer broke: Close then drops a staged upload, and
-// the event says aborted. An upload in place stays for resuming.
+// the event says aborted. An upload in place stays for resuming, but for a
+// tentative one into which nothing was written.
 func (f *File) Abort(cause error) {
 	if cause == nil {
 		cause = io.ErrUnexpectedEOF
@@ -299,19 +302,28 @@ func (f *File) end() error {
 	if f.upload != nil {
 		return f.upload.end(ctx, f)
 	}
-	err := f.settle(ctx)
-	if lost, ok := f.unsynced.Load().(fault); ok {
-		err = lost.err
+	gone, err := f.withdraw(ctx)
+	if !gone {
+		err = f.lasting(ctx)
 	}
 	if f.book != nil {
 		f.book.close(ctx, f.file)
 	}
-	if info, serr := f.file.Stat(); serr == nil {
+	if info, serr := f.file.Stat(); serr == nil && !gone {
 		f.final = &info
 	}
 	err = errors.Join(err, f.file.Close())
 	if err == nil && f.ctx.Err() != nil {
 		return context.Cause(f.ctx)
+	}
+	return err
+}
+
+// lasting is settle's error, or that of a Sync before, which the kernel tells once.
+func (f *File) lasting(ctx context.Context) error {
+	err := f.settle(ctx)
+	if lost, ok := f.unsynced.Load().(fault); ok {
+		return lost.err
 	}
 	return err
 }

@@ -34,6 +34,7 @@ type stored struct {
 	writing   int
 	unsettled bool
 	gone      bool          // it has no name any more and is charged to nobody
+	alone     bool          // whoever made it has it open since, and nobody else had
 	frozen    chan struct{} // not nil while a rename measures; closed at its end
 	// chunk is what was reserved; used of it is part of size.
 	chunk      *quota.Reservation
@@ -67,6 +68,7 @@ func (s *stored) begins(info backend.Info, p path.Path) bool {
 	}
 	s.known, s.size = true, info.Size
 	s.named(p)
+	s.alone = true
 	return true
 }
 

@@ -66,6 +66,9 @@ type Open struct {
 	// Resume says that the client goes on where a former upload ended (APPE,
 	// REST, SSH_FXF_APPEND): refused where uploads are atomic.
 	Resume bool
+	// Tentative says that the client hears of a new file with its content, not before:
+	// one that was aborted or cut while nothing was written to it is taken away again.
+	Tentative bool
 	// Size is how much will be written where the client announced it, else
 	// negative or 0: refused at once where the quota has no room for it.
 	Size int64

@@ -32,19 +32,19 @@ func (r *rules) members(p *place) *members {
 	if !r.alike(p.asked) || p.real != p.asked && !r.alike(p.real) {
 		return m
 	}
-	any, err := p.member("any")
+	one, err := p.member("any")
 	if err != nil {
 		return m
 	}
-	m.alike, m.owner = true, r.owner(any.real)
-	m.file, m.folder = r.judged(&any, false), r.judged(&any, true)
+	m.alike, m.owner = true, r.owner(one.real)
+	m.file, m.folder = r.judged(&one, false), r.judged(&one, true)
 	return m
 }
 
-// alike is policy's, and heeds what a session knows beside it: its root it sees
-// always, and its home is its own.
+// alike is policy's, to which a home is a grant, and heeds what a session knows
+// beside it: its root it sees always.
 func (r *rules) alike(folder path.Path) bool {
-	return r.policy.Alike(folder) && !folder.Holds(r.view.Root) && !folder.Holds(r.account.Home)
+	return r.policy.Alike(folder) && !folder.Holds(r.view.Root)
 }
 
 func (r *rules) judged(p *place, folder bool) judged {

@@ -36,7 +36,9 @@ func TestMembersAreListedAsTheyAreFound(t *testing.T) {
 				At:          rapid.SampledFrom([]string{"", "x", "team"}).Draw(t, "at"),
 			}
 		}), 0, 4).Draw(rt, "grants")
-		fsys := w.tree.FS(guard.Config{Effective: policy.Resolve(w.site, nil, a), Door: policy.SFTP, Report: (&user{}).note})
+		within := tp(place.Draw(rt, "scope"))
+		e := policy.Resolve(w.site, nil, a).Scoped(policy.Scope{Folder: &within})
+		fsys := w.tree.FS(guard.Config{Effective: e, Door: policy.SFTP, Report: (&user{}).note})
 		defer fsys.Close(nil)
 		for _, folder := range places {
 			compareMembers(rt, fsys, folder)

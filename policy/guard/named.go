@@ -12,6 +12,7 @@ import (
 // named notes a name by which the file was opened or to which it was linked.
 // s.mu is held.
 func (s *stored) named(p path.Path) {
+	s.alone = false
 	if !slices.Contains(s.names, p) {
 		s.names = append(s.names, p)
 	}
@@ -20,6 +21,7 @@ func (s *stored) named(p path.Path) {
 // unnamed notes that the file is no longer what stands at p, nor below it. What it
 // holds is charged where it still has a name. s.mu is held.
 func (s *stored) unnamed(p path.Path) {
+	s.alone = false
 	s.names = slices.DeleteFunc(s.names, p.Contains)
 	if p.Contains(s.path) && len(s.names) > 0 {
 		s.path = s.names[0]

@@ -269,6 +269,10 @@ func (f *File) begins(ctx context.Context, file backend.File) error {
 		return errors.Join(err, file.Close())
 	}
 	err = f.shape(file, info)
+	if err == nil && f.how.Tentative {
+		info, err = file.Stat()
+		f.begun = info.Changed
+	}
 	f.file, f.book = file, book
 	f.fs.s.makes(&f.c.at, false)
 	if err != nil {

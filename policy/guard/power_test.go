@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"gatehouse/policy"
+	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/backend/backendtest"
 	"gatehouse/storage/backend/local"
@@ -56,6 +58,17 @@ const (
 
 func holding(text string) string { return fmt.Sprintf("%q", text) }
 
+// A joined disk renames and makes durable in one call, between the two parts of
+// which power may fail all the same.
+type joined struct{ *backendtest.Power }
+
+func (d joined) RenameSync(ctx context.Context, from, to path.Path, replace bool) (renamed bool, err error) {
+	if err := d.Rename(ctx, from, to, replace); err != nil {
+		return false, err
+	}
+	return true, d.Sync(ctx, to.Dir())
+}
+
 func newOutage(t *testing.T, sync string, how policy.Uploads) *outage {
 	t.Helper()
 	o := &outage{world: &world{t: t, dir: t.TempDir()}, sync: sync, may: map[string][]string{}, loose: map[string]bool{}, fail: t.Errorf}
@@ -64,7 +77,7 @@ func newOutage(t *testing.T, sync string, how policy.Uploads) *outage {
 	o.power, err = backendtest.NewPower(b)
 	o.must(err)
 	o.site.Symlinks = policy.Allow
-	o.open(mount.Mount{Path: tp("/"), Backend: o.power, Sync: sync})
+	o.open(mount.Mount{Path: tp("/"), Backend: joined{o.power}, Sync: sync})
 	o.user = o.world.user("ann", uploads(how))
 	for name, text := range map[string]string{"/old": "old", "/older": "older", "/d/in": "in"} {
 		o.put("/home/ann"+name, text)

@@ -25,22 +25,36 @@ const (
 	slow  = time.Second
 )
 
-// buffers are big: those who wait do not keep one.
-var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
+// buffers are big: those who wait do not keep one. heads take the first piece.
+var (
+	buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
+	heads   = sync.Pool{New: func() any { b := make([]byte, firstPiece); return &b }}
+)
 
 // CopyTo writes n bytes from off on (negative n: to the end) to w, in bounded
-// pieces, through the kernel where w is a plain connection.
+// pieces. Where w is a plain connection all but the first piece go through the
+// kernel: what that takes to begin is more than a small file does.
 func (f *File) CopyTo(w io.Writer, off, n int64) (int64, error) {
 	if n < 0 {
 		n = 1<<63 - 1
 	}
+	var done int64
+	if _, plain := w.(syscall.Conn); plain && n > 0 {
+		sent, err := f.sendPiece(f.sendHead, w, off, min(n, firstPiece))
+		if err == io.EOF {
+			return sent, nil
+		}
+		if err != nil {
+			return sent, f.c.wrap(err)
+		}
+		done = sent
+	}
 	send := f.pumpTo
-	if rf, ok := w.(io.ReaderFrom); ok && f.file.OS() != nil {
+	if rf, ok := w.(io.ReaderFrom); ok && done < n && f.file.OS() != nil {
 		send = func(_ io.Writer, off, n int64) (int64, error) { return f.sendTo(rf, off, n) }
 		f.position.Lock()
 		defer f.position.Unlock()
 	}
-	var done int64
 	for done < n {
 		sent, err := f.sendPiece(send, w, off+done, min(n-done, maxPiece))
 		done += sent
@@ -83,11 +97,20 @@ func (f *File) sendTo(w io.ReaderFrom, off, n int64) (int64, error) {
 }
 
 func (f *File) pumpTo(w io.Writer, off, n int64) (int64, error) {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	return f.pumpThrough(&buffers, w, off, n)
+}
+
+// sendHead is pumpTo for no more than the first piece.
+func (f *File) sendHead(w io.Writer, off, n int64) (int64, error) {
+	return f.pumpThrough(&heads, w, off, n)
+}
+
+func (f *File) pumpThrough(lent *sync.Pool, w io.Writer, off, n int64) (int64, error) {
+	buf := lent.Get().(*[]byte)
+	defer lent.Put(buf)
 	var done int64
 	for done < n {
-		b := (*buf)[:min(n-done, bufferSize)]
+		b := (*buf)[:min(n-done, int64(len(*buf)))]
 		got, rerr := f.file.ReadAt(b, off+done)
 		sent, err := w.Write(b[:got])
 		done += int64(sent)
@@ -113,24 +136,49 @@ type mover interface {
 }
 
 // CopyFrom writes what r yields from off on, in bounded pieces, through the
-// kernel where r is a plain connection or moves its bytes by itself.
+// kernel where r moves its bytes by itself, or is a plain connection with more
+// than a first piece.
 func (f *File) CopyFrom(r io.Reader, off int64) (int64, error) {
 	if err := f.enter(policy.OpWrite); err != nil {
 		return 0, err
 	}
 	f.use.RUnlock()
-	_, plain := r.(syscall.Conn)
-	_, moves := r.(mover)
-	if (plain || moves) && f.file.OS() != nil {
-		f.position.Lock()
-		defer f.position.Unlock()
+	if _, moves := r.(mover); moves && f.file.OS() != nil {
 		return f.receive(r, off)
 	}
-	return f.pumpFrom(r, off)
+	if _, plain := r.(syscall.Conn); !plain {
+		return f.pumpFrom(r, off)
+	}
+	n, more, err := f.receiveHead(r, off)
+	switch {
+	case err != nil || !more:
+		return n, err
+	case f.file.OS() != nil:
+		rest, err := f.receive(r, off+n)
+		return n + rest, err
+	}
+	rest, err := f.pumpFrom(r, off+n)
+	return n + rest, err
+}
+
+// receiveHead takes the first piece of r as it comes, and reports whether there may
+// be more.
+func (f *File) receiveHead(r io.Reader, off int64) (done int64, more bool, err error) {
+	buf := heads.Get().(*[]byte)
+	defer heads.Put(buf)
+	for more = true; more && err == nil && done < firstPiece; {
+		got, rerr := r.Read((*buf)[done:])
+		var n int64
+		n, more, err = f.keep((*buf)[done:done+int64(got)], off+done, rerr)
+		done += n
+	}
+	return done, more, err
 }
 
 // receive lets the kernel's file read from r, piece by piece.
 func (f *File) receive(r io.Reader, off int64) (int64, error) {
+	f.position.Lock()
+	defer f.position.Unlock()
 	var done, want int64 = 0, firstPiece
 	for {
 		if m, ok := r.(mover); ok {
@@ -226,20 +274,30 @@ func (f *File) pumpFrom(r io.Reader, off int64) (int64, error) {
 	var done int64
 	for {
 		got, rerr := readSome(f.ctx, r, *buf)
-		if got > 0 {
-			n, err := f.WriteAt((*buf)[:got], off+done)
-			done += int64(n)
-			if err != nil {
-				return done, err
-			}
-		}
-		if rerr == io.EOF {
-			return done, nil
-		}
-		if rerr != nil {
-			return done, f.c.wrap(f.breaksOff(rerr))
+		n, more, err := f.keep((*buf)[:got], off+done, rerr)
+		done += n
+		if err != nil || !more {
+			return done, err
 		}
 	}
+}
+
+// keep writes what came, and tells what the error of reading it means.
+func (f *File) keep(b []byte, off int64, rerr error) (done int64, more bool, err error) {
+	if len(b) > 0 {
+		n, err := f.WriteAt(b, off)
+		if err != nil {
+			return int64(n), false, err
+		}
+		done = int64(n)
+	}
+	switch rerr {
+	case nil:
+		return done, true, nil
+	case io.EOF:
+		return done, false, nil
+	}
+	return done, false, f.c.wrap(f.breaksOff(rerr))
 }
 
 // readSome fills b as far as r yields without an end or a cut.

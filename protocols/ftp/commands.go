@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"gatehouse/policy/path"
+	"gatehouse/protocols/ftp/listing"
 )
 
 // A command is what is done with one. A run that has answered, or that will once
@@ -111,6 +112,9 @@ func onFolder(run func(c *conn, p path.Path) reply) func(*conn, string) reply {
 
 // resolve parses a path as the client sent it, from the current folder.
 func (c *conn) resolve(arg string) (path.Path, error) {
+	if !listing.Carries(arg) {
+		return path.Path{}, path.ErrInvalid // no listing would show it
+	}
 	if strings.HasPrefix(arg, "/") {
 		return path.Parse(arg)
 	}

@@ -157,8 +157,23 @@ func (c *conn) attend() {
 	if errors.Is(fault, errRelieved) {
 		return
 	}
+	if errors.Is(fault, wire.ErrFlood) {
+		c.drown()
+	}
 	c.close()
 	c.transfers.Wait()
+}
+
+// drowned bounds how much is taken from a client that was turned away.
+const drowned = 1 << 20
+
+// drown takes for a moment what a client sends that was told to go: a reset would
+// drown that.
+func (c *conn) drown() {
+	defer time.AfterFunc(parting, c.close).Stop()
+	if c.raw.SetReadDeadline(time.Time{}) == nil {
+		_, _ = io.CopyN(io.Discard, c.raw, drowned)
+	}
 }
 
 // finish gives back what the connection has.

@@ -94,7 +94,7 @@ func (t *transfer) inOrder() error {
 // handshake too: whether that comes about is not known when the file is opened, so
 // that a refusal is read before anything moves.
 func (t *transfer) store() (reply, error) {
-	how := session.Open{Write: true, Create: t.offset == 0, Resume: t.offset > 0, Size: t.announced}
+	how := session.Open{Write: true, Create: t.offset == 0, Tentative: true, Resume: t.offset > 0, Size: t.announced}
 	if how.Create {
 		atomic := t.c.loggedIn().Effective().Uploads(policy.FTP) == policy.Atomic
 		t.replaces = t.tls != nil && !atomic
@@ -121,7 +121,7 @@ func (t *transfer) appendTo() (reply, error) {
 	if err := t.connect(); err != nil {
 		return said, err
 	}
-	f, err := t.c.files().Open(t.ctx, t.path, session.Open{Write: true, Create: true, Resume: true, Size: t.announced})
+	f, err := t.c.files().Open(t.ctx, t.path, session.Open{Write: true, Create: true, Tentative: true, Resume: true, Size: t.announced})
 	if err != nil {
 		return said, err
 	}
@@ -165,7 +165,7 @@ func (t *transfer) createUnique() (*session.File, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		f, err := t.c.files().Open(t.ctx, p, session.Open{Write: true, Create: true, Exclusive: true, Size: t.announced})
+		f, err := t.c.files().Open(t.ctx, p, session.Open{Write: true, Create: true, Exclusive: true, Tentative: true, Size: t.announced})
 		if !errors.Is(err, fs.ErrExist) {
 			return f, name, err
 		}

@@ -62,7 +62,12 @@ func TestOneAccountDoesNotKeepAllPorts(t *testing.T) {
 		sessions = append(sessions, c)
 	}
 	s.dial(t).login(mallory).must(425, "EPSV")
-	if got := s.dial(t).login(s.Add("anna")).get("RETR f"); got != "content" {
+	anna := s.dial(t).login(s.Add("anna"))
+	waitFor(t, "a port for somebody else", func() bool {
+		code, _ := anna.cmd("EPSV")
+		return code == 229
+	})
+	if got := anna.get("RETR f"); got != "content" {
 		t.Errorf("got %q", got)
 	}
 	sessions[0].must(425, "LIST")
@@ -281,6 +286,6 @@ func TestRefusalsOfSmallThings(t *testing.T) {
 	if got := c.get("LIST --sort=dead d"); !strings.HasSuffix(got, " in\r\n") {
 		t.Errorf("an option in words: %q", got)
 	}
-	_, _ = io.WriteString(c.conn, strings.Repeat("a", 1<<17)) // who is turned away may not get rid of it all
+	c.send(strings.Repeat("a", 1<<17)) // which no reset drowns
 	c.expect(421)
 }

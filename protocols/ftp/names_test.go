@@ -90,7 +90,6 @@ func TestNamesInReplies(t *testing.T) {
 	for name, shown := range map[string]string{
 		`a "quoted" name`:   `"/a ""quoted"" name"`,
 		"\u00e4\xff\xff":    "\"/\u00e4\xff\"",
-		"carriage\rreturn":  `"/carriage?return"`,
 		"esc\x1b]0;title\a": `"/esc?]0;title?"`,
 	} {
 		if got := c.must(257, "MKD /%s", name); !strings.HasPrefix(got, shown+" ") {
@@ -106,6 +105,8 @@ func TestNamesInReplies(t *testing.T) {
 		c.must(213, "MFMT 20200102030405 /%s", name)
 	}
 	c.must(553, "MKD a\x00b")
+	c.must(553, "MKD carriage\rreturn") // no listing would show it, and the reply could not name it
+	c.must(553, "CWD carriage\rreturn")
 	c.must(250, "CWD /\r\n226 no") // one command, and one more that is unknown
 	c.expect(500)
 }

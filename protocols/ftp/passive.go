@@ -66,26 +66,27 @@ func (c *conn) doPASV(string) reply {
 	})
 }
 
-// family is the network protocol of the control connection (RFC 2428, 2), and
-// other the one that data cannot go over then.
-func (c *conn) family() (own, other string) {
+// family is the network protocol of the control connection (RFC 2428, 2): data
+// cannot go over another.
+func (c *conn) family() string {
 	if c.reached.Is6() {
-		return "2", "1"
+		return "2"
 	}
-	return "1", "2"
+	return "1"
 }
 
 // doEPSV answers with a port (RFC 2428, 3).
 func (c *conn) doEPSV(arg string) reply {
-	own, other := c.family()
+	own := c.family()
 	switch {
 	case strings.EqualFold(arg, "ALL"):
 		c.extendedOnly = true
 		return plain(200)
-	case arg == other:
-		return wrongProtocol(own)
 	case arg != "" && arg != own:
-		return plain(501)
+		if _, number := wire.Number(arg); !number {
+			return plain(501)
+		}
+		return wrongProtocol(own)
 	}
 	return c.passive(func(port uint16) reply {
 		return reply{229, fmt.Sprintf("Entering Extended Passive Mode (|||%d|)", port)}
@@ -108,7 +109,7 @@ func (c *conn) active(arg string, parse func(string) (netip.AddrPort, error)) re
 		return reply{502, "Active mode is off: use PASV or EPSV"}
 	}
 	to, err := parse(arg)
-	own, _ := c.family()
+	own := c.family()
 	switch {
 	case c.extendedOnly:
 		return replyTo(errOrder)

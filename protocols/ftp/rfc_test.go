@@ -53,7 +53,7 @@ func TestDialogues(t *testing.T) {
 			{"OPTS MLST type;SIZE;bogus;", "200 MLST OPTS type;size;"}, {"MLST f", "250 Facts of /f\n type=file;size=7; /f\n250 End"},
 		},
 		"RFC 2428: EPSV ALL is for good": {
-			{"EPSV 3", "501"}, {"EPSV 2", "522 Network protocol not supported, use (1)"}, {"EPSV 1", "229"}, {"EPSV all", "200"}, {"EPSV ALL", "200"},
+			{"EPSV 3", "522"}, {"EPSV x", "501"}, {"EPSV 2", "522 Network protocol not supported, use (1)"}, {"EPSV 1", "229"}, {"EPSV all", "200"}, {"EPSV ALL", "200"},
 			{"PASV", "503"}, {"PORT 127,0,0,1,200,1", "503"}, {"EPRT |1|127.0.0.1|51201|", "503"}, {"EPSV", "229"},
 		},
 		"RFC 2428: EPRT": {

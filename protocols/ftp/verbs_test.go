@@ -35,7 +35,7 @@ func TestCommands(t *testing.T) {
 		{"REST 3", 350}, {"REST -3", 501}, {"REST x", 501}, {"REST 99999999999999999999", 501},
 		{"ALLO 10", 200}, {"ALLO 10 R 5", 200}, {"ALLO -1", 501}, {"ALLO", 501},
 		{"AVBL", 213}, {"AVBL d", 213}, {"AVBL f", 550}, {"AVBL absent", 550},
-		{"EPSV 1", 229}, {"EPSV 2", 522}, {"EPSV 3", 501}, {"PASV", 227}, {"EPSV ALL", 200}, {"PASV", 503}, {"EPSV", 229},
+		{"EPSV 1", 229}, {"EPSV 2", 522}, {"EPSV 3", 522}, {"EPSV three", 501}, {"PASV", 227}, {"EPSV ALL", 200}, {"PASV", 503}, {"EPSV", 229},
 		{"RNTO x", 503}, {"RNFR absent", 550}, {"RNTO x", 503}, {"RNFR f", 350}, {"NOOP", 200}, {"RNTO x", 503},
 		{"RNFR f", 350}, {"RNTO g", 250}, {"RNTO h", 503}, {"RNFR g", 350}, {"RNTO f", 250},
 		{"MKD d", 550}, {"MKD n", 257}, {"MKD absent/n", 550}, {"RMD f", 550}, {"DELE d", 550}, {"DELE absent", 550},

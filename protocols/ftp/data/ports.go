@@ -9,12 +9,17 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"gatehouse/protocols/places"
 )
 
 // ErrNoPort says that every port of the range is taken.
 var ErrNoPort = errors.New("no passive port is free")
+
+// settled is how long a client that means to come has come in at most. Until then
+// a port is no other account's at its address: which of the two comes, nobody can tell.
+const settled = time.Second
 
 // portTries bounds how many ports are tried that somebody else has taken.
 const portTries = 64
@@ -41,6 +46,7 @@ type lease struct {
 	client   Client
 	listener *net.TCPListener
 	release  func()
+	since    time.Time
 }
 
 // NewPorts makes the ports from first to last, both included; nil where first
@@ -75,7 +81,7 @@ func (p *Ports) listen(a netip.Addr, whose Client) (l *net.TCPListener, release 
 		}
 		l, err = listenTCP(a, port)
 		if err == nil {
-			return l, p.lend(&lease{port: port, client: whose, listener: l}), nil
+			return l, p.lend(&lease{port: port, client: whose, listener: l, since: time.Now()}), nil
 		}
 		taken = append(taken, port)
 	}
@@ -131,7 +137,8 @@ func (p *Ports) reclaim(whose Client) bool {
 // the client's own, of the address that has most of it; where no account has more
 // than others, of the address that has most through several. Taking it leaves its
 // holder no worse off than the client: two who want the last port do not take it
-// from each other in turn.
+// from each other in turn. A port that somebody at the client's own address may yet
+// come to is passed over.
 func (p *Ports) mostGreedy(whose Client) *lease {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,7 +146,7 @@ func (p *Ports) mostGreedy(whose Client) *lease {
 	itself := func(c Client) Client { return c }
 	address := func(c Client) netip.Prefix { return places.Client(c.Address) }
 	if l := greedier(p.leases, whose, account); l != nil {
-		return greediest(p.of(l.client.Account), itself, 1)
+		return greediest(apart(p.of(l.client.Account), whose), itself, 1)
 	}
 	if l := greedier(p.of(whose.Account), whose, itself); l != nil {
 		return l
@@ -150,6 +157,14 @@ func (p *Ports) mostGreedy(whose Client) *lease {
 // of are the leases of an account.
 func (p *Ports) of(account string) []*lease {
 	return slices.DeleteFunc(slices.Clone(p.leases), func(l *lease) bool { return l.client.Account != account })
+}
+
+// apart are the leases whose clients cannot be taken for another one.
+func apart(leases []*lease, whose Client) []*lease {
+	old := time.Now().Add(-settled)
+	return slices.DeleteFunc(leases, func(l *lease) bool {
+		return l.client.Address == whose.Address && l.client.Account != whose.Account && l.since.After(old)
+	})
 }
 
 // greedier is greediest for a client, if those have two more at least than it has.

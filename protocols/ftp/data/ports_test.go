@@ -89,24 +89,27 @@ func TestGreedyClientGivesUpPorts(t *testing.T) {
 		"the account at an address of its own": {"mallory", netip.MustParseAddr("127.0.0.3")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			const n = 6
-			first := freeRange(t, n)
-			p := NewPorts(first, first+n-1)
-			var taken []*Source
-			for i := range n {
-				s := hold(t, p, mallory[i/(n-1)])
-				taken = append(taken, s)
-			}
-			got := map[uint16]bool{}
-			for _, s := range []*Source{hold(t, p, other), hold(t, p, other)} {
-				got[s.Port()] = true
-			}
-			if !got[taken[0].Port()] || !got[taken[1].Port()] {
-				t.Errorf("ports %v were given up, want the oldest", got)
-			}
-			if _, err := taken[0].Connect(How{Stall: patience, Stalled: func() {}}); !errors.Is(err, ErrNone) {
-				t.Errorf("a port that was given up: %v", err)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				const n = 6
+				first := freeRange(t, n)
+				p := NewPorts(first, first+n-1)
+				var taken []*Source
+				for i := range n {
+					s := hold(t, p, mallory[i/(n-1)])
+					taken = append(taken, s)
+				}
+				time.Sleep(settled)
+				got := map[uint16]bool{}
+				for _, s := range []*Source{hold(t, p, other), hold(t, p, other)} {
+					got[s.Port()] = true
+				}
+				if !got[taken[0].Port()] || !got[taken[1].Port()] {
+					t.Errorf("ports %v were given up, want the oldest", got)
+				}
+				if _, err := taken[0].Connect(How{Stall: patience, Stalled: func() {}}); !errors.Is(err, ErrNone) {
+					t.Errorf("a port that was given up: %v", err)
+				}
+			})
 		})
 	}
 	first := freeRange(t, 1)
@@ -115,6 +118,32 @@ func TestGreedyClientGivesUpPorts(t *testing.T) {
 	if _, _, err := p.listen(loopback, Client{Account: "anna"}); !errors.Is(err, ErrNoPort) {
 		t.Errorf("the only port of somebody: %v", err)
 	}
+}
+
+// A client that is only just on its way to its port comes to no other account's: from
+// one address both are the same, and one would take the other's files.
+func TestPortThatSomebodyIsOnTheWayTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 3
+		first := freeRange(t, n)
+		p := NewPorts(first, first+n-1)
+		anna, ben := Client{"anna", loopback}, Client{"ben", loopback}
+		old := hold(t, p, anna).Port()
+		time.Sleep(settled)
+		hold(t, p, anna)
+		hold(t, p, anna)
+		if got := hold(t, p, ben).Port(); got != old {
+			t.Errorf("port %d, want the settled one, %d", got, old)
+		}
+		if _, _, err := p.listen(loopback, Client{"cleo", loopback}); !errors.Is(err, ErrNoPort) {
+			t.Errorf("a port that was told just now: %v", err)
+		}
+		if _, release, err := p.listen(loopback, Client{"cleo", loopback.Next()}); err != nil {
+			t.Errorf("from another address: %v", err)
+		} else {
+			release()
+		}
+	})
 }
 
 // One address with an account for each port keeps no other address out. There is

@@ -86,9 +86,4 @@ func stateOf(c net.Conn) uint8 {
 }
 
 // bare is the socket itself.
-func (c *Conn) bare() io.ReadWriter {
-	if c.how.Upload {
-		return c.raw
-	}
-	return &outlet{TCPConn: c.raw}
-}
+func (c *Conn) bare() io.ReadWriter { return c.raw }

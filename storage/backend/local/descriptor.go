@@ -3,32 +3,43 @@ package local
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
 
-// A descriptor is one of the kernel's for as long as it is open: closing waits for
-// those who use it, since its number may stand for another file right after. An
-// os.File costs several times as much, so there is one only where somebody asks.
+// A descriptor is one of the kernel's. Its number stays its own until the last of
+// those who use it is done, since it may stand for another file right after; closing
+// waits for none of them, as a store that hangs may keep them for ever. An os.File
+// costs several times as much, so there is one only where somebody asks.
 type descriptor struct {
-	mu sync.RWMutex // read-locked by each use
-	fd int          // -1 once closed
+	fd   int
+	uses atomic.Int64 // how many use it, and closing once it is closed
 
 	making sync.Mutex // guards os
 	os     *os.File   // the same descriptor, which it then closes
 }
 
-// hold returns the number for use until release; os.ErrClosed where there is none.
+const closing = 1 << 62
+
+// hold returns the number for use until release; os.ErrClosed where it is closed.
 func (d *descriptor) hold() (int, error) {
-	d.mu.RLock()
-	if d.fd < 0 {
-		d.mu.RUnlock()
-		return -1, os.ErrClosed
+	for {
+		uses := d.uses.Load()
+		if uses >= closing {
+			return -1, os.ErrClosed
+		}
+		if d.uses.CompareAndSwap(uses, uses+1) {
+			return d.fd, nil
+		}
 	}
-	return d.fd, nil
 }
 
-func (d *descriptor) release() { d.mu.RUnlock() }
+func (d *descriptor) release() {
+	if d.uses.Add(-1) == closing {
+		_ = d.end() // whoever closed it is gone
+	}
+}
 
 // control runs do while the descriptor is open.
 func (d *descriptor) control(do func(fd int) error) error {
@@ -55,18 +66,29 @@ func (d *descriptor) kernels(name string) *os.File {
 	return d.os
 }
 
+// close ends all further use. While there is one under way nobody hears of an error.
 func (d *descriptor) close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.fd < 0 {
-		return os.ErrClosed
+	for {
+		uses := d.uses.Load()
+		if uses >= closing {
+			return os.ErrClosed
+		}
+		if !d.uses.CompareAndSwap(uses, uses+closing) {
+			continue
+		}
+		if uses > 0 {
+			return nil
+		}
+		return d.end()
 	}
-	fd := d.fd
-	d.fd = -1
+}
+
+// end gives the number back: nobody uses it, nor will.
+func (d *descriptor) end() error {
 	if d.os != nil {
 		return d.os.Close()
 	}
-	if err := unix.Close(fd); err != unix.EINTR { // it is closed then, too
+	if err := unix.Close(d.fd); err != unix.EINTR { // it is closed then, too
 		return err
 	}
 	return nil

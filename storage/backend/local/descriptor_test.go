@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 )
@@ -55,7 +57,41 @@ func TestClosedFileReachesNoOther(t *testing.T) {
 	}
 }
 
-// Closing waits for those who use the file, and they for nobody.
+// A store that hangs keeps nobody from closing, and what is closed from being used
+// anew; the number is given back when the last who uses it comes back.
+func TestCloseWhileAReaderHangs(t *testing.T) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(ends[0])
+	d := descriptor{fd: ends[1]}
+	for range 2 {
+		if _, err := d.hold(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.close(); err != nil {
+		t.Error(err)
+	}
+	if err := d.close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("closed again: %v", err)
+	}
+	if _, err := d.hold(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("used again: %v", err)
+	}
+	var b [1]byte
+	d.release()
+	if _, err := unix.Read(ends[0], b[:]); err != unix.EAGAIN {
+		t.Errorf("in use, the other end sees %v, want EAGAIN", err)
+	}
+	d.release()
+	if n, err := unix.Read(ends[0], b[:]); n != 0 || err != nil {
+		t.Errorf("no longer in use, the other end sees %d, %v, want its end", n, err)
+	}
+}
+
+// Closing ends all use, and reaches nobody else's file.
 func TestCloseWhileInUse(t *testing.T) {
 	b, _ := temporary(t)
 	f, err := b.Open(t.Context(), path.MustParse("/f"), backend.How{Read: true, Write: true, Create: true})
