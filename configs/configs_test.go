@@ -86,10 +86,16 @@ ftp: {public_address: [{from: 10.0.0.0/8, address: 10.1.1.1}, {address: ftp.exam
 	if len(l.FTP.PublicAddress) != 2 || l.FTP.PublicAddress[0].From != "10.0.0.0/8" {
 		t.Errorf("public address is %+v", l.FTP.PublicAddress)
 	}
+	shown := make(map[string]string)
 	for _, v := range l.Values() {
-		if v.Key == "state.url" && v.Value != "(redacted)" {
-			t.Errorf("the secret shows as %v", v.Value)
-		}
+		shown[v.Key] = v.Text()
+	}
+	if shown["state.url"] != "(redacted)" {
+		t.Errorf("the secret shows as %s", shown["state.url"])
+	}
+	// A list is shown as it may be written.
+	if got := shown["ftp.public_address"]; !strings.Contains(got, "{from: 10.0.0.0/8, address: 10.1.1.1}") {
+		t.Errorf("the public address shows as %s", got)
 	}
 }
 

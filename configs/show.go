@@ -2,7 +2,11 @@ package configs
 
 import (
 	"fmt"
+	"reflect"
 	"sort"
+	"strings"
+
+	"github.com/goccy/go-yaml"
 )
 
 // A Value is an effective value and where it came from, secrets redacted.
@@ -10,6 +14,16 @@ type Value struct {
 	Key    string `json:"key"`
 	Value  any    `json:"value"`
 	Origin string `json:"origin"`
+}
+
+// Text is the value in one line, lists as they may stand in the file.
+func (v Value) Text() string {
+	if reflect.ValueOf(v.Value).Kind() == reflect.Slice {
+		if text, err := yaml.MarshalWithOptions(v.Value, yaml.Flow(true)); err == nil {
+			return strings.TrimSpace(string(text))
+		}
+	}
+	return fmt.Sprint(v.Value)
 }
 
 // Values lists the effective configuration by key.

@@ -109,7 +109,7 @@ var ruleTexts = []RuleText{
 	{RuleDesktop, "May the account use clients, that is, registered devices?", "account desktop_access", "set desktop_access to allow or inherit"},
 	{RuleBan, "Is the address banned for failing too often?", "site ban.failures, ban.period", "wait until the ban ends, or lift it (gatehouse ban lift ADDRESS)"},
 	{RuleLockout, "Is the account locked after too many failures?", "site lockout.failures, lockout.period, lockout.scope", "unlock the account, or wait until the period ends"},
-	{RuleStatus, "Is the account enabled?", "account status", "enable the account"},
+	{RuleStatus, "Is the account enabled?", "account status", "enable the account, or create it"},
 	{RuleExpiry, "Is the account's last day still to come?", "account expires", "set a later date"},
 	{RuleManager, "Has a guest a manager who is enabled and not expired?", "account managed_by, and the status and expiry of those it names", "enable a manager, or name another one"},
 	{RuleAddress, "May the account come from this address?", "site and account allowed_ips, account bypass_site_allowed_ips", "add the address to the site's or the account's list"},

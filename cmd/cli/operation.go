@@ -77,7 +77,7 @@ func (a *app) configCommand() *cobra.Command {
 		}
 		var rows [][]string
 		for _, v := range conf.Values() {
-			rows = append(rows, []string{v.Key, fmt.Sprintf("%v", v.Value), v.Origin})
+			rows = append(rows, []string{v.Key, v.Text(), v.Origin})
 		}
 		return a.list(conf.Values(), []string{"KEY", "VALUE", "FROM"}, rows)
 	}
