@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/policy"
+	"gatehouse/protocols/places"
 )
 
 // WebCaller finds the caller by its token or, where there is none, its cookie.
@@ -54,6 +55,7 @@ func (a *API) tokenCaller(r *http.Request, token string) (*Caller, error) {
 		done()
 		return nil, err
 	}
+	places.From(r.Context()).Keep()
 	credential, ok := x.Credential(s.Credential().ID)
 	return &Caller{
 		Name: x.Name, Role: x.Role, Session: s, Bearer: true, release: done,

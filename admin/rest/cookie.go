@@ -11,6 +11,7 @@ import (
 	"gatehouse/auth"
 	"gatehouse/auth/session"
 	"gatehouse/policy"
+	"gatehouse/protocols/places"
 )
 
 // Lives of a cookie.
@@ -239,5 +240,6 @@ func (a *API) CookieCaller(r *http.Request, f Face) *Caller {
 	if err != nil {
 		return nil
 	}
+	places.From(r.Context()).Keep()
 	return &Caller{Name: x.Name, Role: x.Role, Session: s, Cookie: cookie.Value}
 }

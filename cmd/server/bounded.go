@@ -22,8 +22,8 @@ type bounds struct {
 }
 
 // bounded bounds a listener. Where all places are taken, connections without a
-// request make room for those of networks that have fewer; where there are none,
-// more connections wait.
+// known account's request make room for those of networks that have fewer; where
+// there are none, more connections wait.
 func bounded(l net.Listener, b bounds) *boundedListener {
 	return &boundedListener{
 		Listener: l, exempt: b.exempt, table: places.New(b.all, b.each),
@@ -105,10 +105,10 @@ type held struct {
 	stir func()
 }
 
-// busy keeps the place while a request is carried out, and idle until the next
-// one has come in whole.
-func (h held) busy() { h.Keep() }
+// place is what who is known keeps while a request is carried out.
+func (h held) place() *places.Place { return h.Place }
 
+// idle has the place to be had until then.
 func (h held) idle() {
 	h.Yield()
 	h.stir()
@@ -161,7 +161,7 @@ func (c *boundedConn) Close() error {
 
 // holder is a connection that has a place.
 type holder interface {
-	busy()
+	place() *places.Place
 	idle()
 }
 
@@ -179,22 +179,14 @@ func holderOf(c net.Conn) holder {
 	}
 }
 
-// holderKey is under which a request's context carries its holder.
-type holderKey struct{}
-
-// yielding has the connections of a server keep their places while requests are
-// carried out, and then alone: neither a handshake nor the head of a request
-// that does not come to an end keeps one.
+// yielding has requests know their connection's place. Those of known accounts
+// keep it to their end: no handshake does, and nothing that a stranger may ask.
 func yielding(s *http.Server) {
-	next := s.Handler
-	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h, ok := r.Context().Value(holderKey{}).(holder); ok {
-			h.busy()
-		}
-		next.ServeHTTP(w, r)
-	})
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		return wire.Context(context.WithValue(ctx, holderKey{}, holderOf(c)), c)
+		if h := holderOf(c); h != nil {
+			ctx = places.Context(ctx, h.place())
+		}
+		return wire.Context(ctx, c)
 	}
 	s.ConnState = func(c net.Conn, state http.ConnState) {
 		if h := holderOf(c); h != nil && state == http.StateIdle {

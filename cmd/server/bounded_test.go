@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gatehouse/protocols/places"
 )
 
 func TestBoundedAcceptsNoMoreThanItsBound(t *testing.T) {
@@ -217,14 +219,15 @@ const request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 // keeping connections after one.
 func TestAFewAddressesShutNobodyOut(t *testing.T) {
 	for name, do := range map[string]func(*browser){
-		"nothing":       func(*browser) {},
-		"half a head":   func(b *browser) { b.say("GET / HTTP/1.1\r\nX: ") },
-		"after one":     func(b *browser) { b.say(request); b.wantAnswer() },
-		"half the next": func(b *browser) { b.say(request); b.wantAnswer(); b.say("GET / HT") },
+		"nothing":           func(*browser) {},
+		"half a head":       func(b *browser) { b.say("GET / HTTP/1.1\r\nX: ") },
+		"after one":         func(b *browser) { b.say(request); b.wantAnswer() },
+		"half the next":     func(b *browser) { b.say(request); b.wantAnswer(); b.say("GET / HT") },
+		"a stranger's body": func(b *browser) { b.say("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newCrowd(t, bounds{all: 4, each: 3}, func(http.ResponseWriter, *http.Request) {})
+				c := newCrowd(t, bounds{all: 4, each: 3}, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 				var held []*browser
 				for _, from := range []string{"203.0.113.1:1", "198.51.100.1:1", "203.0.113.1:2", "198.51.100.1:2"} {
 					b := c.from(from)
@@ -249,12 +252,14 @@ func TestAFewAddressesShutNobodyOut(t *testing.T) {
 	}
 }
 
-// A request that is being carried out keeps its place, whoever comes.
+// A request of a known account that is being carried out keeps its place, whoever
+// comes.
 func TestARequestKeepsItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun, end := make(chan struct{}), make(chan struct{})
 		c := newCrowd(t, bounds{all: 2, each: 2}, func(_ http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/long" {
+				places.From(r.Context()).Keep()
 				begun <- struct{}{}
 				<-end
 			}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"gatehouse/protocols/places"
 	"gatehouse/protocols/webdav/wire"
 )
 
@@ -19,7 +20,7 @@ func TestRequestsKnowTheirConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := webServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := r.Context().Value(holderKey{}).(holder); !ok || wire.From(r.Context()) == nil {
+		if places.From(r.Context()) == nil || wire.From(r.Context()) == nil {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	}), slog.New(slog.DiscardHandler))

@@ -5,6 +5,7 @@ package places
 
 import (
 	"container/list"
+	"context"
 	"errors"
 	"net/netip"
 	"sync"
@@ -142,6 +143,21 @@ func (p *Place) Leave() {
 	if !p.gone {
 		p.table.free(p)
 	}
+}
+
+// placeKey is under which a context carries a Place.
+type placeKey struct{}
+
+// Context carries p, for From.
+func Context(ctx context.Context, p *Place) context.Context {
+	return context.WithValue(ctx, placeKey{}, p)
+}
+
+// From is the place of the connection that a request came over, nil where its
+// context carries none.
+func From(ctx context.Context) *Place {
+	p, _ := ctx.Value(placeKey{}).(*Place)
+	return p
 }
 
 // Keep has the connection make room for nobody until Yield.

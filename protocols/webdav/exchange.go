@@ -150,6 +150,7 @@ func (x *exchange) release() error {
 	if x.below == nil {
 		return nil
 	}
+	_ = x.writing() // the content may have been long in coming; a cut leaves its grace
 	var err error
 	if x.secure {
 		err = x.control.Flush()

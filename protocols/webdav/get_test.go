@@ -1,12 +1,17 @@
 package webdav
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"gatehouse/protocols/webdav/wire"
 )
 
 func TestGet(t *testing.T) {
@@ -112,5 +117,37 @@ func TestPageOfACollection(t *testing.T) {
 		if head := c.want(200, "HEAD", target, ""); head.header.Get("Content-Length") != fmt.Sprint(len(a.body)) {
 			t.Errorf("HEAD %s: %v", target, head.header)
 		}
+	}
+}
+
+// The bytes of an account that may move few of them a second can take longer than
+// a client may take to receive them: the answer's time begins when it leaves.
+func TestHeldAnswerHasItsTimeToLeave(t *testing.T) {
+	s, outcome := exchanging(t, time.Minute, func(x *exchange, _ *http.Request) error {
+		if err := x.hold(); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(x, "content"); err != nil {
+			return err
+		}
+		x.writes = time.Now().Add(-2 * time.Minute)
+		if err := x.control.SetWriteDeadline(x.writes.Add(time.Minute)); err != nil {
+			return err
+		}
+		return errors.Join(x.control.Flush(), x.release())
+	})
+	s.Listener = wire.Listen(s.Listener)
+	s.Config.ConnContext = wire.Context
+	s.Start()
+	answer, err := http.Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if b, err := io.ReadAll(answer.Body); string(b) != "content" || err != nil {
+		t.Errorf("got %q, %v", b, err)
+	}
+	if err := within(t, soon, outcome); err != nil {
+		t.Error(err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"gatehouse/auth/session"
+	"gatehouse/protocols/places"
 )
 
 // Config is what a Handler is made of. Sessions is required.
@@ -128,6 +129,7 @@ func (h *Handler) serve(x *exchange, r *http.Request) error {
 		return err
 	}
 	defer done()
+	places.From(r.Context()).Keep()
 	if err := h.underWay.begin(s.AccountID()); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // stream is what a connection needs for any of that. Others are left as they are.
@@ -38,6 +39,10 @@ func (l listener) Accept() (net.Conn, error) {
 // holds back occupies.
 const held = 64 << 10
 
+// soon is how long something is held back while more comes: an account's rate may
+// let through hardly anything at a time, and clients give up who hear nothing.
+const soon = time.Second
+
 // blocks are lent for as long as something is held back.
 var blocks = sync.Pool{New: func() any { return new([held]byte) }}
 
@@ -48,7 +53,9 @@ type Conn struct {
 
 	mu    sync.Mutex // guards what follows, and the order of writes
 	block *[held]byte
-	n     int // bytes of block
+	n     int       // bytes of block
+	since time.Time // when anything was last passed on
+	fault error     // of what was held back: nothing may follow it
 }
 
 // key is under which a request's context carries its Conn.
@@ -83,7 +90,7 @@ func (c *Conn) Hold() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.block == nil {
-		c.block = blocks.Get().(*[held]byte)
+		c.block, c.since = blocks.Get().(*[held]byte), time.Now()
 	}
 }
 
@@ -104,7 +111,10 @@ func (c *Conn) Release() error {
 func (c *Conn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.block == nil {
+	switch {
+	case c.fault != nil:
+		return 0, c.fault
+	case c.block == nil:
 		return c.stream.Write(b)
 	}
 	if c.n+len(b) > held {
@@ -116,7 +126,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 		return c.stream.Write(b)
 	}
 	c.n += copy(c.block[c.n:], b)
-	return len(b), nil
+	return len(b), c.passLate()
 }
 
 // ReadFrom is io.ReaderFrom's: files go through the kernel, but for what fits
@@ -124,7 +134,10 @@ func (c *Conn) Write(b []byte) (int, error) {
 func (c *Conn) ReadFrom(src io.Reader) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.block == nil {
+	switch {
+	case c.fault != nil:
+		return 0, c.fault
+	case c.block == nil:
 		return c.stream.ReadFrom(src)
 	}
 	few, ok := src.(*io.LimitedReader)
@@ -134,12 +147,23 @@ func (c *Conn) ReadFrom(src io.Reader) (int64, error) {
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			err = nil
 		}
+		if err == nil {
+			err = c.passLate()
+		}
 		return int64(n), err
 	}
 	if err := c.pass(); err != nil {
 		return 0, err
 	}
 	return c.stream.ReadFrom(src)
+}
+
+// passLate is pass where something has been held back for long.
+func (c *Conn) passLate() error {
+	if time.Since(c.since) < soon {
+		return nil
+	}
+	return c.pass()
 }
 
 // pass writes what is held back, and goes on holding.
@@ -149,6 +173,7 @@ func (c *Conn) pass() error {
 	if len(b) == 0 {
 		return nil
 	}
-	_, err := c.stream.Write(b)
-	return err
+	_, c.fault = c.stream.Write(b)
+	c.since = time.Now()
+	return c.fault
 }

@@ -63,6 +63,7 @@ func TestHeaderAndContentLeaveTogether(t *testing.T) {
 			return
 		}
 		c.Hold()
+		c.since = time.Now().Add(time.Hour) // however busy the machine is
 		w.Header().Set("Content-Length", "18000")
 		control := http.NewResponseController(w)
 		if r.TLS == nil {
@@ -170,6 +171,25 @@ func TestAllArrivesInOrder(t *testing.T) {
 			r.Fatalf("%d bytes arrived of %d, or in another order", len(b), len(want))
 		}
 	})
+}
+
+// What comes slowly is not kept from the client until there is much of it.
+func TestNothingIsHeldBackForLong(t *testing.T) {
+	c, peer := pair(t)
+	b := make([]byte, 3)
+	for name, write := range map[string]func() (int64, error){
+		"write": func() (int64, error) { return io.Copy(struct{ io.Writer }{c}, strings.NewReader("abc")) },
+		"file":  func() (int64, error) { return c.ReadFrom(&io.LimitedReader{R: strings.NewReader("abc"), N: 3}) },
+	} {
+		c.Hold()
+		c.since = time.Now().Add(-soon)
+		if n, err := write(); n != 3 || err != nil {
+			t.Fatal(name, n, err)
+		}
+		if _, err := io.ReadFull(peer, b); err != nil || string(b) != "abc" {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
 }
 
 // moves reads a whole body of n bytes behind head into a file, as a server does.
@@ -303,5 +323,36 @@ func TestOtherConnectionsStayAsTheyAre(t *testing.T) {
 	c, _ := pair(t)
 	if From(Context(t.Context(), tls.Server(c, nil))) != c {
 		t.Error("a Conn below TLS is not found")
+	}
+}
+
+// Where what was held back did not get through, nothing that comes behind it may:
+// a client would take the rest of one answer for another.
+func TestNothingFollowsWhatWasLost(t *testing.T) {
+	c, peer := pair(t)
+	c.Hold()
+	if _, err := io.WriteString(c, "header"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetWriteDeadline(time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Release(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("released with %v", err)
+	}
+	if err := c.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, "content"); err == nil {
+		t.Error("what follows was written")
+	}
+	if _, err := c.ReadFrom(strings.NewReader("more")); err == nil {
+		t.Error("what follows was copied")
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := io.ReadAll(peer); len(b) > 0 {
+		t.Errorf("%q arrived", b)
 	}
 }
