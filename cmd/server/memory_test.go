@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,13 +12,15 @@ import (
 // allocated: it is given back once, at rest, and not while there is work.
 func TestMemoryIsGivenBackAtRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var allocated, live uint64 = 100 << 20, 16 << 20
+		var allocated, live atomic.Uint64
+		allocated.Store(100 << 20)
+		live.Store(16 << 20)
 		var percents []int
-		freed := 0
+		var freed atomic.Int64
 		h := heap{
-			look:    func() (uint64, uint64) { return allocated, live },
+			look:    func() (uint64, uint64) { return allocated.Load(), live.Load() },
 			percent: func(p int) { percents = append(percents, p) },
-			free:    func() { freed++; allocated += 1000 },
+			free:    func() { freed.Add(1); allocated.Add(1000) },
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -26,30 +29,30 @@ func TestMemoryIsGivenBackAtRest(t *testing.T) {
 		synctest.Wait()
 
 		pass()
-		if freed != 0 {
+		if freed.Load() != 0 {
 			t.Fatal("freed though nothing was allocated")
 		}
 		for range 3 {
-			allocated += 64 << 20
+			allocated.Add(64 << 20)
 			pass()
 		}
-		if freed != 0 {
+		if freed.Load() != 0 {
 			t.Fatal("freed in the middle of work")
 		}
 		pass()
 		pass()
 		pass()
-		if freed != 1 {
-			t.Fatalf("freed %d times at rest, want once", freed)
+		if freed.Load() != 1 {
+			t.Fatalf("freed %d times at rest, want once", freed.Load())
 		}
-		live = 1 << 30 // many accounts: their heap is not let grow to several times its size
+		live.Store(1 << 30) // many accounts: their heap is not let grow to several times its size
 		pass()
-		live = 1<<30 + 1<<20
+		live.Store(1<<30 + 1<<20)
 		pass()
+		cancel()
+		<-ended
 		if len(percents) != 2 || percents[0] != 400 || percents[1] != 100 {
 			t.Errorf("percents %v, want 400 and then 100", percents)
 		}
-		cancel()
-		<-ended
 	})
 }
