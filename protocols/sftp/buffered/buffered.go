@@ -61,10 +61,11 @@ func New(raw net.Conn, pool *buffers.Pool) *Conn {
 // Received counts the bytes that came in. It tells whether the peer is alive.
 func (c *Conn) Received() uint64 { return c.received.Load() }
 
-// Read is net.Conn's.
+// Read is net.Conn's. Before it waits, what was gathered is sent.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(c.unread) == 0 {
 		if c.kernel == nil || len(p) >= limit {
+			c.sendGathered()
 			n, err := c.raw.Read(p)
 			c.received.Add(uint64(n))
 			return n, err

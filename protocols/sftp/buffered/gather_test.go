@@ -169,3 +169,27 @@ func TestCloseSendsWhatWasGathered(t *testing.T) {
 		t.Errorf("a flush with nothing to send: %v", err)
 	}
 }
+
+// Whoever waits for the peer has told it everything: what nobody has flushed leaves
+// before a Read waits, and not before one that does not.
+func TestReadSendsWhatWasGathered(t *testing.T) {
+	pipe := func(*testing.T) (net.Conn, net.Conn) { return net.Pipe() }
+	for name, ends := range map[string]func(*testing.T) (net.Conn, net.Conn){"tcp": tcp, "pipe": pipe} {
+		t.Run(name, func(t *testing.T) {
+			near, far := ends(t)
+			c := buffered.New(near, &buffers.Pool{})
+			defer c.Close()
+			go func() { // ends with the answer, or with the test's connection
+				got := make([]byte, len("question"))
+				if _, err := io.ReadFull(far, got); err == nil && string(got) == "question" {
+					far.Write([]byte("answer"))
+				}
+			}()
+			c.Gather().Write([]byte("question"))
+			got := make([]byte, len("answer"))
+			if _, err := io.ReadFull(c, got); err != nil || string(got) != "answer" {
+				t.Errorf("the peer said %q, %v", got, err)
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ import "gatehouse/protocols/sftp/buffers"
 
 // receive reads what there is into a borrowed buffer.
 func (c *Conn) receive() error {
+	c.sendGathered()
 	b := c.pool.Get(buffers.Small)
 	n, err := c.raw.Read(b)
 	if n == 0 {

@@ -22,7 +22,11 @@ func (c *Conn) receive() error {
 		}
 		if n <= 0 {
 			c.pool.Put(b)
-			return !errors.Is(failed, syscall.EAGAIN)
+			if !errors.Is(failed, syscall.EAGAIN) {
+				return true
+			}
+			c.sendGathered()
+			return false
 		}
 		c.borrowed, c.unread = b, b[:n]
 		return true

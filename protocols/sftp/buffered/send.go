@@ -15,8 +15,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, gathering{c}.Flush()
 }
 
-// Gather returns a writer that sends nothing before it is flushed or a buffer is
-// full, so that packets that follow one another leave in one system call. Its
+// Gather returns a writer that sends nothing before it is flushed, a buffer is full,
+// or Read waits, so that packets that follow one another leave in one system call. Its
 // room can be had to write into. One goroutine at a time may use it.
 func (c *Conn) Gather() interface {
 	io.Writer
@@ -85,6 +85,16 @@ func (g gathering) Flush() error {
 	c.flushed = c.unsent != nil
 	c.sendNow()
 	return c.err
+}
+
+// sendGathered sends what nobody has flushed. An error is that of a later write.
+func (c *Conn) sendGathered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unsent != nil {
+		c.flushed = true
+		c.sendNow()
+	}
 }
 
 // sendNow sends what is to go out, unless somebody else is sending and will do it.

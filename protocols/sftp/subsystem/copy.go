@@ -35,8 +35,8 @@ func (s *server) copyData(ctx context.Context, r wire.Request) error {
 		return context.Cause(ctx)
 	}
 	beginCopy(d.from.lane, d.to.lane, d.off)
-	id, turn, before := r.ID, d.to.turn(), d.from.turn()
-	s.work(func() {
+	id, turn, before := r.ID, d.to.turn(false), d.from.turn(false)
+	s.beside(func() {
 		defer s.memory.Release(buffers.Large)
 		defer turn.end()
 		defer before.end()

@@ -82,7 +82,7 @@ func openAs(r wire.Request) (session.Open, error) {
 	return how, nil
 }
 
-// read reads beside the reading of requests. The reply is sent from memory that
+// read reads, beside the reading of requests where that takes long. The reply is sent from memory that
 // was reserved first, so that a client that asks for much holds little.
 func (s *server) read(ctx context.Context, r wire.Request) error {
 	f, err := s.file(r.Handle)
@@ -105,8 +105,8 @@ func (s *server) read(ctx context.Context, r wire.Request) error {
 	}
 	id, off := r.ID, int64(r.Offset)
 	f.lane.read(span{off, off + n})
-	turn := f.turn()
-	s.work(func() {
+	turn := f.turn(s.pace.here())
+	return s.work(func() {
 		b := s.Buffers.Get(wire.DataHeader + int(n))
 		defer s.memory.Release(weight)
 		defer s.Buffers.Put(b)
@@ -119,13 +119,17 @@ func (s *server) read(ctx context.Context, r wire.Request) error {
 		}
 		s.out.sendContent(turn, f, id, wire.PutData(b, id, got))
 	})
-	return nil
 }
 
 // A turn orders the answers about one file. What is asked for may be done in any
 // order, and is answered in that of the requests: OpenSSH's scp takes what was
 // answered without a gap for all that there is, and cuts the file off behind it.
-type turn struct{ before, told *told }
+type turn struct {
+	before, told *told
+	// late is an answer that the reading of requests sends at the latest when it
+	// waits for more of them.
+	late bool
+}
 
 // told is closed once an answer was given. Before that it knows whether the next
 // one waits for nothing else.
@@ -134,8 +138,8 @@ type told struct {
 	awaited atomic.Bool
 }
 
-func (f *file) turn() turn {
-	t := turn{f.told, &told{done: make(chan struct{})}}
+func (f *file) turn(late bool) turn {
+	t := turn{f.told, &told{done: make(chan struct{})}, late}
 	f.told = t.told
 	return t
 }
@@ -171,7 +175,8 @@ func (f *file) readAt(b []byte, off int64) (int, error) {
 	return n, f.because(err)
 }
 
-// write writes beside the reading of requests, from the packet itself.
+// write writes from the packet itself, beside the reading of requests where that
+// takes long.
 func (s *server) write(ctx context.Context, r wire.Request, p packet) error {
 	f, err := s.file(r.Handle)
 	if err == nil && !f.writable {
@@ -190,8 +195,8 @@ func (s *server) write(ctx context.Context, r wire.Request, p packet) error {
 		at = span{int64(r.Offset), int64(r.Offset) + n}
 	}
 	f.lane.write(at)
-	id, data, turn := r.ID, r.Data, f.turn()
-	s.work(func() {
+	id, data, turn := r.ID, r.Data, f.turn(s.pace.here())
+	return s.work(func() {
 		defer p.free()
 		defer turn.end()
 		err := f.writeAt(data, at.first)
@@ -202,7 +207,6 @@ func (s *server) write(ctx context.Context, r wire.Request, p packet) error {
 		}
 		s.out.sendAt(turn, wire.AppendStatus(nil, id, wire.OK, ""))
 	})
-	return nil
 }
 
 // writeAt writes all of b, as one of the writes under way.
@@ -249,8 +253,8 @@ func (s *server) fsync(r wire.Request) error {
 	}
 	f.lane.settle()
 	f.lane.writes.begin(whole)
-	id, turn := r.ID, f.turn()
-	s.work(func() {
+	id, turn := r.ID, f.turn(false)
+	s.beside(func() {
 		defer turn.end()
 		err := f.sync()
 		turn.come()

@@ -86,7 +86,7 @@ func TestAnswersAboutOneFileLeaveTogether(t *testing.T) {
 			at.come()
 			out.sendAt(at, []byte(text))
 		}
-		first, second, third, fourth := f.turn(), f.turn(), f.turn(), f.turn()
+		first, second, third, fourth := f.turn(false), f.turn(false), f.turn(false), f.turn(false)
 		go answer(second, "2") // ends in its turn, as those that follow
 		synctest.Wait()
 		answer(first, "1")

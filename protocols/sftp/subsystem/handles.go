@@ -140,8 +140,8 @@ func (s *server) folder(handle []byte) (*folder, error) {
 	return nil, errNoHandle
 }
 
-// closeHandle ends a handle. A file is closed beside the reading of requests,
-// since that may wait for the store, after all that was asked of it before.
+// closeHandle ends a handle. A file is closed after all that was asked of it before,
+// and beside the reading of requests where that waits long for the store.
 func (s *server) closeHandle(r wire.Request) error {
 	if d := s.folders[string(r.Handle)]; d != nil {
 		delete(s.folders, string(r.Handle))
@@ -157,18 +157,26 @@ func (s *server) closeHandle(r wire.Request) error {
 	f.lane.settle()
 	s.lanes.leave(f.lane)
 	s.closing.Add(1)
-	id := r.ID
-	s.work(func() {
+	id, late := r.ID, s.pace.here()
+	return s.work(func() {
 		err := s.finish(f)
-		s.closed(wire.Request{Type: wire.Close, ID: id}, err)
+		s.closedFile(id, late, err)
 	})
-	return nil
 }
 
 func (s *server) finish(f *file) error {
 	defer s.closing.Done()
 	defer s.Handles.Release()
 	return f.close()
+}
+
+func (s *server) closedFile(id uint32, late bool, err error) {
+	defer s.Closed()
+	answer := wire.AppendStatus(nil, id, wire.OK, "")
+	if err != nil {
+		answer = s.refusal(wire.Request{Type: wire.Close, ID: id}, err)
+	}
+	s.out.sendAt(turn{late: late}, answer)
 }
 
 func (s *server) closed(r wire.Request, err error) error {

@@ -35,11 +35,19 @@ type packet struct {
 }
 
 func newPackets(from io.Reader, pool *buffers.Pool, stalled time.Duration, cut func(error)) *packets {
+	if r, ok := from.(receiver); ok {
+		from = receiving{r}
+	}
 	p := &packets{from: bufio.NewReader(from), pool: pool, stalled: stalled}
 	p.timer = time.AfterFunc(stalled, func() { cut(ErrStalled) })
 	p.timer.Stop()
 	return p
 }
+
+// receiving reads by receiving.
+type receiving struct{ from receiver }
+
+func (r receiving) Read(b []byte) (int, error) { return r.from.Receive(b) }
 
 func (p *packets) stop() { p.timer.Stop() }
 

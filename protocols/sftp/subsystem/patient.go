@@ -15,6 +15,16 @@ type gatherer interface {
 	WriteMore(b []byte) (int, error)
 }
 
+// A receiver is a gatherer that sends what it was given before it waits for more to
+// read.
+type receiver interface {
+	gatherer
+	// Receive is Read, by one goroutine at a time.
+	Receive(b []byte) (int, error)
+	// Flush sends what WriteMore was given.
+	Flush() error
+}
+
 // A Patient writes to a peer that must take each piece in time.
 type Patient struct {
 	to      io.Writer
@@ -37,6 +47,14 @@ func NewPatient(to io.Writer, stalled time.Duration, cut func(error)) *Patient {
 
 // Stop gives up what the writer holds.
 func (p *Patient) Stop() { p.timer.Stop() }
+
+// Flush sends what WriteMore was given, where the peer is written to by a receiver.
+func (p *Patient) Flush() error {
+	if r, ok := p.to.(receiver); ok {
+		return r.Flush()
+	}
+	return nil
+}
 
 // Write is io.Writer's.
 func (p *Patient) Write(b []byte) (int, error) { return p.write(b, p.to.Write) }

@@ -21,6 +21,8 @@ type replies struct {
 	mu  sync.Mutex // guards to, and err
 	to  *Patient
 	err error
+	// later says that to's channel sends what it gathered before it is read in vain.
+	later bool
 
 	// sending is the file whose content is being sent, turn counts the packets.
 	sending atomic.Pointer[file]
@@ -28,13 +30,29 @@ type replies struct {
 }
 
 func newReplies(to io.Writer, stalled time.Duration, cut func(error)) *replies {
-	return &replies{to: NewPatient(to, stalled, cut), cut: cut}
+	_, later := to.(receiver)
+	return &replies{to: NewPatient(to, stalled, cut), cut: cut, later: later}
 }
 
 func (o *replies) stop() { o.to.Stop() }
 
 func (o *replies) send(b []byte) error {
 	return o.sendAt(turn{}, b)
+}
+
+// sendLater is send for the goroutine that reads requests: the packet leaves at the
+// latest when that waits for more of them.
+func (o *replies) sendLater(b []byte) error {
+	return o.sendAt(turn{late: true}, b)
+}
+
+// flush sends what sendLater did not.
+func (o *replies) flush() {
+	o.lock()
+	defer o.mu.Unlock()
+	if o.err == nil && o.later {
+		o.err = o.to.Flush()
+	}
 }
 
 // sendAt sends a packet whose turn it is. It may leave with the one after it,
@@ -70,7 +88,7 @@ func (o *replies) write(t turn, b []byte) error {
 	if o.err != nil {
 		return o.err
 	}
-	if o.waiting.Load() > 0 || t.awaited() {
+	if o.waiting.Load() > 0 || t.awaited() || t.late && o.later {
 		_, o.err = o.to.WriteMore(b)
 	} else {
 		_, o.err = o.to.Write(b)

@@ -46,6 +46,8 @@ var (
 	ErrStalled  = errors.New("the client has stopped taking part")
 )
 
+var errPanicked = errors.New("a panic while serving a request")
+
 // errVanished is why a transfer broke that its client never closed.
 var errVanished = errors.New("the client went away before it closed the file")
 
@@ -66,11 +68,14 @@ type server struct {
 	crew    *crew                   // beside the reading of requests
 	closing sync.WaitGroup          // files that are being closed
 	end     context.CancelCauseFunc // shared
+	post    *post                   // shared
+	ended   chan error              // why the last goroutine to read requests ended
 
 	files   map[string]*file
 	folders map[string]*folder
 	lanes   lanes
 	last    uint64 // the last handle given out
+	pace    pace
 }
 
 // Serve answers the requests of a channel until its peer ends it, which is no
@@ -89,31 +94,53 @@ func Serve(ctx context.Context, channel io.ReadWriter, c Config) error {
 		folders: map[string]*folder{},
 		lanes:   lanes{},
 		crew:    newCrew(),
+		ended:   make(chan error, 1),
 	}
+	s.post = newPost(func() { s.crew.all.Go(func() { s.readOn(ctx) }) }, s.out.flush)
 	defer s.close()
 	defer s.in.stop()
 	defer s.out.stop()
 	defer s.crew.disband()
-	err := s.run(ctx)
+	defer s.post.stop()
+	err := s.greet(ctx)
+	if err == nil {
+		err = s.run(ctx)
+	}
+	if err == errRelieved {
+		err = <-s.ended
+	}
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err
 }
 
+// readOn reads requests in the place of a goroutine that is busy with one.
+func (s *server) readOn(ctx context.Context) {
+	err := errPanicked
+	defer func() {
+		if err != errRelieved {
+			s.ended <- err
+		}
+	}()
+	defer s.contain()
+	s.pace.lost()
+	err = s.run(ctx)
+}
+
+// run answers requests until there are no more, or another goroutine does.
 func (s *server) run(ctx context.Context) error {
-	if err := s.greet(ctx); err != nil {
-		return err
-	}
 	for {
 		p, err := s.in.next(ctx, s.memory)
 		if err != nil {
 			return err
 		}
 		s.Active()
+		s.post.begin()
 		if err := s.handle(ctx, p); err != nil {
 			return err
 		}
+		s.post.end()
 	}
 }
 
@@ -168,7 +195,7 @@ func (s *server) handle(ctx context.Context, p packet) error {
 	if r.Type == wire.Extended && r.Extension == wire.CopyData {
 		return s.copyData(ctx, r)
 	}
-	return s.out.send(s.answer(ctx, r))
+	return s.out.sendLater(s.answer(ctx, r))
 }
 
 // answer does what is asked in the turn of its request, after all that was
@@ -210,12 +237,29 @@ func (s *server) refusal(r wire.Request, err error) []byte {
 	return wire.AppendStatus(nil, r.ID, code, text)
 }
 
-// work runs f beside the reading of requests.
-func (s *server) work(f func()) {
+// beside runs f beside the reading of requests.
+func (s *server) beside(f func()) {
 	s.crew.do(func() {
 		defer s.contain()
 		f()
 	})
+}
+
+// work runs f, which may go on beside the reading of requests. Where it returns an
+// error, the caller no longer reads them.
+func (s *server) work(f func()) error {
+	if !s.pace.here() {
+		s.pace.beside--
+		s.beside(f)
+		return nil
+	}
+	begun := time.Now()
+	if !s.post.do(func() { defer s.contain(); f() }) {
+		s.out.flush()
+		return errRelieved
+	}
+	s.pace.note(time.Since(begun))
+	return nil
 }
 
 // contain lets a panic of its goroutine end the connection, and nothing else.

@@ -20,6 +20,7 @@ type buffer struct {
 	tail *element // the buffer that will be read last
 
 	closed bool
+	poked  bool // await is to return
 }
 
 // An element represents a single link in a linked list.

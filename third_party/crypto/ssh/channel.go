@@ -247,13 +247,17 @@ func (ch *channel) writePacketWith(packet []byte, write func([]byte) error) erro
 }
 
 func (ch *channel) sendMessage(msg interface{}) error {
+	return ch.sendMessageWith(msg, ch.mux.conn.writePacket)
+}
+
+func (ch *channel) sendMessageWith(msg interface{}, write func([]byte) error) error {
 	if debugMux {
 		log.Printf("send(%d): %#v", ch.mux.chanList.offset, msg)
 	}
 
 	p := Marshal(msg)
 	binary.BigEndian.PutUint32(p[1:], ch.remoteId)
-	return ch.writePacket(p)
+	return ch.writePacketWith(p, write)
 }
 
 // WriteExtended writes data to a specific extended stream. These streams are
@@ -312,8 +316,8 @@ func (ch *channel) writeExtended(data []byte, extendedCode uint32, more bool) (n
 		binary.BigEndian.PutUint32(packet[headerLength-4:], uint32(len(todo)))
 		copy(packet[headerLength:], todo)
 		write := ch.mux.conn.writePacket
-		if later, ok := ch.mux.conn.(laterWriter); ok && (more || len(todo) < len(data)) {
-			write = later.writeMore
+		if more || len(todo) < len(data) {
+			write = ch.later()
 		}
 		if err = ch.writePacketWith(packet, write); err != nil {
 			return n, err
@@ -333,10 +337,12 @@ func (ch *channel) writeExtended(data []byte, extendedCode uint32, more bool) (n
 // reserve takes room of the peer's window. Before it waits for some, what was
 // written is sent: the peer grants no more until it has received it.
 func (ch *channel) reserve(n uint32) (uint32, error) {
-	later, ok := ch.mux.conn.(laterWriter)
-	if ok && ch.remoteWin.empty() {
-		if err := later.flush(); err != nil {
+	if ch.remoteWin.empty() {
+		if err := ch.Flush(); err != nil {
 			return 0, err
+		}
+		if d, ok := ch.mux.conn.(direct); ok {
+			d.resume()
 		}
 	}
 	return ch.remoteWin.reserve(n)
@@ -405,6 +411,10 @@ func (ch *channel) handleLentData(packet []byte, l *loan) error {
 }
 
 func (c *channel) adjustWindow(adj uint32) error {
+	return c.adjustWindowWith(adj, c.mux.conn.writePacket)
+}
+
+func (c *channel) adjustWindowWith(adj uint32, write func([]byte) error) error {
 	c.windowMu.Lock()
 	// Since myConsumed and myWindow are managed on our side, and can never
 	// exceed the initial window setting, we don't worry about overflow.
@@ -420,9 +430,9 @@ func (c *channel) adjustWindow(adj uint32) error {
 	if sendAdj == 0 {
 		return nil
 	}
-	return c.sendMessage(windowAdjustMsg{
+	return c.sendMessageWith(windowAdjustMsg{
 		AdditionalBytes: sendAdj,
-	})
+	}, write)
 }
 
 func (c *channel) ReadExtended(data []byte, extended uint32) (n int, err error) {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // debugHandshake, if set, prints messages sent and received.  Key
@@ -77,6 +78,11 @@ type handshakeTransport struct {
 	// On read error, incoming is closed, and readError is set.
 	incoming  chan arrival
 	readError error
+	queued    atomic.Int32 // packets of incoming that are still to be handled
+	handling  bool         // the last packet of incoming is being handled; its reader's
+
+	drive  *drive
+	handle atomic.Pointer[func(packet []byte, l *loan) (done bool, err error)]
 
 	mu sync.Mutex
 	// Condition for the above mutex. It is used to notify a completed key
@@ -144,6 +150,7 @@ func newHandshakeTransport(conn keyingTransport, config *Config, clientVersion, 
 		requestKex:    make(chan struct{}, 1),
 		startKex:      make(chan *pendingKex),
 		kexLoopDone:   make(chan struct{}),
+		drive:         newDrive(),
 
 		config: config,
 	}
@@ -231,31 +238,32 @@ func (t *handshakeTransport) readPacket() ([]byte, error) {
 
 // readLent is readPacket. Where it returns a loan, the packet is in it.
 func (t *handshakeTransport) readLent() ([]byte, *loan, error) {
+	if t.handling {
+		t.queued.Add(-1)
+	}
 	a, ok := <-t.incoming
 	if !ok {
 		return nil, nil, t.readError
 	}
+	t.handling = true
 	return a.packet, a.loan, nil
 }
 
 func (t *handshakeTransport) readLoop() {
 	first := true
 	for {
-		p, l, err := t.readOneLent(first)
+		err := t.drive.wait(t.queued.Load() == 0)
+		if err == nil {
+			_, err = t.receiveOne(first)
+		}
 		first = false
 		if err != nil {
 			t.readError = err
 			close(t.incoming)
 			break
 		}
-		// If this is the first kex, and strict KEX mode is enabled,
-		// we don't ignore any messages, as they may be used to manipulate
-		// the packet sequence numbers.
-		if !(t.sessionID == nil && t.strictMode) && (p[0] == msgIgnore || p[0] == msgDebug) {
-			continue
-		}
-		t.incoming <- arrival{p, l}
 	}
+	t.drive.watch.Stop()
 
 	// Stop writers too.
 	t.recordWriteError(t.readError)
@@ -681,6 +689,7 @@ func (t *handshakeTransport) Close() error {
 	// Close the connection. This should cause the readLoop goroutine to wake up
 	// and close t.startKex, which will shut down kexLoop if running.
 	err := t.conn.Close()
+	t.drive.resume()
 
 	// Wait for the kexLoop goroutine to complete.
 	// At that point we know that the readLoop goroutine is complete too,

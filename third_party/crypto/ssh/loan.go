@@ -92,6 +92,13 @@ type gatherer interface {
 	}
 }
 
+// waits tells whether the connection sends what it gathered before it waits for more
+// to read.
+func (t *transport) waits() bool {
+	_, buffered := t.bufWriter.(*bufio.Writer)
+	return !buffered
+}
+
 func newFlushWriter(w io.Writer) flushWriter {
 	if g, ok := w.(gatherer); ok {
 		return g.Gather()

@@ -30,6 +30,8 @@ type chanList struct {
 	// amount. This helps distinguish otherwise identical
 	// server/client muxes
 	offset uint32
+
+	open atomic.Int32 // how many of chans there are
 }
 
 // add stores the given channel and assigns its localId while holding the
@@ -38,6 +40,7 @@ type chanList struct {
 func (c *chanList) add(ch *channel) {
 	c.Lock()
 	defer c.Unlock()
+	c.open.Add(1)
 	for i := range c.chans {
 		if c.chans[i] == nil {
 			c.chans[i] = ch
@@ -64,8 +67,9 @@ func (c *chanList) getChan(id uint32) *channel {
 func (c *chanList) remove(id uint32) {
 	id -= c.offset
 	c.Lock()
-	if id < uint32(len(c.chans)) {
+	if id < uint32(len(c.chans)) && c.chans[id] != nil {
 		c.chans[id] = nil
+		c.open.Add(-1)
 	}
 	c.Unlock()
 }
@@ -129,6 +133,9 @@ func newMux(p packetConn) *mux {
 		m.chanList.offset = atomic.AddUint32(&globalOff, 1)
 	}
 
+	if d, ok := p.(direct); ok {
+		d.handleWith(m.handleAtOnce)
+	}
 	go m.loop()
 	return m
 }
