@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"storage/accounts/field", "admin/webhooks/message"},
 	{"storage/mount"},
 	{"storage/backend/local", "storage/backend/backendtest", "storage/state/memory", "storage/state/bolt", "storage/state/redis", "storage/state/statetest"},
-	{"storage/backend", "storage/seal"},
+	{"storage/backend", "storage/seal", "storage/nodes", "storage/state/journal"},
 	{"storage/state", "configs"},
 	{"policy"},
 	{"policy/path", "storage/keyed", "protocols/places", "protocols/sftp/algorithms", "protocols/stamp"},

@@ -118,7 +118,7 @@ func TestRoundTrip(t *testing.T) {
 	if sum.Program != "1.2.3" || sum.Records != 300 || sum.Entries != 300 || sum.Counts != 1 || sum.Scopes != 4 || len(sum.Files) != 2 {
 		t.Errorf("restored %+v", sum)
 	}
-	if got := names(t, dir); !slices.Equal(got, []string{"events.db", "keys", "secret.key", "state.db"}) {
+	if got := names(t, dir); !slices.Equal(got, []string{"events", "keys", "secret.key", "state.db"}) {
 		t.Errorf("the folder has %q", got)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "keys/ssh_host_ed25519_key"))

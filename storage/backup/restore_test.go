@@ -33,7 +33,7 @@ func TestFinish(t *testing.T) {
 	})
 	t.Run("cut off while its files went up", func(t *testing.T) {
 		dir := t.TempDir()
-		touch(t, filepath.Join(dir, "events.db"))
+		touch(t, filepath.Join(dir, "events", "log", "1"))
 		touch(t, filepath.Join(dir, whole, "keys", "a"))
 		touch(t, filepath.Join(dir, whole, "state.db"))
 		if _, err := Restore(t.Context(), bytes.NewReader(nil), pass, dir, openBolt); !errors.Is(err, ErrNotEmpty) {
@@ -42,7 +42,7 @@ func TestFinish(t *testing.T) {
 		if err := Finish(dir); err != nil {
 			t.Fatal(err)
 		}
-		if left := names(t, dir); !slices.Equal(left, []string{"events.db", "keys", "state.db"}) {
+		if left := names(t, dir); !slices.Equal(left, []string{"events", "keys", "state.db"}) {
 			t.Errorf("it has %q", left)
 		}
 	})

@@ -108,6 +108,13 @@ func (c *checker) visit(e state.Entry) {
 	delete(c.marks, e.Position)
 }
 
+// damaged notes positions that the store has and cannot read.
+func (c *checker) damaged(d *state.DamageError) {
+	c.fault(Fault{Position: d.First, What: FaultMissing, Detail: fmt.Sprintf("positions %d to %d cannot be read: %s is damaged", d.First, d.Last, d.Where)})
+	c.pass(d.Last)
+	c.at, c.report.Last = d.Last, d.Last
+}
+
 const timeFormat = "2006-01-02 15:04:05 MST"
 
 // pass leaves out positions up to one: checkpoints of entries that are missing

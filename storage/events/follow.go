@@ -99,7 +99,7 @@ func (l *Log) next(ctx context.Context, t *tail, after uint64, known bool) ([]Ev
 	if kept {
 		return piece, nil
 	}
-	entries, err := l.store.Read(ctx, Stream, after, mostPassed)
+	entries, err := l.after(ctx, after, mostPassed)
 	return readAll(entries), err
 }
 

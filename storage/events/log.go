@@ -43,6 +43,9 @@ type Config struct {
 	Node string
 	// Sealer gives the keys of the chain and of the checkpoints.
 	Sealer *seal.Sealer
+	// Fence is asked before anything is appended: an error says that another may be
+	// writing under this node's name by now. nil: nobody can.
+	Fence func(context.Context) error
 	// Log hears of what is wrong with the trail; nil is nobody.
 	Log *slog.Logger
 	// Signed is told of each checkpoint of this node; it does not block.

@@ -62,7 +62,7 @@ func (l *Log) List(ctx context.Context, q Query) (found []Event, next uint64, er
 				return found, at, nil
 			}
 		}
-		if len(piece) < pieceSize {
+		if len(piece) == 0 {
 			return found, 0, nil
 		}
 	}
@@ -74,7 +74,7 @@ func (l *Log) At(ctx context.Context, position uint64) (e Event, kept bool, err 
 	if position == 0 {
 		return Event{}, false, nil
 	}
-	entries, err := l.store.Read(ctx, Stream, position-1, 1)
+	entries, err := l.after(ctx, position-1, 1)
 	if err != nil {
 		return Event{}, false, fmt.Errorf("read the event at %d: %w", position, err)
 	}
@@ -86,7 +86,7 @@ func (l *Log) At(ctx context.Context, position uint64) (e Event, kept bool, err 
 
 // Newest is the position of the newest event, 0 where there is none.
 func (l *Log) Newest(ctx context.Context) (uint64, error) {
-	entries, err := l.store.ReadBack(ctx, Stream, 0, 1)
+	entries, err := l.before(ctx, 0, 1)
 	if err != nil {
 		return 0, fmt.Errorf("read where the events stand: %w", err)
 	}
@@ -120,9 +120,9 @@ func (l *Log) start(ctx context.Context, q Query) (uint64, error) {
 
 func (l *Log) read(ctx context.Context, q Query, at uint64) ([]state.Entry, error) {
 	if q.Oldest {
-		return l.store.Read(ctx, Stream, at, pieceSize)
+		return l.after(ctx, at, pieceSize)
 	}
-	return l.store.ReadBack(ctx, Stream, at, pieceSize)
+	return l.before(ctx, at, pieceSize)
 }
 
 // past reports that neither an entry of this time nor any further one is selected.
@@ -184,18 +184,18 @@ func below(folder, path string) bool {
 // positionAt returns the first position whose entry was appended at a time or
 // later, the one after the last where there is none, 0 for an empty stream.
 func (l *Log) positionAt(ctx context.Context, t time.Time) (uint64, error) {
-	first, err := l.store.Read(ctx, Stream, 0, 1)
+	first, err := l.after(ctx, 0, 1)
 	if err != nil || len(first) == 0 {
 		return 0, err
 	}
-	last, err := l.store.ReadBack(ctx, Stream, 0, 1)
+	last, err := l.before(ctx, 0, 1)
 	if err != nil || len(last) == 0 {
 		return 0, err
 	}
 	low, high := first[0].Position, last[0].Position+1
 	for low < high {
 		middle := low + (high-low)/2
-		entries, err := l.store.Read(ctx, Stream, middle-1, 1)
+		entries, err := l.after(ctx, middle-1, 1)
 		if err != nil {
 			return 0, err
 		}

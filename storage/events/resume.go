@@ -57,7 +57,7 @@ func (l *Log) anchorOf(ctx context.Context) (anchor, error) {
 	if err != nil || a.revision > 0 {
 		return a, err
 	}
-	last, err := l.store.ReadBack(ctx, Stream, 0, 1)
+	last, err := l.before(ctx, 0, 1)
 	if err != nil {
 		return a, fmt.Errorf("read the events: %w", err)
 	}
@@ -74,7 +74,7 @@ func (l *Log) anchorOf(ctx context.Context) (anchor, error) {
 // lastOf finds a node's last entry after a position, the zero place if there is none.
 func (l *Log) lastOf(ctx context.Context, node string, after uint64) (place, error) {
 	for before := uint64(0); ; {
-		entries, err := l.store.ReadBack(ctx, Stream, before, pieceSize)
+		entries, err := l.before(ctx, before, pieceSize)
 		if err != nil {
 			return place{}, fmt.Errorf("read the events: %w", err)
 		}

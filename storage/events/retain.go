@@ -57,7 +57,7 @@ func (l *Log) cut(ctx context.Context, end uint64, before time.Time) (more bool,
 	after := was.Position
 	for !c.found && after < end-1 {
 		upTo := min(after+10*pieceSize, end-1)
-		if err := l.pieces(ctx, after, upTo, c.visit); err != nil {
+		if err := l.pieces(ctx, after, upTo, c); err != nil {
 			return false, err
 		}
 		after = upTo

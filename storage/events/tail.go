@@ -109,7 +109,7 @@ func (t *tail) readOn(ctx context.Context) bool {
 	t.reading.Lock()
 	defer t.reading.Unlock()
 	at, _ := t.position()
-	entries, err := t.log.store.Read(ctx, Stream, at, pieceSize)
+	entries, err := t.log.after(ctx, at, pieceSize)
 	if err != nil || len(entries) == 0 {
 		return false
 	}

@@ -110,13 +110,13 @@ func (l *Log) check(ctx context.Context, against []string) (*checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	last, err := l.store.ReadBack(ctx, Stream, 0, 1)
+	last, err := l.before(ctx, 0, 1)
 	if err != nil {
 		return nil, err
 	}
 	c.begin(start)
 	if len(last) > 0 {
-		if err := l.pieces(ctx, start.Position, last[0].Position, c.visit); err != nil {
+		if err := l.pieces(ctx, start.Position, last[0].Position, c); err != nil {
 			return nil, err
 		}
 	}
@@ -124,10 +124,21 @@ func (l *Log) check(ctx context.Context, against []string) (*checker, error) {
 	return c, nil
 }
 
-// pieces calls visit with each entry after a position up to and with another.
-func (l *Log) pieces(ctx context.Context, after, upTo uint64, visit func(state.Entry)) error {
+// A visitor is shown the entries of the trail, and what is damaged, in order.
+type visitor interface {
+	visit(state.Entry)
+	damaged(*state.DamageError)
+}
+
+// pieces shows what stands after a position up to and with another.
+func (l *Log) pieces(ctx context.Context, after, upTo uint64, v visitor) error {
 	for after < upTo {
 		entries, err := l.store.Read(ctx, Stream, after, pieceSize)
+		if damage := damageIn(err); damage != nil {
+			v.damaged(damage)
+			after = damage.Last
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -135,7 +146,7 @@ func (l *Log) pieces(ctx context.Context, after, upTo uint64, visit func(state.E
 			if e.Position > upTo {
 				return nil
 			}
-			visit(e)
+			v.visit(e)
 			after = e.Position
 		}
 		if len(entries) == 0 {

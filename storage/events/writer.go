@@ -30,6 +30,7 @@ type writer struct {
 	tail      place  // the last entry of this node
 	unsettled *group // its append had an unknown outcome: it goes first, under its id
 
+	fence      func(context.Context) error
 	signed     func(Checkpoint)
 	signEvents int
 	signEvery  time.Duration
@@ -39,7 +40,10 @@ type writer struct {
 }
 
 func newWriter(l *Log, c Config, tail place) *writer {
-	w := &writer{log: l, tail: tail, signed: c.Signed, signEvents: c.SignEvents, signEvery: c.SignEvery}
+	w := &writer{log: l, tail: tail, fence: c.Fence, signed: c.Signed, signEvents: c.SignEvents, signEvery: c.SignEvery}
+	if w.fence == nil {
+		w.fence = func(context.Context) error { return nil }
+	}
 	if w.signed == nil {
 		w.signed = func(Checkpoint) {}
 	}
@@ -266,6 +270,9 @@ func (w *writer) find(ctx context.Context, g *group) (uint64, error) {
 func (w *writer) try(ctx context.Context, g *group) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if err := w.fence(ctx); err != nil {
+		return 0, err
+	}
 	return w.log.store.Append(ctx, Stream, g.id, g.values...)
 }
 

@@ -17,6 +17,13 @@ type Lease struct {
 	// Commit moves so much from Holder's lease to used; negative gives back used.
 	// What is more than the lease is booked all the same: it is used already.
 	Commit int64
+	// Covered leaves out a Commit that Holder's lease does not cover: somebody who
+	// takes Holder for dead has given that back, and counted what it did.
+	Covered bool
+	// Recounts, where not nil, leaves out a negative Commit unless used was set so
+	// many times: a count since may have left out what it gives back. Such a Commit
+	// may give back what another holder has not committed yet: used is negative then.
+	Recounts *int64
 	// Release gives so much of Holder's lease back. ReleaseAll all of it.
 	Release    int64
 	ReleaseAll bool
@@ -26,8 +33,9 @@ type Lease struct {
 	Min, Want int64
 	// SetLimit changes the limit; a negative one is unlimited.
 	SetLimit *int64
-	// SetUsed puts used at a counted figure.
-	SetUsed *int64
+	// SetUsed puts used at a counted figure. With Since, which is Grown as counting
+	// began, what was committed from then on is on top, whoever did it.
+	SetUsed, Since *int64
 }
 
 // Window counts events in a sliding window. An event leaves the window a Period
@@ -69,12 +77,15 @@ func (Distinct) counterOp() {}
 func (Drop) counterOp()     {}
 
 // A CounterValue is a counter after an operation. Lease fills Limit (negative:
-// unlimited), Used, Leased (of all holders), Held (of this one) and Granted;
-// the others Count and Granted: 1 added, 0 refused or nothing to add, and for
+// unlimited), Used, Leased (of all holders), Held (of this one), Granted, Grown
+// and Recounts; the others Count and Granted: 1 added, 0 refused or nothing to add, and for
 // Distinct 2 where the member was there and has its life renewed.
 type CounterValue struct {
 	Limit, Used, Leased, Held, Granted int64
 	Count                              int64
+	// Grown is all that a Lease's commits ever added to used, and Recounts how often
+	// used was set.
+	Grown, Recounts int64
 	// Holders is who holds a lease, and how much.
 	Holders map[string]int64
 }

@@ -29,3 +29,16 @@ func (e *ConflictError) Error() string {
 
 // Is makes a ConflictError an ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// A DamageError says that entries of a stream are not as they were written:
+// those from First to Last cannot be read. Reading goes on after Last, reading
+// back before First.
+type DamageError struct {
+	Stream      string
+	First, Last uint64
+	Where       string // for who has to look at it
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("state: entries %d to %d of the stream %q are damaged: %s", e.First, e.Last, e.Stream, e.Where)
+}

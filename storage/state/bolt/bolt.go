@@ -1,6 +1,6 @@
-// Package bolt keeps state in two files of a data folder: state.db has records
-// and counters, events.db has streams, so that appending never delays a change.
-// One process holds the folder at a time.
+// Package bolt keeps state in a data folder: the file state.db has records and
+// counters, the journal in the folder events has streams, so that appending never
+// delays a change. One process holds the data folder at a time.
 package bolt
 
 import (
@@ -9,23 +9,23 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
 
 	"gatehouse/storage/state"
+	"gatehouse/storage/state/journal"
 	"gatehouse/storage/state/watch"
 )
 
 // ErrInUse says that another process holds the data folder.
 var ErrInUse = errors.New("another gateway is running on this data folder")
 
-// Names of the files in the data folder.
+// Names in the data folder.
 const (
-	StateFile  = "state.db"
-	EventsFile = "events.db"
+	StateFile    = "state.db"
+	EventsFolder = "events"
 )
 
 // Options are what may be chosen; the zero value is good.
@@ -47,8 +47,8 @@ type Store struct {
 	changes uint64
 	log     *slog.Logger
 	records *file
-	streams *file
-	moment  sync.RWMutex // read while a file is committed, so that a dump sees one moment
+	streams *journal.Journal
+	moment  moment
 	loading sync.RWMutex // read by what writes, so that a load is alone
 
 	ctx    context.Context // ends when the store is closed
@@ -64,11 +64,9 @@ var _ state.Store = (*Store)(nil)
 
 // Open opens the store of a data folder, which it makes where it is missing. It
 // returns ErrInUse, state.ErrNewer, or what is wrong with the files.
-func Open(dir string, o Options) (*Store, error) {
-	return open(dir, o, stateFormat, eventsFormat)
-}
+func Open(dir string, o Options) (*Store, error) { return open(dir, o, stateFormat) }
 
-func open(dir string, o Options, records, streams format) (*Store, error) {
+func open(dir string, o Options, records format) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
@@ -79,18 +77,36 @@ func open(dir string, o Options, records, streams format) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	dbs, err := openFiles([]string{filepath.Join(dir, StateFile), filepath.Join(dir, EventsFile)}, []format{records, streams})
+	db, err := s.openFiles(dir, records)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.trimChanges(dbs[0]); err != nil {
-		return nil, errors.Join(err, dbs[0].Close(), dbs[1].Close())
+	if err := s.trimChanges(db); err != nil {
+		return nil, errors.Join(err, db.Close(), s.streams.Close())
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.records = startFile(dbs[0], &s.moment)
-	s.streams = startFile(dbs[1], &s.moment)
+	s.records = startFile(db, &s.moment.RWMutex)
 	s.sweeps.Go(s.sweepAlways)
 	return s, nil
+}
+
+// A moment is read while something is committed, so that a dump, which locks it,
+// sees one moment.
+type moment struct {
+	sync.RWMutex
+	shown func() // set by tests: called after something was shown, before the replies
+}
+
+// A showing is a moment as the journal holds it.
+type showing struct{ *moment }
+
+func (s showing) Lock() { s.RLock() }
+
+func (s showing) Unlock() {
+	s.RUnlock()
+	if s.shown != nil {
+		s.shown()
+	}
 }
 
 // Close waits for what was begun and lets the folder go.
@@ -106,7 +122,7 @@ func (s *Store) Close() error {
 	s.hub.Close()
 	s.sweeps.Wait()
 	s.calls.Wait()
-	return errors.Join(s.records.close(), s.streams.close())
+	return errors.Join(s.streams.Close(), s.records.close())
 }
 
 // begin is called before anything is done with the files; s.calls.Done after it.
@@ -123,28 +139,29 @@ func (s *Store) begin(ctx context.Context) error {
 	return nil
 }
 
-// view reads a file as of one moment.
-func (s *Store) view(ctx context.Context, f *file, read func(tx *bbolt.Tx) error) error {
+// view reads the records as of one moment.
+func (s *Store) view(ctx context.Context, read func(tx *bbolt.Tx) error) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
 	defer s.calls.Done()
-	return f.db.View(read)
+	return s.records.db.View(read)
 }
 
-// update makes a change of a file, with those of others in one commit. The plan
-// may outlive the call, where its context ends: it leaves alone what is returned.
-func (s *Store) update(ctx context.Context, f *file, p plan) error {
-	return s.updateAnd(ctx, f, p, func() {})
+// update makes a change of the records, with those of others in one commit. The
+// plan may outlive the call, where its context ends: it leaves alone what is
+// returned.
+func (s *Store) update(ctx context.Context, p plan) error {
+	return s.updateAnd(ctx, p, func() {})
 }
 
 // updateAnd calls made once something was written, even if the caller is gone.
-func (s *Store) updateAnd(ctx context.Context, f *file, p plan, made func()) error {
+func (s *Store) updateAnd(ctx context.Context, p plan, made func()) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
 	defer s.calls.Done()
 	s.loading.RLock()
 	defer s.loading.RUnlock()
-	return f.do(ctx, p, made)
+	return s.records.do(ctx, p, made)
 }

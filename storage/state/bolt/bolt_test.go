@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"testing"
 
@@ -50,7 +51,7 @@ func cut(t *testing.T, s state.Store, call func(context.Context) error) error {
 		<-gone
 		close(over)
 	}
-	store.records.committed, store.streams.committed = hold, hold
+	store.records.committed, store.moment.shown = hold, hold
 	err := call(ctx)
 	if ctx.Err() == nil {
 		t.Error("the call was not committed")
@@ -58,6 +59,9 @@ func cut(t *testing.T, s state.Store, call func(context.Context) error) error {
 	}
 	close(gone)
 	<-over
-	store.records.committed, store.streams.committed = nil, nil
+	store.records.committed, store.moment.shown = nil, nil
 	return err
 }
+
+// discarding is a store of which only the files are worked on.
+func discarding() *Store { return &Store{log: slog.New(slog.DiscardHandler)} }

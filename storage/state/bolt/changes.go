@@ -93,7 +93,7 @@ func (s *Store) Watch(ctx context.Context, scope string, after uint64) (<-chan s
 
 // changed reads the change log of a scope after a revision.
 func (s *Store) changed(ctx context.Context, scope string, after uint64) (piece watch.Piece, err error) {
-	err = s.view(ctx, s.records, func(tx *bbolt.Tx) error {
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		present := revisionOf(tx, scope)
 		piece = watch.Piece{Upto: after}
 		if present == after {

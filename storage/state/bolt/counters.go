@@ -21,13 +21,13 @@ func (s *Store) Count(ctx context.Context, scope string, op state.CounterOp) (st
 	var v state.CounterValue
 	name, id := counter.Name(op)
 	if counter.Looks(op) {
-		err := s.view(ctx, s.records, func(tx *bbolt.Tx) (err error) {
+		err := s.view(ctx, func(tx *bbolt.Tx) (err error) {
 			v, _, err = count(tx, key(scope, name), op, time.Now())
 			return err
 		})
 		return v, err
 	}
-	err := s.update(ctx, s.records, func(tx *bbolt.Tx) (func() error, error) {
+	err := s.update(ctx, func(tx *bbolt.Tx) (func() error, error) {
 		now := time.Now()
 		made := operation{kindCount, scope, id}
 		if before, ok := made.before(tx, now); ok {

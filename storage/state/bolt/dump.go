@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"gatehouse/storage/state"
+	"gatehouse/storage/state/journal"
 )
 
 // errStopped says that whoever reads a dump wants no more of it.
@@ -47,13 +48,14 @@ func (s *Store) dump(ctx context.Context, yield func(state.Item) error) error {
 	}
 	err = dumpScopes(records, time.Now(), yield)
 	if err == nil {
-		err = dumpStreams(streams, yield)
+		err = streams.Dump(yield)
 	}
-	return errors.Join(err, records.Rollback(), streams.Rollback())
+	streams.Release()
+	return errors.Join(err, records.Rollback())
 }
 
-// snapshots begins to read both files as of one moment.
-func (s *Store) snapshots() (records, streams *bbolt.Tx, err error) {
+// snapshots begins to read records and streams as of one moment.
+func (s *Store) snapshots() (records *bbolt.Tx, streams *journal.Snapshot, err error) {
 	s.loading.RLock()
 	defer s.loading.RUnlock()
 	s.moment.Lock()
@@ -61,7 +63,7 @@ func (s *Store) snapshots() (records, streams *bbolt.Tx, err error) {
 	if records, err = s.records.db.Begin(false); err != nil {
 		return nil, nil, err
 	}
-	if streams, err = s.streams.db.Begin(false); err != nil {
+	if streams, err = s.streams.Snapshot(); err != nil {
 		return nil, nil, errors.Join(err, records.Rollback())
 	}
 	return records, streams, nil
@@ -124,30 +126,6 @@ func each(tx *bbolt.Tx, bucket []byte, scope string, do func(name string, value 
 	c := tx.Bucket(bucket).Cursor()
 	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
 		if err := do(string(k[len(prefix):]), v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func dumpStreams(tx *bbolt.Tx, yield func(state.Item) error) error {
-	c := tx.Bucket(streamsBucket).Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		stream := string(k)
-		if err := yield(state.Item{Kind: state.ItemStream, Scope: stream, Revision: numberIn(v, 0)}); err != nil {
-			return err
-		}
-		err := each(tx, entriesBucket, stream, func(position string, value []byte) error {
-			at, entry, err := decodeTimed(value)
-			if err != nil {
-				return err
-			}
-			return yield(state.Item{
-				Kind: state.ItemEntry, Scope: stream,
-				Value: bytes.Clone(entry), Revision: numberIn([]byte(position), 0), Expires: at,
-			})
-		})
-		if err != nil {
 			return err
 		}
 	}

@@ -56,19 +56,17 @@ func (s *Store) sweepAlways() {
 		case <-s.ctx.Done():
 			return
 		}
-		for _, f := range []*file{s.records, s.streams} {
-			if err := s.sweep(s.ctx, f); err != nil && s.ctx.Err() == nil {
-				s.log.Error("sweeping the state failed", slog.Any("error", err))
-			}
+		if err := s.sweep(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.log.Error("sweeping the state failed", slog.Any("error", err))
 		}
 	}
 }
 
-// sweep takes out of a file what has expired by now.
-func (s *Store) sweep(ctx context.Context, f *file) error {
+// sweep takes out what has expired by now.
+func (s *Store) sweep(ctx context.Context) error {
 	now := instant(time.Now())
 	for more := true; more; {
-		err := s.update(ctx, f, func(tx *bbolt.Tx) (func() error, error) {
+		err := s.update(ctx, func(tx *bbolt.Tx) (func() error, error) {
 			due := dueBy(tx, now)
 			more = len(due) == sweepSize
 			if len(due) == 0 {

@@ -34,18 +34,21 @@ var (
 	orderBucket    = []byte("order")    // number of a batch: its key in changes
 	madeBucket     = []byte("made")     // kind, scope, operation id: what it returned
 	expiryBucket   = []byte("expiry")   // time, bucket, key there: nothing
-	streamsBucket  = []byte("streams")  // stream: last position, last one trimmed
-	entriesBucket  = []byte("entries")  // stream, position: version, time, value
+	// Of the file that had the streams before format 2.
+	streamsBucket = []byte("streams") // stream: last position, last one trimmed
+	entriesBucket = []byte("entries") // stream, position: version, time, value
 )
 
 var (
-	stateFormat = format{version: 1, buckets: [][]byte{
+	// Since format 2 the streams are in the journal: migrateStreams.
+	stateFormat = format{version: 2, buckets: [][]byte{
 		scopesBucket, recordsBucket, countersBucket, changesBucket, orderBucket, madeBucket, expiryBucket,
-	}}
-	eventsFormat = format{version: 1, buckets: [][]byte{
-		streamsBucket, entriesBucket, madeBucket, expiryBucket,
-	}}
+	}, steps: map[uint64]func(*bbolt.Tx) error{1: unchanged}}
+	// oldStreams is the file that had them before.
+	oldStreams = format{version: 1}
 )
+
+func unchanged(*bbolt.Tx) error { return nil }
 
 // Keys of the meta bucket.
 var (
@@ -55,34 +58,6 @@ var (
 
 // lockPatience is how long a gateway that is just ending is waited for.
 const lockPatience = 500 * time.Millisecond
-
-// openFiles opens files of these formats. All are looked at before any is changed.
-func openFiles(paths []string, formats []format) (dbs []*bbolt.DB, err error) {
-	defer func() {
-		if err != nil {
-			for _, db := range dbs {
-				err = errors.Join(err, db.Close())
-			}
-		}
-	}()
-	versions := make([]uint64, len(paths))
-	for i, path := range paths {
-		db, err := openFile(path)
-		if err != nil {
-			return dbs, fmt.Errorf("open %s: %w", filepath.Base(path), err)
-		}
-		dbs = append(dbs, db)
-		if versions[i], err = formats[i].inspect(db); err != nil {
-			return dbs, fmt.Errorf("open %s: %w", filepath.Base(path), err)
-		}
-	}
-	for i, db := range dbs {
-		if err := formats[i].prepare(db, versions[i]); err != nil {
-			return dbs, fmt.Errorf("prepare %s: %w", filepath.Base(paths[i]), err)
-		}
-	}
-	return dbs, syncDir(filepath.Dir(paths[0]))
-}
 
 func openFile(path string) (*bbolt.DB, error) {
 	o := bbolt.Options{
@@ -140,28 +115,33 @@ func (f format) inspect(db *bbolt.DB) (version uint64, err error) {
 }
 
 // prepare makes a fresh file, or brings an older one to the present format after
-// a copy was made of it, or empties one whose loading broke off.
+// a copy was made of it.
 func (f format) prepare(db *bbolt.DB, version uint64) error {
 	if version == fresh {
 		return db.Update(f.make)
 	}
-	if version < f.version {
-		if err := snapshot(db, fmt.Sprintf("%s.format-%d", db.Path(), version)); err != nil {
-			return fmt.Errorf("copy it before it is migrated: %w", err)
-		}
-		if err := db.Update(func(tx *bbolt.Tx) error { return f.migrate(tx, version) }); err != nil {
-			return fmt.Errorf("migrate it from format %d: %w", version, err)
-		}
+	if version == f.version {
+		return nil
 	}
-	broken := false
-	err := db.View(func(tx *bbolt.Tx) error {
-		broken = tx.Bucket(metaBucket).Get(loadingKey) != nil
+	if err := snapshot(db, old(db.Path(), version)); err != nil {
+		return fmt.Errorf("copy it before it is migrated: %w", err)
+	}
+	if err := db.Update(func(tx *bbolt.Tx) error { return f.migrate(tx, version) }); err != nil {
+		return fmt.Errorf("migrate it from format %d: %w", version, err)
+	}
+	return nil
+}
+
+// old is where a file is kept as it was in a format.
+func old(path string, version uint64) string { return fmt.Sprintf("%s.format-%d", path, version) }
+
+// broken reports that a loading of a file broke off.
+func broken(db *bbolt.DB) (found bool, err error) {
+	err = db.View(func(tx *bbolt.Tx) error {
+		found = tx.Bucket(metaBucket).Get(loadingKey) != nil
 		return nil
 	})
-	if err != nil || !broken {
-		return err
-	}
-	return db.Update(f.empty)
+	return found, err
 }
 
 func (f format) make(tx *bbolt.Tx) error {

@@ -29,7 +29,7 @@ func TestOneGatewayAtATime(t *testing.T) {
 func TestFilesAreTheOwnersAlone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "data")
 	closed(t, openIn(t, dir))
-	for name, mode := range map[string]os.FileMode{".": os.ModeDir | 0o700, StateFile: 0o600, EventsFile: 0o600} {
+	for name, mode := range map[string]os.FileMode{".": os.ModeDir | 0o700, StateFile: 0o600, EventsFolder: os.ModeDir | 0o700} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode() != mode {
 			t.Errorf("%s has %v, %v", name, info.Mode(), err)
 		}
@@ -79,7 +79,7 @@ func filled(t *testing.T) (dir string) {
 // fromZero is the state format with a way from a version before the first.
 func fromZero(step func(*bbolt.Tx) error) format {
 	f := stateFormat
-	f.steps = map[uint64]func(*bbolt.Tx) error{0: step}
+	f.steps = map[uint64]func(*bbolt.Tx) error{0: step, 1: unchanged}
 	return f
 }
 
@@ -90,7 +90,7 @@ func TestAnOlderFileIsMigratedAfterACopy(t *testing.T) {
 	renamed := func(tx *bbolt.Tx) error {
 		return putRecord(tx, "s", state.Record{Name: "new", Revision: 1})
 	}
-	s, err := open(dir, Options{}, fromZero(renamed), eventsFormat)
+	s, err := open(dir, Options{}, fromZero(renamed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,14 +126,14 @@ func TestAFailedMigrationLeavesTheOldFile(t *testing.T) {
 	broken := errors.New("a record does not fit")
 	half := func(tx *bbolt.Tx) error { return errors.Join(tx.DeleteBucket(recordsBucket), broken) }
 	for _, f := range []format{fromZero(half), stateFormat} { // the last has no way from it
-		if _, err := open(dir, Options{}, f, eventsFormat); err == nil {
+		if _, err := open(dir, Options{}, f); err == nil {
 			t.Fatal("it was opened")
 		}
 		if v := versionOf(t, path); v != 0 {
 			t.Errorf("it has version %d", v)
 		}
 	}
-	s, err := open(dir, Options{}, fromZero(func(*bbolt.Tx) error { return nil }), eventsFormat)
+	s, err := open(dir, Options{}, fromZero(func(*bbolt.Tx) error { return nil }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,16 +144,17 @@ func TestAFailedMigrationLeavesTheOldFile(t *testing.T) {
 }
 
 func TestANewerFileIsRefusedUntouched(t *testing.T) {
-	for _, name := range []string{StateFile, EventsFile} {
+	for _, name := range []string{StateFile, oldEvents} {
 		dir := filled(t)
+		older(t, dir, 3)
 		set(t, filepath.Join(dir, StateFile), 0)
 		set(t, filepath.Join(dir, name), 7)
-		before := [][]byte{read(t, filepath.Join(dir, StateFile)), read(t, filepath.Join(dir, EventsFile))}
-		_, err := open(dir, Options{}, fromZero(func(*bbolt.Tx) error { return nil }), eventsFormat)
+		before := [][]byte{read(t, filepath.Join(dir, StateFile)), read(t, filepath.Join(dir, oldEvents))}
+		_, err := open(dir, Options{}, fromZero(func(*bbolt.Tx) error { return nil }))
 		if !errors.Is(err, state.ErrNewer) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "format 7") {
 			t.Errorf("%s: %v", name, err)
 		}
-		after := [][]byte{read(t, filepath.Join(dir, StateFile)), read(t, filepath.Join(dir, EventsFile))}
+		after := [][]byte{read(t, filepath.Join(dir, StateFile)), read(t, filepath.Join(dir, oldEvents))}
 		if !slices.EqualFunc(before, after, slices.Equal) {
 			t.Errorf("%s: a file was changed", name)
 		}

@@ -70,9 +70,6 @@ func TestSweep(t *testing.T) {
 		if _, err := s.Count(t.Context(), "s", state.Window{Name: "w", Period: time.Minute, Add: 1}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Append(t.Context(), "log", state.NewOperationID(), []byte("e")); err != nil {
-			t.Fatal(err)
-		}
 		time.Sleep(time.Minute) // renewed and cleared before they expire
 		if err := put(t.Context(), s, "s0", "0"); err != nil {
 			t.Fatal(err)
@@ -89,14 +86,14 @@ func TestSweep(t *testing.T) {
 		if r, c := keys(t, s.records, recordsBucket), keys(t, s.records, countersBucket); r != 2 || c != 0 {
 			t.Errorf("%d records and %d counters are left, want 2 and 0", r, c)
 		}
-		if m := keys(t, s.records, madeBucket) + keys(t, s.streams, madeBucket); m == 0 {
+		if m := keys(t, s.records, madeBucket); m == 0 {
 			t.Error("operations were swept too early")
 		}
 		time.Sleep(10 * time.Minute)
-		if m := keys(t, s.records, madeBucket) + keys(t, s.streams, madeBucket); m != 0 {
+		if m := keys(t, s.records, madeBucket); m != 0 {
 			t.Errorf("%d operations are left", m)
 		}
-		if n := keys(t, s.records, expiryBucket) + keys(t, s.streams, expiryBucket); n != 1 {
+		if n := keys(t, s.records, expiryBucket); n != 1 {
 			t.Errorf("%d keys are left in the index, want 1", n)
 		}
 		for scope, name := range map[string]string{"s0": "0", "s1": "1"} {
@@ -115,7 +112,7 @@ func TestASweepTrustsTheRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := s.records.db.Update(func(tx *bbolt.Tx) error { return expire(tx, recordsBucket, key("s", "a"), 0, 1) })
-	if err := errors.Join(err, s.sweep(t.Context(), s.records)); err != nil {
+	if err := errors.Join(err, s.sweep(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Get(t.Context(), "s", "a"); err != nil || keys(t, s.records, expiryBucket) != 0 {
@@ -151,23 +148,6 @@ func TestTheChangeLogIsBounded(t *testing.T) {
 	}
 }
 
-func TestLongTrim(t *testing.T) {
-	s := open1(t)
-	defer closed(t, s)
-	entries := make([][]byte, trimSize)
-	for range 3 {
-		if _, err := s.Append(t.Context(), "log", "", entries...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Trim(t.Context(), "log", 2*trimSize+7); err != nil {
-		t.Fatal(err)
-	}
-	if n := keys(t, s.streams, entriesBucket); n != trimSize-7 {
-		t.Errorf("%d entries are left, want %d", n, trimSize-7)
-	}
-}
-
 // A dump never begins while one of the files is committed.
 func TestSnapshotsWaitForACommit(t *testing.T) {
 	s := open1(t)
@@ -177,7 +157,8 @@ func TestSnapshotsWaitForACommit(t *testing.T) {
 	go func() {
 		records, streams, err := s.snapshots()
 		if err == nil {
-			err = errors.Join(records.Rollback(), streams.Rollback())
+			streams.Release()
+			err = records.Rollback()
 		}
 		begun <- err
 	}()
@@ -212,28 +193,3 @@ func FuzzValues(f *testing.F) {
 }
 
 func second[T any](_ T, err error) error { return err }
-
-// An entry that somebody took out of the file hides none of those before it, the
-// last of them least of all.
-func TestAMissingEntryHidesNoOthers(t *testing.T) {
-	s := open1(t)
-	defer closed(t, s)
-	if _, err := s.Append(t.Context(), "a", "", []byte("1"), []byte("2"), []byte("3"), []byte("4")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Append(t.Context(), "b", "", []byte("other")); err != nil {
-		t.Fatal(err)
-	}
-	for _, gone := range []uint64{2, 4} {
-		err := s.streams.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(entriesBucket).Delete(numbered("a", gone)) })
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for before, want := range map[uint64]uint64{0: 3, 4: 3, 3: 1, 2: 1} {
-		found, err := s.ReadBack(t.Context(), "a", before, 1)
-		if err != nil || len(found) != 1 || found[0].Position != want {
-			t.Errorf("back from %d: %+v, %v, want %d", before, found, err, want)
-		}
-	}
-}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -17,8 +16,9 @@ import (
 // A load is made in pieces of about this many bytes.
 const loadSize = 4 << 20
 
-// Load implements state.Store. Both files are marked while it runs: what a load
-// that broke off has left is taken out, at once or when they are opened again.
+// Load implements state.Store. The file is marked while it runs: what a load that
+// broke off has left is taken out, of the streams as well, at once or when they
+// are opened again.
 func (s *Store) Load(ctx context.Context, items iter.Seq2[state.Item, error]) error {
 	if err := s.begin(ctx); err != nil {
 		return err
@@ -29,31 +29,38 @@ func (s *Store) Load(ctx context.Context, items iter.Seq2[state.Item, error]) er
 	if err := s.mark(); err != nil {
 		return fmt.Errorf("load the state: %w", err)
 	}
-	l := loader{store: s, missing: make(map[string]uint64)}
+	l := loader{store: s, streams: make(map[string]*loading)}
 	err := l.load(ctx, items)
 	if err == nil {
-		err = errors.Join(s.streams.db.Update(unmark), s.records.db.Update(unmark))
+		err = s.records.db.Update(unmark)
 	}
 	if err != nil {
-		empty := errors.Join(s.records.db.Update(stateFormat.empty), s.streams.db.Update(eventsFormat.empty))
-		return fmt.Errorf("load the state: %w", errors.Join(err, empty))
+		return fmt.Errorf("load the state: %w", errors.Join(err, s.clear(s.records.db)))
 	}
 	return s.notifyAll()
 }
 
-// mark marks both files if they are empty.
+// mark marks the file if all is empty.
 func (s *Store) mark() error {
-	for _, f := range []*file{s.records, s.streams} {
-		if err := f.db.View(wantEmpty); err != nil {
-			return err
-		}
+	if err := s.records.db.View(wantEmpty); err != nil {
+		return err
 	}
-	mark := func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(loadingKey, []byte{1}) }
-	return errors.Join(s.records.db.Update(mark), s.streams.db.Update(mark))
+	if !s.streams.Empty() {
+		return state.ErrNotEmpty
+	}
+	return s.records.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(loadingKey, []byte{1}) })
+}
+
+// clear takes out what was loaded, the mark last.
+func (s *Store) clear(db *bbolt.DB) error {
+	if err := s.streams.Clear(); err != nil {
+		return err
+	}
+	return db.Update(stateFormat.empty)
 }
 
 func wantEmpty(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{scopesBucket, countersBucket, streamsBucket} {
+	for _, name := range [][]byte{scopesBucket, countersBucket} {
 		if bucket := tx.Bucket(name); bucket != nil {
 			if k, _ := bucket.Cursor().First(); k != nil {
 				return state.ErrNotEmpty
@@ -79,7 +86,13 @@ type loader struct {
 	store   *Store
 	pending []state.Item
 	size    int
-	missing map[string]uint64 // streams and the position they have to come to
+	streams map[string]*loading
+}
+
+// A loading is a stream that is loaded: where it is, and has to come to.
+type loading struct {
+	last, end uint64
+	begun     bool
 }
 
 func (l *loader) load(ctx context.Context, items iter.Seq2[state.Item, error]) error {
@@ -95,32 +108,30 @@ func (l *loader) load(ctx context.Context, items iter.Seq2[state.Item, error]) e
 		if l.size < loadSize {
 			continue
 		}
-		if err := l.flush(); err != nil {
+		if err := l.flush(ctx); err != nil {
 			return err
 		}
 	}
-	if err := l.flush(); err != nil {
+	if err := l.flush(ctx); err != nil {
 		return err
 	}
-	return l.store.streams.db.View(l.checkStreams)
+	return l.endStreams()
 }
 
-func (l *loader) flush() error {
-	err := l.store.records.db.Update(func(tx *bbolt.Tx) error { return l.write(tx, loadRecords) })
+func (l *loader) flush(ctx context.Context) error {
+	err := l.store.records.db.Update(func(tx *bbolt.Tx) error {
+		for _, item := range l.pending {
+			if err := loadRecords(tx, item); err != nil {
+				return fmt.Errorf("%s of %s: %w", item.Kind, item.Scope, err)
+			}
+		}
+		return nil
+	})
 	if err == nil {
-		err = l.store.streams.db.Update(func(tx *bbolt.Tx) error { return l.write(tx, l.loadStreams) })
+		err = l.loadStreams(ctx)
 	}
 	l.pending, l.size = l.pending[:0], 0
 	return err
-}
-
-func (l *loader) write(tx *bbolt.Tx, load func(*bbolt.Tx, state.Item) error) error {
-	for _, item := range l.pending {
-		if err := load(tx, item); err != nil {
-			return fmt.Errorf("%s of %s: %w", item.Kind, item.Scope, err)
-		}
-	}
-	return nil
 }
 
 func loadRecords(tx *bbolt.Tx, item state.Item) error {
@@ -157,42 +168,57 @@ func raiseRevision(tx *bbolt.Tx, item state.Item) error {
 }
 
 // loadStreams takes the entries of a stream in order and without a gap.
-func (l *loader) loadStreams(tx *bbolt.Tx, item state.Item) error {
-	switch item.Kind {
-	case state.ItemStream:
-		l.missing[item.Scope] = item.Revision
-		return putEnds(tx, item.Scope, item.Revision, item.Revision)
-	case state.ItemEntry:
-		return l.loadEntry(tx, item)
+func (l *loader) loadStreams(ctx context.Context) error {
+	for i := 0; i < len(l.pending); {
+		item := l.pending[i]
+		n := 1
+		switch item.Kind {
+		case state.ItemStream:
+			l.streams[item.Scope] = &loading{end: item.Revision}
+		case state.ItemEntry:
+			for i+n < len(l.pending) && l.pending[i+n].Kind == state.ItemEntry && l.pending[i+n].Scope == item.Scope {
+				n++
+			}
+			if err := l.loadEntries(ctx, item.Scope, l.pending[i:i+n]); err != nil {
+				return fmt.Errorf("entry of %s: %w", item.Scope, err)
+			}
+		}
+		i += n
 	}
 	return nil
 }
 
-func (l *loader) loadEntry(tx *bbolt.Tx, item state.Item) error {
-	end, known := l.missing[item.Scope]
-	if !known || item.Revision > end {
-		return fmt.Errorf("%w: position %d is not of its stream", state.ErrInvalid, item.Revision)
+func (l *loader) loadEntries(ctx context.Context, stream string, items []state.Item) error {
+	at := l.streams[stream]
+	if at == nil {
+		return fmt.Errorf("%w: position %d is not of its stream", state.ErrInvalid, items[0].Revision)
 	}
-	last, trimmed := ends(tx, item.Scope)
-	if last == trimmed {
-		last, trimmed = item.Revision-1, item.Revision-1
+	if !at.begun {
+		at.begun, at.last = true, items[0].Revision-1
+		if err := l.store.streams.Begin(stream, at.last); err != nil {
+			return err
+		}
 	}
-	if item.Revision != last+1 {
-		return fmt.Errorf("%w: a gap before position %d", state.ErrInvalid, item.Revision)
+	entries := make([]state.Entry, len(items))
+	for i, item := range items {
+		if at.last++; item.Revision != at.last || item.Revision > at.end {
+			return fmt.Errorf("%w: position %d does not follow, or is not of its stream", state.ErrInvalid, item.Revision)
+		}
+		entries[i] = state.Entry{Position: item.Revision, Time: item.Expires, Value: item.Value}
 	}
-	if err := putEnds(tx, item.Scope, item.Revision, trimmed); err != nil {
-		return err
-	}
-	at := item.Expires
-	if at.IsZero() {
-		at = time.Unix(0, 1)
-	}
-	return putEntry(tx, item.Scope, item.Revision, at, item.Value)
+	return l.store.streams.Fill(ctx, stream, entries)
 }
 
-func (l *loader) checkStreams(tx *bbolt.Tx) error {
-	for stream, end := range l.missing {
-		if last, _ := ends(tx, stream); last != end {
+// endStreams makes those that were trimmed whole, and finds those that are not.
+func (l *loader) endStreams() error {
+	for stream, at := range l.streams {
+		if !at.begun {
+			if err := l.store.streams.Begin(stream, at.end); err != nil {
+				return err
+			}
+			continue
+		}
+		if at.last != at.end {
 			return fmt.Errorf("%w: entries of the stream %s are missing", state.ErrInvalid, stream)
 		}
 	}

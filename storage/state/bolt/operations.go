@@ -10,12 +10,11 @@ import (
 
 // Kinds of operations: the same id may be used once in each.
 const (
-	kindApply  = 'a'
-	kindCount  = 'c'
-	kindAppend = 's'
+	kindApply = 'a'
+	kindCount = 'c'
 )
 
-// An operation identifies a change that was made, in the file it was made in.
+// An operation identifies a change that was made.
 type operation struct {
 	kind  byte
 	scope string

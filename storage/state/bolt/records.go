@@ -14,7 +14,7 @@ import (
 
 // Get implements state.Store.
 func (s *Store) Get(ctx context.Context, scope, name string) (r state.Record, err error) {
-	err = s.view(ctx, s.records, func(tx *bbolt.Tx) error {
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		var found bool
 		r, found, err = getRecord(tx, scope, name, time.Now())
 		if err == nil && !found {
@@ -41,7 +41,7 @@ func getRecord(tx *bbolt.Tx, scope, name string, now time.Time) (state.Record, b
 // List implements state.Store.
 func (s *Store) List(ctx context.Context, scope, prefix, after string, limit int) (page state.Page, err error) {
 	now := time.Now()
-	err = s.view(ctx, s.records, func(tx *bbolt.Tx) error {
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		if strings.IndexByte(scope, 0) >= 0 {
 			return nil
 		}
@@ -72,7 +72,7 @@ func (s *Store) List(ctx context.Context, scope, prefix, after string, limit int
 
 // Revision implements state.Store.
 func (s *Store) Revision(ctx context.Context, scope string) (revision uint64, err error) {
-	err = s.view(ctx, s.records, func(tx *bbolt.Tx) error {
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		revision = revisionOf(tx, scope)
 		return nil
 	})
@@ -90,7 +90,7 @@ func (s *Store) Apply(ctx context.Context, b state.Batch) (state.Result, error) 
 	}
 	var result state.Result
 	changes := len(b.Puts)+len(b.Deletes) > 0
-	err := s.updateAnd(ctx, s.records, func(tx *bbolt.Tx) (func() error, error) {
+	err := s.updateAnd(ctx, func(tx *bbolt.Tx) (func() error, error) {
 		now := time.Now()
 		op := operation{kindApply, b.Scope, b.ID}
 		if made, ok := op.before(tx, now); ok {

@@ -13,7 +13,7 @@ import (
 // Scopes implements state.Store.
 func (s *Store) Scopes(ctx context.Context, after string, limit int) (names []string, err error) {
 	now := time.Now()
-	err = s.view(ctx, s.records, func(tx *bbolt.Tx) error {
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		for len(names) < state.Limit(limit) {
 			name, ok := nextScope(tx, after)
 			if !ok {

@@ -59,7 +59,7 @@ func (s *State) Do(op state.CounterOp, now time.Time) (state.CounterValue, error
 func (s State) Empty() bool {
 	switch {
 	case s.Lease != nil:
-		return s.Lease.Limit == 0 && s.Lease.Used == 0 && len(s.Lease.Held) == 0
+		return s.Lease.Limit == 0 && s.Lease.Used == 0 && len(s.Lease.Held) == 0 && s.Lease.Grown == 0 && s.Lease.Recounts == 0
 	case s.Window != nil:
 		return len(s.Window.Buckets) == 0
 	case s.Distinct != nil:

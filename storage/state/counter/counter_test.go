@@ -39,19 +39,33 @@ func TestLeaseNeverGrantsTooMuch(t *testing.T) {
 				ReleaseAll: rapid.IntRange(0, 5).Draw(r, "all") == 0,
 				Min:        draw(r, "min"),
 			}
-			op.Want = max(op.Min, draw(r, "want"))
+			op.Want, op.Covered = max(op.Min, draw(r, "want")), rapid.Bool().Draw(r, "covered")
 			if n := draw(r, "limit"); rapid.Bool().Draw(r, "limited") {
 				op.SetLimit = &n
 			}
 			if n := draw(r, "used"); rapid.IntRange(0, 5).Draw(r, "counted") == 0 {
 				op.SetUsed = &n
 			}
+			if n := draw(r, "since"); rapid.Bool().Draw(r, "counted while it grew") {
+				op.Since = &n
+			}
+			if n := rapid.Int64Range(-1, 3).Draw(r, "recounts"); rapid.Bool().Draw(r, "unless counted anew") {
+				op.Recounts = &n
+			}
+			grown := s.Lease
+			if grown != nil {
+				before := *grown
+				grown = &before
+			}
 			v := do(r, &s, op, time.Time{})
-			if v.Used < 0 || v.Leased < 0 || v.Held < 0 || v.Granted < 0 || v.Held < v.Granted {
+			if v.Used < 0 && op.Recounts == nil && (grown == nil || grown.Used >= 0) || v.Leased < 0 || v.Held < 0 || v.Granted < 0 || v.Held < v.Granted {
 				r.Errorf("%+v gave %+v", op, v)
 			}
-			if v.Granted > 0 && (v.Granted < op.Min || v.Granted > op.Want || v.Limit >= 0 && v.Used > v.Limit-v.Leased) {
+			if v.Granted > 0 && (v.Granted < op.Min || v.Granted > op.Want || v.Limit >= 0 && v.Used > sum(v.Limit, -v.Leased)) {
 				r.Errorf("%+v gave %+v", op, v)
+			}
+			if grown != nil && (v.Grown < grown.Grown || v.Recounts < grown.Recounts) {
+				r.Errorf("%+v: grown %d and %d recounts become %+v", op, grown.Grown, grown.Recounts, v)
 			}
 			var held int64
 			for _, n := range v.Holders {

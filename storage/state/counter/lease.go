@@ -12,6 +12,9 @@ type Lease struct {
 	Limit int64            `json:"limit"`
 	Used  int64            `json:"used"`
 	Held  map[string]int64 `json:"held,omitempty"`
+	// Grown is all that was ever committed, Recounts how often Used was set.
+	Grown    int64 `json:"grown,omitempty"`
+	Recounts int64 `json:"recounts,omitempty"`
 }
 
 func (l *Lease) do(op state.Lease) state.CounterValue {
@@ -21,13 +24,23 @@ func (l *Lease) do(op state.Lease) state.CounterValue {
 		l.Limit = max(*op.SetLimit, -1)
 	}
 	if op.SetUsed != nil {
-		l.Used = max(*op.SetUsed, 0)
+		l.set(op)
 	}
 	granted := l.grant(op)
 	return state.CounterValue{
 		Limit: l.Limit, Used: l.Used, Leased: l.leased(),
 		Held: l.Held[op.Holder], Granted: granted, Holders: maps.Clone(l.Held),
+		Grown: l.Grown, Recounts: l.Recounts,
 	}
+}
+
+// set puts used at a counted figure.
+func (l *Lease) set(op state.Lease) {
+	l.Used = max(*op.SetUsed, 0)
+	if op.Since != nil {
+		l.Used = sum(l.Used, max(l.Grown-max(*op.Since, 0), 0))
+	}
+	l.Recounts = sum(l.Recounts, 1)
 }
 
 func (l *Lease) release(op state.Lease) {
@@ -42,11 +55,26 @@ func (l *Lease) release(op state.Lease) {
 // there, and a counter that denied them would grant too much.
 func (l *Lease) commit(op state.Lease) {
 	if op.Commit < 0 {
-		l.Used = max(sum(l.Used, op.Commit), 0)
+		l.giveBack(op)
 		return
 	}
-	l.Used = sum(l.Used, op.Commit)
+	if op.Covered && l.Held[op.Holder] < op.Commit {
+		return
+	}
+	l.Used, l.Grown = sum(l.Used, op.Commit), sum(l.Grown, op.Commit)
 	l.hold(op.Holder, l.Held[op.Holder]-op.Commit)
+}
+
+// giveBack books what is no longer used. One holder may give back what another has yet
+// to commit: used is less than nothing until then.
+func (l *Lease) giveBack(op state.Lease) {
+	used := max(sum(l.Used, op.Commit), -math.MaxInt64)
+	switch {
+	case op.Recounts == nil:
+		l.Used = max(used, min(l.Used, 0))
+	case *op.Recounts == l.Recounts:
+		l.Used = used
+	}
 }
 
 func (l *Lease) grant(op state.Lease) int64 {
@@ -58,11 +86,11 @@ func (l *Lease) grant(op state.Lease) int64 {
 		limit = math.MaxInt64
 	}
 	taken := sum(l.Used, l.leased())
-	granted := min(op.Want, max(limit-taken, 0))
+	granted := min(op.Want, max(sum(limit, -taken), 0))
 	if granted < op.Min {
 		return 0
 	}
-	l.hold(op.Holder, l.Held[op.Holder]+granted)
+	l.hold(op.Holder, sum(l.Held[op.Holder], granted))
 	return granted
 }
 

@@ -61,6 +61,7 @@ const (
 	away                // nor was it, and may be when it is tried again
 	full                // nor was it, for what somebody has to put right
 	lost                // it may have been made
+	bare                // it was made, and too few have it
 )
 
 // passing and lasting begin the errors of a server that takes nothing now.
@@ -74,6 +75,10 @@ func judge(err error) fate {
 	var answer goredis.Error
 	var dial *net.OpError
 	switch {
+	case errors.Is(err, errFewer):
+		return bare
+	case errors.Is(err, errMoved):
+		return away
 	case errors.As(err, &answer):
 		return judgeAnswer(answer.Error())
 	case errors.As(err, &dial) && dial.Op == "dial", errors.Is(err, goredis.ErrPoolTimeout), errors.Is(err, goredis.ErrClosed):
@@ -105,7 +110,7 @@ func (f fate) explained(err error) error {
 	if strings.HasPrefix(err.Error(), "MOVED ") {
 		return fmt.Errorf("%w: the server is one of a Cluster, which the URL does not say (cluster=true): %w", state.ErrInvalid, err)
 	}
-	if f == refused {
+	if f == refused || f == bare {
 		return err
 	}
 	return fmt.Errorf("%w: %w", state.ErrAway, err)
@@ -143,13 +148,15 @@ func (s *Store) try(ctx context.Context, call func() error) (unsure bool, err er
 			return false, err
 		}
 		f := judge(err)
-		unsure = unsure || f == lost
+		unsure = unsure || f == lost || f == bare
 		again := (f == lost || f == away) && n < len(pauses) && time.Since(began) < s.options.Timeout
 		if !again || !pause(ctx, pauses[n]) {
 			return unsure, ended(ctx, f.explained(err))
 		}
-		if cluster, ok := s.client.(*goredis.ClusterClient); ok {
-			cluster.ReloadState(ctx) // another may be the master by now
+		for _, client := range []goredis.UniversalClient{s.client, s.waiting} {
+			if cluster, ok := client.(*goredis.ClusterClient); ok {
+				cluster.ReloadState(ctx) // another may be the master by now
+			}
 		}
 	}
 }

@@ -45,11 +45,14 @@ func (s *Store) Count(ctx context.Context, scope string, op state.CounterOp) (st
 func (s *Store) operation(op state.CounterOp) (*goredis.Script, []any) {
 	switch op := op.(type) {
 	case state.Lease:
-		all := ""
+		all, covered := "", ""
 		if op.ReleaseAll {
 			all = "all"
 		}
-		return s.scripts.lease, []any{op.Holder, op.Commit, op.Release, all, op.Min, op.Want, least(op.SetLimit, -1), least(op.SetUsed, 0)}
+		if op.Covered {
+			covered = "covered"
+		}
+		return s.scripts.lease, []any{op.Holder, op.Commit, op.Release, all, op.Min, op.Want, least(op.SetLimit, -1), least(op.SetUsed, 0), least(op.Since, 0), least(op.Recounts, -1), covered}
 	case state.Window:
 		return s.scripts.window, []any{op.Period.Nanoseconds(), max(op.Period/windowParts, 1).Nanoseconds(), op.Add, op.Max}
 	case state.Distinct:
@@ -79,11 +82,11 @@ func decodeValue(name string, op state.CounterOp, reply any) (state.CounterValue
 	if len(fields) == 1 {
 		return state.CounterValue{}, fmt.Errorf("%w: %q", counter.ErrKind, name)
 	}
-	if len(fields) < 6 || len(fields)%2 != 0 {
+	if len(fields) < 8 || len(fields)%2 != 0 {
 		return state.CounterValue{}, fmt.Errorf("%w: counter %q", errDamaged, name)
 	}
 	var v state.CounterValue
-	numbers := []*int64{&v.Limit, &v.Used, &v.Leased, &v.Held, &v.Granted, &v.Count}
+	numbers := []*int64{&v.Limit, &v.Used, &v.Leased, &v.Held, &v.Granted, &v.Count, &v.Grown, &v.Recounts}
 	for i, to := range numbers {
 		n, err := strconv.ParseInt(fields[i], 10, 64)
 		if err != nil {
@@ -118,9 +121,15 @@ func decodeCounter(fields map[string]string) (c counter.State, err error) {
 		}
 		return n
 	}
+	stored := func(text string) int64 { // what an older version has not written
+		if text == "" {
+			return 0
+		}
+		return number(text)
+	}
 	switch fields["k"] {
 	case "lease":
-		c.Lease = &counter.Lease{Limit: number(fields["l"]), Used: number(fields["u"])}
+		c.Lease = &counter.Lease{Limit: number(fields["l"]), Used: number(fields["u"]), Grown: stored(fields["g"]), Recounts: stored(fields["n"])}
 		for field, stored := range fields {
 			if field[0] == 'h' {
 				c.Lease.Held = with(c.Lease.Held, field[1:], number(stored))

@@ -40,12 +40,18 @@ func TestLeasesLikeCounter(t *testing.T) {
 			if rapid.Bool().Draw(r, "given back") {
 				op.Commit = -op.Commit - 1
 			}
-			op.Want = max(op.Min, figure(r, "want"))
+			op.Want, op.Covered = max(op.Min, figure(r, "want")), rapid.Bool().Draw(r, "covered")
 			if n := figure(r, "limit"); rapid.Bool().Draw(r, "limited") {
 				op.SetLimit = &n
 			}
 			if n := figure(r, "used"); rapid.IntRange(0, 3).Draw(r, "counted") == 0 {
 				op.SetUsed = &n
+			}
+			if n := figure(r, "since"); rapid.Bool().Draw(r, "counted while it grew") {
+				op.Since = &n
+			}
+			if n := rapid.Int64Range(-1, 3).Draw(r, "recounts"); rapid.Bool().Draw(r, "unless counted anew") {
+				op.Recounts = &n
 			}
 			sameCount(r, s, scope, &model, op, time.Time{})
 		}

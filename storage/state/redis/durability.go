@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,13 +16,14 @@ import (
 // it cannot be told: the server refuses to.
 type Durability struct {
 	Server     string
+	Version    string
 	AppendOnly string // yes or no
 	Fsync      string // always, everysec or no
 	Policy     string // maxmemory-policy
 }
 
 // Durability asks each server that is written to how durable what it acknowledges
-// is: CONFIG GET, and INFO where that is refused. The servers come in order.
+// is, as far as it may be told: CONFIG GET and INFO. The servers come in order.
 func (s *Store) Durability(ctx context.Context) ([]Durability, error) {
 	if err := s.begin(ctx); err != nil {
 		return nil, err
@@ -58,19 +60,18 @@ func durabilityOf(ctx context.Context, c *goredis.Client) (Durability, error) {
 		}
 		*to = values[setting]
 	}
-	if d.AppendOnly != "" && d.Policy != "" {
-		return d, nil
-	}
 	info, err := c.Info(ctx).Result()
 	if err != nil && !mayNot(err) {
 		return d, err
 	}
 	for line := range strings.Lines(info) {
 		switch name, value, _ := strings.Cut(strings.TrimSpace(line), ":"); name {
+		case "redis_version":
+			d.Version = value
 		case "aof_enabled":
-			d.AppendOnly = map[string]string{"0": "no", "1": "yes"}[value]
+			d.AppendOnly = cmp.Or(d.AppendOnly, map[string]string{"0": "no", "1": "yes"}[value])
 		case "maxmemory_policy":
-			d.Policy = value
+			d.Policy = cmp.Or(d.Policy, value)
 		}
 	}
 	return d, nil

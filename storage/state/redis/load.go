@@ -320,7 +320,7 @@ func encodeCounter(c counter.State) []any {
 	fields := []any{"e", instant(c.Expires())}
 	switch {
 	case c.Lease != nil:
-		fields = append(fields, "k", "lease", "l", c.Lease.Limit, "u", c.Lease.Used)
+		fields = append(fields, "k", "lease", "l", c.Lease.Limit, "u", c.Lease.Used, "g", c.Lease.Grown, "n", c.Lease.Recounts)
 		for holder, n := range c.Lease.Held {
 			fields = append(fields, "h"+holder, n)
 		}

@@ -39,6 +39,8 @@ type Options struct {
 	Timeout time.Duration
 	// Connections is the most to each server; 10 for each processor where 0.
 	Connections int
+	// Wait is what changes wait for; the zero one for nothing.
+	Wait Wait
 
 	look time.Duration // set by tests, in place of lookEvery
 }
@@ -73,8 +75,10 @@ func (o Options) withDefaults() Options {
 // Validate reports what is wrong with the options, as a state.ErrInvalid. It
 // never tells a password.
 func (o Options) Validate() error {
-	_, err := o.parse()
-	return err
+	if _, err := o.parse(); err != nil {
+		return err
+	}
+	return o.Wait.validate()
 }
 
 // isCluster is asked of valid options.
@@ -83,13 +87,17 @@ func (o Options) isCluster() bool {
 	return err == nil && u.IsClusterMode
 }
 
-// connect makes a client, which connects when it is used.
-func (o Options) connect() (goredis.UniversalClient, error) {
+// connect makes a client, which connects when it is used. An answer may take
+// longer by what the server waits before it.
+func (o Options) connect(waits time.Duration) (goredis.UniversalClient, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
 	u, err := o.parse()
 	if err != nil {
 		return nil, err
 	}
-	u.DialTimeout, u.ReadTimeout, u.WriteTimeout, u.PoolTimeout = o.Timeout, o.Timeout, o.Timeout, o.Timeout
+	u.DialTimeout, u.ReadTimeout, u.WriteTimeout, u.PoolTimeout = o.Timeout, o.Timeout+waits, o.Timeout, o.Timeout
 	u.ContextTimeoutEnabled = true
 	// Retries are the store's, which can tell what a call that failed has done.
 	u.MaxRetries, u.DialerRetries = -1, 1

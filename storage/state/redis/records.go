@@ -178,15 +178,25 @@ func (s *Store) Apply(ctx context.Context, b state.Batch) (state.Result, error) 
 		return state.Result{}, err
 	}
 	defer s.calls.Done()
-	reply, err := s.change(ctx, s.scripts.apply, s.keys.some(b.Scope, "v", "r", "n", "x", "l", "o0", "o1"), s.batch(b)...)
+	change := s.change
+	if s.waits(b) {
+		change = s.changeAndWait
+	}
+	reply, err := change(ctx, s.scripts.apply, s.keys.some(b.Scope, "v", "r", "n", "x", "l", "o0", "o1"), s.batch(b)...)
+	if reply == nil && err != nil {
+		return state.Result{}, fmt.Errorf("change %q: %w", b.Scope, err)
+	}
+	result, refusal := decodeResult(reply)
+	if refusal != nil {
+		return state.Result{}, refusal
+	}
+	if len(b.Puts)+len(b.Deletes) > 0 {
+		s.hub.Notify(b.Scope)
+	}
 	if err != nil {
 		return state.Result{}, fmt.Errorf("change %q: %w", b.Scope, err)
 	}
-	result, err := decodeResult(reply)
-	if err == nil && len(b.Puts)+len(b.Deletes) > 0 {
-		s.hub.Notify(b.Scope)
-	}
-	return result, err
+	return result, nil
 }
 
 // batch is a batch as the script's arguments.

@@ -51,12 +51,14 @@ import (
 // settle it.
 type Store struct {
 	client  goredis.UniversalClient
+	waiting goredis.UniversalClient // for what waits for replicas; nil where nothing does
 	nodes   func(context.Context, func(context.Context, *goredis.Client) error) error
 	keys    keys
 	scripts scripts
 	options Options
 	hub     watch.Hub
 	hints   hints
+	trips   atomic.Uint64
 	ahead   atomic.Int64 // set by tests: the server's clock is so much ahead
 
 	mu     sync.Mutex // guards what follows
@@ -74,17 +76,23 @@ const format = 1
 // broke off has left there.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
-	client, err := o.connect()
+	client, err := o.connect(0)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{client: client, keys: keys(o.Prefix), options: o}
+	client.AddHook(trips{&s.trips})
 	s.nodes = eachOf(client)
 	if s.scripts, err = readScripts(); err == nil {
 		err = s.check(ctx)
 	}
+	if err == nil && o.Wait.wanted() {
+		if s.waiting, err = o.connect(o.Wait.timeout()); err == nil {
+			s.waiting.AddHook(trips{&s.trips})
+		}
+	}
 	if err != nil {
-		return nil, errors.Join(err, client.Close())
+		return nil, errors.Join(err, s.disconnect())
 	}
 	s.hints.begin(s)
 	return s, nil
@@ -106,7 +114,17 @@ func (s *Store) check(ctx context.Context) error {
 	if err := s.cleanUp(ctx); err != nil {
 		return fmt.Errorf("open the state: %w", err)
 	}
+	if err := s.options.Wait.check(ctx, s); err != nil {
+		return fmt.Errorf("open the state: %w", err)
+	}
 	return nil
+}
+
+func (s *Store) disconnect() error {
+	if s.waiting == nil {
+		return s.client.Close()
+	}
+	return errors.Join(s.client.Close(), s.waiting.Close())
 }
 
 // format is that of what is there; it sets it where there is none.
@@ -144,7 +162,7 @@ func (s *Store) Close() error {
 	s.hub.Close()
 	s.hints.end()
 	s.calls.Wait()
-	if err := s.client.Close(); err != nil {
+	if err := s.disconnect(); err != nil {
 		return fmt.Errorf("close the state: %w", err)
 	}
 	return nil

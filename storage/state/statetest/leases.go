@@ -54,6 +54,65 @@ var leaseTests = []test{
 		e.wantLease(state.Lease{Name: "n", Holder: "a", Commit: -100, Release: 100, Want: 1},
 			state.CounterValue{Limit: 10, Leased: 1, Held: 1, Granted: 1})
 	}},
+	{"a count takes in what was committed while it was made, and what was given back before counts once", func(e *env) {
+		e.count("s", state.Lease{Name: "n", Holder: "a", SetLimit: limit(1 << 60), Want: 1 << 59})
+		began := e.count("s", state.Lease{Name: "n", Holder: "a", Commit: 1<<53 + 1})
+		if began.Grown != 1<<53+1 || began.Recounts != 0 {
+			e.Errorf("grown %d, %d recounts", began.Grown, began.Recounts)
+		}
+		e.count("s", state.Lease{Name: "n", Holder: "a", Commit: 7})
+		e.count("s", state.Lease{Name: "n", Holder: "b", Commit: 5})
+		e.count("s", state.Lease{Name: "n", Holder: "b", Commit: -12})
+		v := e.count("s", state.Lease{Name: "n", Holder: "b", Commit: 1, SetUsed: limit(100), Since: &began.Grown})
+		if v.Used != 113 || v.Grown != 1<<53+14 || v.Recounts != 1 {
+			e.Errorf("used %d, grown %d, %d recounts; want 113, %d and 1", v.Used, v.Grown, v.Recounts, 1<<53+14)
+		}
+		v = e.count("s", state.Lease{Name: "n", Holder: "a", Commit: -50, Recounts: &began.Recounts})
+		if v.Used != 113 {
+			e.Errorf("used %d: what a count left out was given back once more", v.Used)
+		}
+		v = e.count("s", state.Lease{Name: "n", Holder: "a", Commit: -50, Recounts: limit(1)})
+		if v.Used != 63 {
+			e.Errorf("used %d, want 63", v.Used)
+		}
+		v = e.count("s", state.Lease{Name: "n", Holder: "a", SetUsed: limit(3), Since: limit(1 << 60)})
+		if v.Used != 3 || v.Recounts != 2 {
+			e.Errorf("used %d, %d recounts", v.Used, v.Recounts)
+		}
+		if v = e.count("s", state.Lease{Name: "n", Holder: "a"}); v.Used != 3 || v.Grown != 1<<53+14 || v.Recounts != 2 {
+			e.Errorf("it is kept as %+v", v)
+		}
+	}},
+	{"a holder gives back what another has yet to commit", func(e *env) {
+		e.count("s", state.Lease{Name: "n", Holder: "a", SetLimit: limit(10), Want: 6})
+		e.wantLease(state.Lease{Name: "n", Holder: "b", Commit: -4, Recounts: limit(0)},
+			state.CounterValue{Limit: 10, Used: -4, Leased: 6})
+		e.wantLease(state.Lease{Name: "n", Holder: "b", Want: 100},
+			state.CounterValue{Limit: 10, Used: -4, Leased: 14, Held: 8, Granted: 8})
+		e.wantLease(state.Lease{Name: "n", Holder: "a", Commit: 6},
+			state.CounterValue{Limit: 10, Used: 2, Leased: 8})
+		e.wantLease(state.Lease{Name: "n", Holder: "b", Commit: -4, ReleaseAll: true, Recounts: limit(0)},
+			state.CounterValue{Limit: 10, Used: -2})
+		e.wantLease(state.Lease{Name: "n", Holder: "b", Commit: -4},
+			state.CounterValue{Limit: 10, Used: -2})
+	}},
+	{"what a holder commits of a lease that was taken from it is left out", func(e *env) {
+		e.count("s", state.Lease{Name: "n", Holder: "a", SetLimit: limit(10), Want: 6})
+		e.wantLease(state.Lease{Name: "n", Holder: "a", Commit: 2, Covered: true},
+			state.CounterValue{Limit: 10, Used: 2, Leased: 4, Held: 4})
+		e.wantLease(state.Lease{Name: "n", Holder: "a", Commit: 5, Covered: true},
+			state.CounterValue{Limit: 10, Used: 2, Leased: 4, Held: 4})
+		e.count("s", state.Lease{Name: "n", Holder: "a", ReleaseAll: true})
+		e.wantLease(state.Lease{Name: "n", Holder: "a", Commit: 1, Covered: true},
+			state.CounterValue{Limit: 10, Used: 2})
+	}},
+	{"a counter that grew is kept, though nothing is left", func(e *env) {
+		e.count("s", state.Lease{Name: "n", Holder: "a", Commit: 4})
+		e.count("s", state.Lease{Name: "n", Holder: "a", Commit: -4})
+		if v := e.count("s", state.Lease{Name: "n", Holder: "a"}); v.Grown != 4 {
+			e.Errorf("grown %d", v.Grown)
+		}
+	}},
 	{"a lowered limit stops grants until enough is given back", func(e *env) {
 		e.count("s", state.Lease{Name: "n", Holder: "a", SetLimit: limit(10), Want: 8})
 		e.wantLease(state.Lease{Name: "n", Holder: "b", SetLimit: limit(5), Want: 1},

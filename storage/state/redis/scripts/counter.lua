@@ -53,9 +53,10 @@ local function forget(reply)
 end
 
 -- value is what a caller is told: limit, used, leased, held, granted, count,
--- then holders and what they hold.
+-- grown, recounts, then holders and what they hold.
 local function value(fields, holders)
-  local reply = {fields.limit or '0', fields.used or '0', fields.leased or '0', fields.held or '0', fields.granted or '0', fields.count or '0'}
+  local reply = {fields.limit or '0', fields.used or '0', fields.leased or '0', fields.held or '0', fields.granted or '0', fields.count or '0',
+    fields.grown or '0', fields.recounts or '0'}
   for holder, amount in pairs(holders or {}) do
     reply[#reply + 1] = holder
     reply[#reply + 1] = amount

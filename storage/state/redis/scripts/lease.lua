@@ -1,18 +1,27 @@
--- ARGV from 5 on: holder, commit, release, 'all' or '', min, want, limit or '', used or ''
--- Fields: l limit, u used, h and a holder what it holds.
+-- ARGV from 5 on: holder, commit, release, 'all' or '', min, want, limit or '', used or '',
+-- since or '', recounts or '', 'covered' or ''
+-- Fields: l limit, u used, g grown, n recounts, h and a holder what it holds.
 local holder = ARGV[5]
 local there, wrong = begin('lease')
 if wrong then return wrong end
 
-local limit, used, held = '0', {0, 0}, {}
+-- What is used is used less owed, of which one is nothing: somebody gave back what
+-- somebody else has yet to commit.
+local limit, used, owed, grown, recounts, held = '0', {0, 0}, {0, 0}, {0, 0}, {0, 0}, {}
 if there then
   local fields = redis.call('HGETALL', counter)
   for i = 1, #fields, 2 do
     local field, stored = fields[i], fields[i + 1]
     if field == 'l' then
       limit = stored
+    elseif field == 'u' and string.sub(stored, 1, 1) == '-' then
+      owed = big(string.sub(stored, 2))
     elseif field == 'u' then
       used = big(stored)
+    elseif field == 'g' then
+      grown = big(stored)
+    elseif field == 'n' then
+      recounts = big(stored)
     elseif string.sub(field, 1, 1) == 'h' then
       held[string.sub(field, 2)] = big(stored)
     end
@@ -33,9 +42,12 @@ local function leased()
 end
 
 if string.sub(ARGV[6], 1, 1) == '-' then
-  used = sub(used, big(string.sub(ARGV[6], 2)))
-else
-  used = add(used, big(ARGV[6]))
+  local back = big(string.sub(ARGV[6], 2))
+  if ARGV[14] == text(recounts) then owed = add(owed, sub(back, used)) end
+  if ARGV[14] == '' or ARGV[14] == text(recounts) then used = sub(used, back) end
+elseif ARGV[15] == '' or not less(holds(), big(ARGV[6])) then
+  local more = big(ARGV[6])
+  used, owed, grown = add(used, sub(more, owed)), sub(owed, more), add(grown, more)
   hold(sub(holds(), big(ARGV[6])))
 end
 if ARGV[8] == 'all' then
@@ -44,25 +56,33 @@ else
   hold(sub(holds(), big(ARGV[7])))
 end
 if ARGV[11] ~= '' then limit = ARGV[11] end
-if ARGV[12] ~= '' then used = big(ARGV[12]) end
+if ARGV[12] ~= '' then
+  used, owed, recounts = big(ARGV[12]), {0, 0}, add(recounts, {0, 1})
+  if ARGV[13] ~= '' then used = add(used, sub(grown, big(ARGV[13]))) end
+end
 
 local min, granted = big(ARGV[9]), big(ARGV[10])
 local free = MAX
 if limit ~= '-1' then free = big(limit) end
-free = sub(free, add(used, leased()))
+local taken = add(used, leased())
+free = add(sub(free, sub(taken, owed)), sub(owed, taken))
 if less(free, granted) then granted = free end
 if less(granted, min) then granted = {0, 0} end
 hold(add(holds(), granted))
 
 local holders = {}
 for who, amount in pairs(held) do holders[who] = text(amount) end
+local present = text(used)
+if less({0, 0}, owed) then present = '-' .. text(owed) end
 local reply = value({
-  limit = limit, used = text(used), leased = text(leased()), held = text(holds()), granted = text(granted),
+  limit = limit, used = present, leased = text(leased()), held = text(holds()), granted = text(granted),
+  grown = text(grown), recounts = text(recounts),
 }, holders)
 if looks then return reply end
 if ARGV[10] == '0' then makeRoom(index) end
-if limit == '0' and text(used) == '0' and next(held) == nil then return forget(reply) end
-redis.call('HSET', counter, 'k', 'lease', 'e', '', 'l', limit, 'u', text(used))
+local untouched = present == '0' and text(grown) == '0' and text(recounts) == '0'
+if limit == '0' and untouched and next(held) == nil then return forget(reply) end
+redis.call('HSET', counter, 'k', 'lease', 'e', '', 'l', limit, 'u', present, 'g', text(grown), 'n', text(recounts))
 if held[holder] then
   redis.call('HSET', counter, 'h' .. holder, text(held[holder]))
 else
