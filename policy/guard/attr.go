@@ -135,6 +135,9 @@ func (f *File) setAttr(a backend.Attr) error {
 	if a == (backend.Attr{}) {
 		return nil
 	}
+	if err := f.fs.s.tree.mayChange(); err != nil {
+		return err
+	}
 	if f.how.Write {
 		if err := f.heed(); err != nil {
 			return err

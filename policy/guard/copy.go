@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -97,7 +98,7 @@ func (d *duplicate) grow(ctx context.Context, by quota.Amount) error {
 
 // still judges anew where the policy has changed since.
 func (d *duplicate) still(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), d.fs.s.tree.mayChange()); err != nil {
 		return err
 	}
 	if d.fs.s.closed.Load() {
@@ -242,7 +243,8 @@ func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, 
 			return err
 		}
 	}
-	grow := minus(d.built, replaced.alone)
+	gives := t.gives(to, replaced, d.exists && still.sure(d.target.ID))
+	grow := minus(d.built, gives)
 	if err := d.book.hold(ctx, grow); err != nil {
 		return err
 	}
@@ -254,12 +256,18 @@ func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, 
 	d.fs.s.makes(d.to, d.source.IsDir())
 	d.book.commit(grow)
 	t.release(ctx, to, positive(minus(quota.Amount{}, grow)))
+	if gives != replaced.total() {
+		t.doubt(to)
+	}
 	still.lose(replaced)
 	still.replaced(to)
 	return err
 }
 
 func (d *duplicate) put(ctx context.Context, commit func(ctx context.Context, replace bool) error) error {
+	if err := d.fs.again(ctx, d.touches(policy.OpCopy)...); err != nil {
+		return err
+	}
 	if !d.exists || !d.target.IsDir() && !d.source.IsDir() {
 		return commit(ctx, d.exists)
 	}

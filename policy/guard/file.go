@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -168,10 +169,8 @@ func (f *File) write(b []byte, off int64) (int, error) {
 		return 0, f.breaks(refused)
 	}
 	n, err := f.file.WriteAt(b[:room], off)
-	f.finish(int64(n), err == nil && int64(n) == room)
-	if err == nil {
-		err = refused
-	}
+	late := f.finish(off, int64(n), err == nil && int64(n) == room)
+	err = cmp.Or(err, late, refused)
 	return n, f.breaks(err)
 }
 
@@ -179,6 +178,9 @@ func (f *File) write(b []byte, off int64) (int, error) {
 func (f *File) begin(off, n int64) (int64, error) {
 	if off < 0 || n > math.MaxInt64-off {
 		return 0, fs.ErrInvalid
+	}
+	if err := f.fs.s.tree.mayChange(); err != nil {
+		return 0, err
 	}
 	if err := f.heed(); err != nil {
 		return 0, err
@@ -193,12 +195,19 @@ func (f *File) begin(off, n int64) (int64, error) {
 	return f.book.begin(f.ctx, off, n)
 }
 
-func (f *File) finish(n int64, complete bool) {
+// finish ends a piece of n bytes at off. What was written while this node was taken for
+// dead is taken back, with the fence's error.
+func (f *File) finish(off, n int64, complete bool) error {
+	late := f.fs.s.tree.mayChange()
+	if s, ok := f.book.(*stored); ok && s.files.shared {
+		s.passed(f.file, off+n, late)
+	}
 	f.book.finish(f.ctx, f.file, complete)
 	if n > 0 {
 		f.in.Add(n)
 		f.touched.Store(true)
 	}
+	return late
 }
 
 // breaks remembers the first error after which the file is not whole.
@@ -230,6 +239,9 @@ func (f *File) resize(size int64) error {
 	}
 	if most := f.fs.s.rules.Load().largest; most > 0 && size > most {
 		return tooLarge(most)
+	}
+	if err := f.fs.s.tree.mayChange(); err != nil {
+		return err
 	}
 	if err := f.heed(); err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 // writes to one, through whatever session and name, takes its growth from the
 // same figure.
 type files struct {
+	shared bool // other nodes write to the same files: see shared.go
 	ledger *quota.Ledger
 	sync   func(ctx context.Context, folder path.Path) error // makes its entries durable
 	// durable are the names and files that this process has made durable, so that
@@ -99,10 +100,14 @@ func (t *files) open(ctx context.Context, f backend.File, p path.Path) (*stored,
 func (t *files) openNew(ctx context.Context, f backend.File, info backend.Info, p path.Path) (*stored, error) {
 	t.durable.forget(p)
 	s := t.use(info.ID, p)
-	if s.begins(info, p) {
+	begun, err := s.begins(f, info, p)
+	if begun {
 		return s, nil
 	}
 	t.leave(s)
+	if err != nil {
+		return nil, err
+	}
 	return t.open(ctx, f, p)
 }
 

@@ -29,6 +29,7 @@ type stored struct {
 	path  path.Path   // whose quotas are charged
 	names []path.Path // by which it is known, itself among them
 	size  int64       // what is charged: never less than what is on disk
+	sound int64       // how far it was written while that was this node's to do
 	// writing counts writes under way; where one of them fell short, the file
 	// is measured once none is.
 	writing   int
@@ -36,6 +37,10 @@ type stored struct {
 	gone      bool          // it has no name any more and is charged to nobody
 	alone     bool          // whoever made it has it open since, and nobody else had
 	frozen    chan struct{} // not nil while a rename measures; closed at its end
+	// unlock ends the lock that keeps the file to this node, where others write to the
+	// same store, for as long as it has holders.
+	unlock  func() error
+	holders int
 	// chunk is what was reserved; used of it is part of size.
 	chunk      *quota.Reservation
 	left, used int64
@@ -60,16 +65,25 @@ func (s *stored) lock(ctx context.Context) error {
 
 // begins takes the size of a file that was just made from what is known of it,
 // where nobody else has come to know the file yet.
-func (s *stored) begins(info backend.Info, p path.Path) bool {
+func (s *stored) begins(f backend.File, info backend.Info, p path.Path) (begun bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known || s.gone || s.frozen != nil {
-		return false
+		return false, nil
 	}
-	s.known, s.size = true, info.Size
+	if s.files.shared {
+		if err := s.secure(f); err != nil {
+			return false, err
+		}
+		if info, err = f.Stat(); err != nil || info.Links == 0 {
+			s.give()
+			return false, err
+		}
+	}
+	s.known, s.size, s.sound = true, info.Size, info.Size
 	s.named(p)
 	s.alone = true
-	return true
+	return true, nil
 }
 
 // learn reads the size of a file that has just come into use. It is stale where
@@ -79,6 +93,17 @@ func (s *stored) learn(ctx context.Context, f backend.File, p path.Path) (stale 
 		return false, err
 	}
 	defer s.mu.Unlock()
+	if err := s.secure(f); err != nil {
+		return false, err
+	}
+	if stale, err = s.learned(f, p); stale || err != nil {
+		s.give()
+	}
+	return stale, err
+}
+
+// learned is learn, with s.mu held and the file this node's own.
+func (s *stored) learned(f backend.File, p path.Path) (stale bool, err error) {
 	if s.known && !s.gone {
 		s.named(p)
 		return false, nil
@@ -90,7 +115,7 @@ func (s *stored) learn(ctx context.Context, f backend.File, p path.Path) (stale 
 	if s.gone {
 		return info.Links > 0, nil
 	}
-	s.known, s.size, s.gone = true, info.Size, info.Links == 0
+	s.known, s.size, s.sound, s.gone = true, info.Size, info.Size, info.Links == 0
 	s.named(p)
 	return false, nil
 }
@@ -235,7 +260,7 @@ func (s *stored) shrink(ctx context.Context, size int64, do func() error) error 
 		if err := do(); err != nil {
 			return err
 		}
-		s.size = size
+		s.size, s.sound = size, size
 		return nil
 	}
 	done, err := s.files.ledger.Touch(context.WithoutCancel(ctx), s.path)
@@ -247,7 +272,7 @@ func (s *stored) shrink(ctx context.Context, size int64, do func() error) error 
 		return err
 	}
 	s.refund(ctx, s.size-size)
-	s.size = size
+	s.size, s.sound = size, size
 	return nil
 }
 
@@ -294,6 +319,9 @@ func (s *stored) extend(ctx context.Context, f backend.File, size int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := f.Truncate(size)
+	if err == nil {
+		s.sound = max(s.sound, size)
+	}
 	s.writing--
 	s.unsettled = s.unsettled || err != nil || s.size != size
 	s.settle(ctx, f)
@@ -305,6 +333,7 @@ func (s *stored) close(ctx context.Context, f backend.File) {
 	if s.lock(ctx) == nil {
 		s.settle(ctx, f)
 		s.book()
+		s.part(f)
 		s.mu.Unlock()
 	}
 	s.files.leave(s)

@@ -129,8 +129,37 @@ type Config struct {
 	kept []path.Path // where the homes of deleted accounts are
 }
 
-// unlocked asks the locks whether the account may change what it touches.
+// again is unlocked for a change that was judged a while ago, where another node may
+// have locked something since. Alone nobody can, while the names are held.
+func (f *FS) again(ctx context.Context, touches ...locks.Touch) error {
+	if !f.s.tree.files.shared {
+		return nil
+	}
+	return f.unlocked(ctx, touches...)
+}
+
+// unlockedLately is unlocked for what is asked again before it takes its place: where
+// nodes share, the locks of a moment ago will do.
+func (f *FS) unlockedLately(ctx context.Context, touch locks.Touch) error {
+	t := f.s.tree
+	if !t.files.shared {
+		return f.unlocked(ctx, touch)
+	}
+	if err := t.mayChange(); err != nil || f.s.system {
+		return err
+	}
+	err := t.locks.CheckLately(ctx, heedEvery, f.s.rules.Load().account.ID, f.tokens, touch)
+	if errors.Is(err, locks.ErrLocked) {
+		return f.unlocked(ctx, touch) // it may be released by now
+	}
+	return err
+}
+
+// unlocked asks, right before a change, whether this node may make one, and the locks whether the account may change what it touches.
 func (f *FS) unlocked(ctx context.Context, touches ...locks.Touch) error {
+	if err := f.s.tree.mayChange(); err != nil {
+		return err
+	}
 	if f.s.system {
 		return nil
 	}

@@ -67,6 +67,9 @@ func (f *FS) lock(ctx context.Context, r *rules, p *place, q LockRequest) (Lock,
 // holdToLock keeps others off what is to be locked: whoever has looked for locks
 // has done by then what it looked for.
 func (f *FS) holdToLock(ctx context.Context, p *place, missing bool) (release func(), err error) {
+	if err := f.s.tree.mayChange(); err != nil {
+		return nil, err
+	}
 	release, err = f.s.tree.names.hold(ctx, span{p.real, true})
 	if err != nil {
 		return nil, err

@@ -17,6 +17,9 @@ import (
 type still struct {
 	table *files
 	byID  map[backend.FileID]*stored
+	give  []func() // what was borrowed of the files that are frozen by themselves
+	// unsure are those of them that another node may be changing.
+	unsure map[backend.FileID]bool
 }
 
 // fileAt is a file that is frozen by itself, open or not.
@@ -44,7 +47,7 @@ func (t *Tree) freeze(ctx context.Context, trees []path.Path, more ...fileAt) (*
 	slices.SortFunc(all, func(a, b *stored) int {
 		return cmp.Or(cmp.Compare(a.id.Device, b.id.Device), cmp.Compare(a.id.Inode, b.id.Inode))
 	})
-	st := &still{table: &t.files, byID: make(map[backend.FileID]*stored, len(all))}
+	st := &still{table: &t.files, byID: make(map[backend.FileID]*stored, len(all)), unsure: make(map[backend.FileID]bool)}
 	for i, s := range all {
 		if err := s.freeze(ctx); err != nil {
 			for _, rest := range all[i:] {
@@ -61,7 +64,33 @@ func (t *Tree) freeze(ctx context.Context, trees []path.Path, more ...fileAt) (*
 			return t.freeze(ctx, trees, more...)
 		}
 	}
+	for _, f := range more {
+		if err := t.claim(ctx, st, f); err != nil {
+			st.thaw()
+			return nil, err
+		}
+	}
 	return st, nil
+}
+
+// claim keeps a file that is frozen by itself to this node.
+func (t *Tree) claim(ctx context.Context, st *still, f fileAt) error {
+	if !t.files.shared {
+		return nil
+	}
+	give, sure, err := t.borrow(ctx, st.byID[f.id], f.at)
+	if err != nil {
+		return err
+	}
+	st.give = append(st.give, give)
+	st.unsure[f.id] = !sure
+	return t.stands(ctx, f.at, f.id)
+}
+
+// sure reports that no other node can change what this file gives back.
+func (st *still) sure(id backend.FileID) bool {
+	unsure, claimed := st.unsure[id]
+	return claimed && !unsure
 }
 
 func (s *stored) freeze(ctx context.Context) error {
@@ -84,6 +113,10 @@ func (s *stored) busy() bool {
 func (st *still) find(id backend.FileID) *stored { return st.byID[id] }
 
 func (st *still) thaw() {
+	for _, give := range st.give {
+		give()
+	}
+	st.give = nil
 	for _, s := range st.byID {
 		s.mu.Lock()
 		close(s.frozen)

@@ -83,19 +83,39 @@ func (t *Tree) unlink(ctx context.Context, p path.Path) (quota.Amount, error) {
 		return quota.Amount{}, t.store.Remove(ctx, p)
 	}
 	for range maxSwaps {
-		s := t.files.use(info.ID, p)
-		freed, err := s.remove(ctx, p,
-			func() (backend.Info, error) { return t.store.Stat(ctx, p) },
-			func() error { return t.store.Remove(ctx, p) })
-		t.files.leave(s)
+		freed, err := t.unlinkFile(ctx, p, info)
 		if !errors.Is(err, errSwapped) {
 			return freed, err
 		}
 		if info, err = t.store.Stat(ctx, p); err != nil {
 			return quota.Amount{}, err
 		}
+		if !info.IsRegular() {
+			return quota.Amount{}, t.store.Remove(ctx, p)
+		}
 	}
 	return quota.Amount{}, errSwapped
+}
+
+func (t *Tree) unlinkFile(ctx context.Context, p path.Path, info backend.Info) (quota.Amount, error) {
+	if err := t.mayChange(); err != nil {
+		return quota.Amount{}, err
+	}
+	s := t.files.use(info.ID, p)
+	defer t.files.leave(s)
+	giveBack, sure, err := t.borrow(ctx, s, p)
+	defer giveBack()
+	if err != nil {
+		return quota.Amount{}, err
+	}
+	freed, err := s.remove(ctx, p,
+		func() (backend.Info, error) { return t.store.Stat(ctx, p) },
+		func() error { return t.store.Remove(ctx, p) })
+	if err == nil && (!sure || freed == (quota.Amount{})) {
+		t.doubt(p)
+		return quota.Amount{}, nil
+	}
+	return freed, err
 }
 
 func (f *FS) mayRemoveFolder(ctx context.Context, r *rules, p *place) error {

@@ -218,15 +218,19 @@ func (m *move) charge(ctx context.Context) error {
 	}
 	defer still.thaw()
 	limited := [2][]quota.Limit{t.quotas.Limits(from), t.quotas.Limits(to)}
-	replaced := &census{}
+	replaced, gives := &census{}, quota.Amount{}
 	if m.exists {
 		if replaced, err = t.count(ctx, to, still.find); err != nil {
 			return err
 		}
+		gives = t.gives(to, replaced, still.sure(m.target.ID))
 	}
 	var held, grow quota.Amount
 	crosses := t.quotas.Crosses(from, to)
 	if crosses {
+		if err := t.unwritten(ctx, from); err != nil {
+			return err
+		}
 		moving, err := t.count(ctx, from, still.find)
 		if err != nil {
 			return err
@@ -235,7 +239,7 @@ func (m *move) charge(ctx context.Context) error {
 			return errSharedFile
 		}
 		held = moving.alone
-		grow = positive(minus(held, replaced.alone))
+		grow = positive(minus(held, gives))
 		reserved, err := t.files.move(ctx, from, to, grow)
 		if err != nil {
 			return err
@@ -251,9 +255,14 @@ func (m *move) charge(ctx context.Context) error {
 	m.fs.s.makes(m.to, m.source.IsDir())
 	// What was replaced made room at the target for as much of what moved,
 	// which the folders above the source then give back.
-	shared := least(held, replaced.alone)
+	shared := least(held, gives)
 	t.release(ctx, from, shared)
-	t.release(ctx, to, minus(replaced.alone, shared))
+	t.release(ctx, to, minus(gives, shared))
+	if crosses {
+		t.doubt(from, to)
+	} else if gives != replaced.total() {
+		t.doubt(to)
+	}
 	still.lose(replaced)
 	still.moved(from, to)
 	for i, p := range []path.Path{from, to} {
@@ -278,6 +287,9 @@ func (m *move) freeze(ctx context.Context) (*still, error) {
 // do moves on disk. Where a folder is in the way, it is put aside first.
 func (m *move) do(ctx context.Context) error {
 	t, from, to := m.fs.s.tree, m.from.real, m.to.real
+	if err := m.fs.again(ctx, m.touches(policy.OpRename)...); err != nil {
+		return err
+	}
 	if !m.exists || !m.target.IsDir() && !m.source.IsDir() {
 		return t.store.Rename(ctx, from, to, m.exists)
 	}

@@ -221,7 +221,10 @@ func (f *File) receivePiece(r io.Reader, off, want int64) (n, room int64, err er
 		return 0, 0, f.c.wrap(f.overflows(r, refused))
 	}
 	n, err = f.take(r, off, room)
-	f.finish(n, err == nil && n == room)
+	late := f.finish(off, n, err == nil && n == room)
+	if late != nil {
+		return n, room, f.c.wrap(f.breaks(late))
+	}
 	return n, room, f.c.wrap(f.fails(err))
 }
 

@@ -25,6 +25,7 @@ type Tree struct {
 	names   names
 	files   files
 	kept    []path.Path // where the homes of deleted accounts are
+	fence   func() error
 }
 
 // TreeConfig is what a Tree is made of.
@@ -33,6 +34,9 @@ type TreeConfig struct {
 	Staging *staging.Area
 	Quotas  *quota.Ledger
 	Locks   *locks.Table
+	// Fence, where other nodes work on the same tree, is asked before each change and
+	// each piece that is written: its error refuses it. Nil: this node is alone.
+	Fence func() error
 }
 
 // NewTree makes the shared part.
@@ -43,10 +47,14 @@ func NewTree(c TreeConfig) *Tree {
 		staging: c.Staging,
 		quotas:  c.Quotas,
 		locks:   c.Locks,
+		fence:   c.Fence,
 		files: files{
-			ledger: c.Quotas, sync: c.Mounts.Sync, durable: newRemembered(),
+			shared: c.Fence != nil, ledger: c.Quotas, sync: c.Mounts.Sync, durable: newRemembered(),
 			byID: make(map[backend.FileID]*stored), staged: make(map[*pending]struct{}),
 		},
+	}
+	if c.Fence != nil {
+		c.Quotas.Yielding(t.files.giveBack)
 	}
 	for _, m := range c.Mounts.Mounts() {
 		if p, err := m.Path.Join(policy.Kept); err == nil {

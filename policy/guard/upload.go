@@ -46,7 +46,7 @@ func (f *File) openStaged(ctx context.Context, r *rules, may policy.Operation) e
 		err = f.fs.s.folderThere(ctx, r, &f.c.at)
 	}
 	if err == nil {
-		err = f.fs.unlocked(ctx, locks.Touch{Path: p, Member: !exists})
+		err = f.fs.unlockedLately(ctx, locks.Touch{Path: p, Member: !exists})
 	}
 	if err != nil {
 		return err
@@ -139,6 +139,18 @@ func (u *upload) place(ctx context.Context, f *File) error {
 			return err
 		}
 	}
+	for range maxSwaps {
+		if err = u.placeOver(ctx, r, f); !errors.Is(err, errSwapped) {
+			return err
+		}
+	}
+	return err
+}
+
+// placeOver puts the upload where something may stand: errSwapped where that has
+// changed meanwhile, which only another node can do.
+func (u *upload) placeOver(ctx context.Context, r *rules, f *File) error {
+	s, p := f.fs.s, f.c.at.real
 	old, exists, err := s.find(ctx, &f.c.at)
 	if err == nil {
 		err = f.mayPlace(r, u.may, old, exists)
@@ -146,13 +158,20 @@ func (u *upload) place(ctx context.Context, f *File) error {
 	if err != nil {
 		return err
 	}
+	if exists && s.tree.files.shared {
+		return u.replace(ctx, f, old) // the locks are asked right before the rename
+	}
 	if err := f.fs.unlocked(ctx, locks.Touch{Path: p, Member: !exists}); err != nil {
 		return err
 	}
-	if !exists {
-		return u.put(ctx, f, quota.Amount{}, false, func() error { return u.staged.Commit(ctx, false) })
+	if exists {
+		return u.replace(ctx, f, old)
 	}
-	return u.replace(ctx, f, old)
+	err = u.put(ctx, f, quota.Amount{}, false, func() error { return u.staged.Commit(ctx, false) })
+	if s.tree.files.shared && errors.Is(err, fs.ErrExist) {
+		return backend.ErrInUse // another node was faster by a moment
+	}
+	return err
 }
 
 // claim puts the upload where nothing was when it began, without a look at what is
@@ -217,8 +236,15 @@ func (u *upload) replace(ctx context.Context, f *File, old backend.Info) error {
 	if err != nil {
 		return err
 	}
-	if err := u.put(ctx, f, replaced.alone, true, func() error { return u.staged.Commit(ctx, true) }); err != nil {
+	gives := t.gives(p, replaced, still.sure(old.ID))
+	if err := f.fs.again(ctx, locks.Touch{Path: p}); err != nil {
 		return err
+	}
+	if err := u.put(ctx, f, gives, true, func() error { return u.staged.Commit(ctx, true) }); err != nil {
+		return err
+	}
+	if gives != replaced.total() {
+		t.doubt(p)
 	}
 	still.lose(replaced)
 	still.replaced(p)
@@ -252,7 +278,9 @@ func (u *upload) put(ctx context.Context, f *File, replaced quota.Amount, exists
 	if err := u.book.hold(ctx, grow); err != nil {
 		return err
 	}
-	err = commit()
+	if err = t.mayChange(); err == nil {
+		err = commit()
+	}
 	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
 		return err
 	}

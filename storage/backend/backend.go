@@ -81,6 +81,14 @@ type File interface {
 	OS() *os.File
 }
 
+// A Locker is a File that one machine at a time has to itself, among all that have
+// the store mounted. ErrInUse where another open of it is locked, on whatever machine,
+// ErrUnsupported where the store keeps no locks. A lock ends with the machine.
+type Locker interface {
+	// Lock locks the file until unlock, also beyond Close. It is opened for writing.
+	Lock() (unlock func() error, err error)
+}
+
 // A Dir reads a folder in pieces.
 type Dir interface {
 	// Next returns up to n entries, io.EOF after the last. Entries that vanish
@@ -166,5 +174,6 @@ var (
 	ErrNoSpace     = errors.New("no space left on the store")
 	ErrCrossMount  = errors.New("source and target are on different mounts")
 	ErrBusy        = errors.New("a mount point cannot be moved or removed")
+	ErrInUse       = errors.New("another node is changing the file")
 	ErrUnsupported = errors.New("the store cannot do this")
 )

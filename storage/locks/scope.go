@@ -20,20 +20,35 @@ type scope struct {
 
 	changing sync.Mutex // held by one change at a time, so that they need not collide in the store
 	known    atomic.Pointer[snapshot]
+	asked    atomic.Int64 // when the store last said that this is so, in nanoseconds
 }
 
 // present returns the locks that stand now, at the cost of one read where
 // nothing has changed.
 func (s *scope) present(ctx context.Context) (*snapshot, error) {
+	began := s.now().UnixNano()
 	revision, err := s.revision(ctx)
 	if err != nil {
 		return nil, err
 	}
 	known := s.known.Load()
-	if known != nil && known.generation == revision && s.fresh(known) {
-		return known, nil
+	if known == nil || known.generation != revision || !s.fresh(known) {
+		if known, err = s.read(ctx, revision); err != nil {
+			return nil, err
+		}
 	}
-	return s.read(ctx, revision)
+	s.asked.Store(began)
+	return known, nil
+}
+
+// recent is present, or what the store said less than a while ago.
+func (s *scope) recent(ctx context.Context, while time.Duration) (*snapshot, error) {
+	if known, at := s.known.Load(), s.asked.Load(); known != nil && s.fresh(known) {
+		if age := s.now().UnixNano() - at; age >= 0 && age < int64(while) {
+			return known, nil
+		}
+	}
+	return s.present(ctx)
 }
 
 // fresh reports that none of the locks can have run out. What has is not

@@ -151,12 +151,27 @@ func (t *Table) Check(ctx context.Context, accountID string, tokens []string, to
 	return nil
 }
 
+// CheckLately is Check by what the store said less than a while ago: for who checks
+// again before anything is changed.
+func (t *Table) CheckLately(ctx context.Context, while time.Duration, accountID string, tokens []string, touch Touch) error {
+	now, err := t.scope(touch.Path).recent(ctx, while)
+	if err != nil {
+		return err
+	}
+	return now.against(accountID, tokens, touch)
+}
+
 func (t *Table) check(ctx context.Context, accountID string, tokens []string, touch Touch) error {
 	now, err := t.scope(touch.Path).present(ctx)
 	if err != nil {
 		return err
 	}
-	if l := now.obstacle(holder{accountID, tokens}, touch); l != nil {
+	return now.against(accountID, tokens, touch)
+}
+
+// against is a *LockedError for a lock in the way of a change.
+func (s *snapshot) against(accountID string, tokens []string, touch Touch) error {
+	if l := s.obstacle(holder{accountID, tokens}, touch); l != nil {
 		return &LockedError{*l}
 	}
 	return nil

@@ -86,6 +86,16 @@ func (f *file) SetProperties(props map[string][]byte) error {
 	return f.at.error(f.inner.SetProperties(props))
 }
 
+// Lock is the backend's, where its files are Lockers.
+func (f *file) Lock() (unlock func() error, err error) {
+	l, ok := f.inner.(backend.Locker)
+	if !ok {
+		return nil, f.at.error(backend.ErrUnsupported)
+	}
+	unlock, err = l.Lock()
+	return unlock, f.at.error(err)
+}
+
 func (f *file) Close() error                 { return f.at.error(f.inner.Close()) }
 func (f *file) Truncate(size int64) error    { return f.at.error(f.inner.Truncate(size)) }
 func (f *file) Sync() error                  { return f.at.error(f.inner.Sync()) }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
+	"slices"
 	"time"
 
 	"gatehouse/storage/state"
@@ -34,12 +34,16 @@ const (
 	shortWait = 20 * time.Millisecond
 	firstWait = 5 * time.Second
 	longWait  = time.Hour
+
+	heardOf    = 100 * time.Millisecond // after which other nodes know of a new quota
+	secondLook = 30 * time.Second       // when it is counted anew, in case one did not
 )
 
 // A view is how a quota stood when a walk began.
 type view struct {
 	events      uint64
-	outstanding bool // something was handed out: it may be on disk, or not
+	outstanding bool    // something was handed out: it may be on disk, or not
+	others      *others // nil where this node is alone
 }
 
 // measure counts the folder of a quota and puts the figure in force.
@@ -48,9 +52,18 @@ func (l *Ledger) measure(ctx context.Context, p *pool) error {
 		return err
 	}
 	defer unlock(p.counting)
+	first := !p.isCounted() && !l.alone()
+	if first {
+		if err := sleep(ctx, heardOf); err != nil {
+			return err
+		}
+	}
 	wait := shortWait
 	for try := 1; try <= most; try++ {
-		began := p.begin()
+		began, err := p.begin(ctx)
+		if err != nil {
+			return fmt.Errorf("count what %s holds: %w", p.folder, err)
+		}
 		found, err := l.walk(ctx, p.folder)
 		if errors.Is(err, fs.ErrNotExist) {
 			found, err = Amount{}, nil
@@ -63,7 +76,10 @@ func (l *Ledger) measure(ctx context.Context, p *pool) error {
 			return err
 		}
 		if done {
-			return l.settled(ctx, p)
+			if first {
+				p.lookAgain()
+			}
+			return l.settled(ctx, p, began)
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
@@ -73,11 +89,37 @@ func (l *Ledger) measure(ctx context.Context, p *pool) error {
 	return fmt.Errorf("count what %s holds: %w", p.folder, ErrBusy)
 }
 
-func (p *pool) begin() view {
+// begin notes how the quota stands before a walk.
+func (p *pool) begin(ctx context.Context) (view, error) {
+	began := p.beginAlone()
+	if p.share.Load() == nil {
+		return began, nil
+	}
+	var err error
+	began.others, err = p.survey(ctx)
+	return began, err
+}
+
+func (p *pool) beginAlone() view {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.watch.grown = Amount{}
 	return view{events: p.watch.events, outstanding: p.bytes.out > 0 || p.files.out > 0}
+}
+
+func (p *pool) isCounted() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counted
+}
+
+// lookAgain asks for a second count of a new quota.
+func (p *pool) lookAgain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	unsure := p.unsure
+	p.recount(secondLook)
+	p.unsure = unsure
 }
 
 // settle puts what was found in force, if nothing has happened since the walk
@@ -97,14 +139,21 @@ func (p *pool) settle(ctx context.Context, began view, found Amount, must bool) 
 
 // enter is settle, with p.op held and nothing stuck.
 func (p *pool) enter(ctx context.Context, began view, found Amount, must bool) (bool, error) {
+	var now *others
+	if began.others != nil {
+		var err error
+		if now, err = p.around(ctx); err != nil {
+			return false, err
+		}
+	}
 	p.mu.Lock()
-	quiet := p.watch.events == began.events
+	quiet := p.quiet(began, now)
 	if p.touches > 0 || !quiet && !must {
 		p.mu.Unlock()
 		return false, nil
 	}
-	p.due = time.Time{}
-	if !quiet || began.outstanding {
+	p.due, p.unsure = time.Time{}, false
+	if !quiet {
 		found = found.plus(p.watch.grown)
 		p.wait = min(max(p.wait*2, firstWait), longWait)
 		p.recount(p.wait)
@@ -113,34 +162,59 @@ func (p *pool) enter(ctx context.Context, began view, found Amount, must bool) (
 	}
 	p.settled = time.Now()
 	p.bytes.freed, p.files.freed = 0, 0
-	limit := p.limit
-	bytes := p.bytes.begin(p.holder, ask{giveBack: true, limit: &limit.Bytes, used: &found.Bytes})
-	files := p.files.begin(p.holder, ask{giveBack: true, limit: &limit.Files, used: &found.Files})
+	asks := [2]ask{
+		{giveBack: true, limit: &p.limit.Bytes, used: &found.Bytes},
+		{giveBack: true, limit: &p.limit.Files, used: &found.Files},
+	}
+	ops := make(map[*figure]state.Lease)
+	for i, f := range p.figures() {
+		limit := *asks[i].limit
+		asks[i].limit = &limit
+		if now != nil {
+			f.sum(&asks[i], began.others, now, i, quiet)
+		}
+		ops[f] = f.begin(p.holder, asks[i])
+	}
 	p.mu.Unlock()
-	ops := map[*figure]state.Lease{&p.bytes: bytes, &p.files: files}
 	return true, p.both(func(f *figure) error {
 		_, err := p.do(ctx, f, ops[f])
 		return err
 	})
 }
 
+// quiet reports that nothing has happened since a walk began, by this node or, where
+// there are some, by others. p.mu is held.
+func (p *pool) quiet(began view, now *others) bool {
+	quiet := p.watch.events == began.events && !began.outstanding
+	return quiet && (now == nil || p.between(began.others, now))
+}
+
+// sum adds to what was found what other nodes have committed since. Where something
+// was done meanwhile, what is booked is never lowered: a tree that was moved may have
+// kept out of the walk's way. The figure is set anew from here on.
+func (f *figure) sum(a *ask, began, now *others, i int, quiet bool) {
+	since := began.grown[i] + f.booked - began.booked[i]
+	a.since = &since
+	if booked := f.used + f.pending; !quiet && booked > *a.used+now.grown[i]-since {
+		a.used, a.since = &booked, &now.grown[i]
+	}
+	f.recounts++
+}
+
 // settled makes a count last: the quota is enforced from now on, and what dead
-// epochs of this node left is no longer needed.
-func (l *Ledger) settled(ctx context.Context, p *pool) error {
-	if err := l.bury(ctx, p); err != nil {
+// epochs left is no longer needed.
+func (l *Ledger) settled(ctx context.Context, p *pool, began view) error {
+	if err := l.bury(ctx, p, began); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	counted := p.counted
-	p.mu.Unlock()
-	if counted {
+	if p.isCounted() {
 		return nil
 	}
 	return l.enforced(ctx, p)
 }
 
-// bury gives back the leases of this node's dead epochs.
-func (l *Ledger) bury(ctx context.Context, p *pool) error {
+// bury gives back the leases of epochs that were dead when the walk began.
+func (l *Ledger) bury(ctx context.Context, p *pool, began view) error {
 	if err := lock(ctx, p.op); err != nil {
 		return err
 	}
@@ -151,7 +225,7 @@ func (l *Ledger) bury(ctx context.Context, p *pool) error {
 			return err
 		}
 		for holder := range v.Holders {
-			if !p.dead(holder) {
+			if !began.ended(p, holder) {
 				continue
 			}
 			op := state.Lease{ID: state.NewOperationID(), Name: f.name, Holder: holder, ReleaseAll: true}
@@ -160,12 +234,23 @@ func (l *Ledger) bury(ctx context.Context, p *pool) error {
 			}
 		}
 	}
-	for _, name := range l.takeMarks(p.id) {
-		if err := p.unmark(ctx, name); err != nil {
-			return err
-		}
+	marks := l.takeMarks(p.id)
+	if began.others != nil {
+		marks = append(marks, began.others.marks...)
 	}
-	return nil
+	slices.Sort(marks)
+	if marks = slices.Compact(marks); len(marks) == 0 {
+		return nil
+	}
+	return p.unmark(ctx, marks...)
+}
+
+// ended reports whether a holder of a lease was dead when the walk began.
+func (v view) ended(p *pool, holder string) bool {
+	if v.others == nil {
+		return p.dead(holder)
+	}
+	return slices.Contains(v.others.dead, holder)
 }
 
 // Doubt says that what folders hold may have changed while no ledger looked on,
@@ -186,11 +271,6 @@ func Doubt(ctx context.Context, s state.Store) error {
 		return fmt.Errorf("have all quotas counted anew: %w", err)
 	}
 	return nil
-}
-
-// dead reports whether a holder is this node in another epoch.
-func (p *pool) dead(holder string) bool {
-	return holder != p.holder && strings.HasPrefix(holder, p.node+"/")
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

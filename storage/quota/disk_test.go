@@ -240,7 +240,7 @@ func open(t testing.TB, s state.Store, epoch string, d *disk) *quota.Ledger {
 func another(t testing.TB, s state.Store, d *disk) *quota.Ledger {
 	t.Helper()
 	l := ledger(t, s, "another", "1", d.walk)
-	l.Share()
+	l.Share(quota.Sharing{})
 	return l
 }
 

@@ -106,7 +106,10 @@ func (l *Ledger) check(ctx context.Context, p *pool) Check {
 	defer unlock(p.counting)
 	wait := shortWait
 	for range checkTries {
-		began := p.begin()
+		var began view
+		if began, c.Err = p.begin(ctx); c.Err != nil {
+			return c
+		}
 		c.Stored, c.Err = l.walk(ctx, p.folder)
 		if errors.Is(c.Err, fs.ErrNotExist) {
 			c.Stored, c.Err = Amount{}, nil
@@ -143,9 +146,15 @@ func (p *pool) compare(ctx context.Context, began view, found Amount) (booked Am
 			return booked, false, err
 		}
 	}
+	var now *others
+	if began.others != nil {
+		if now, err = p.around(ctx); err != nil {
+			return booked, false, err
+		}
+	}
 	p.mu.Lock()
 	booked = Amount{Bytes: p.bytes.present(), Files: p.files.present()}
-	quiet := p.watch.events == began.events && !began.outstanding && p.touches == 0
+	quiet := p.quiet(began, now) && p.touches == 0
 	known := p.counted && !p.gone && !p.bytes.others && !p.files.others && p.due.IsZero()
 	p.mu.Unlock()
 	switch {

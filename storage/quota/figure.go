@@ -2,6 +2,7 @@ package quota
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/storage/state"
@@ -27,6 +28,15 @@ type figure struct {
 	out     int64 // of it: handed out, not yet written
 	pending int64 // of it: written, and not yet booked as used
 	freed   int64 // removed, and not yet booked
+	booked  int64 // all that this node ever committed at the store
+	// beyond says that more is pending than was handed out of a lease: the store is to
+	// book it all the same.
+	beyond bool
+
+	recounts int64 // how often used was set, as last heard
+	// share is not nil where other nodes write: what is written is not set against
+	// what is removed then, since each counts for itself if one of them counts.
+	share *atomic.Pointer[Sharing]
 
 	// stuck is an operation of which nobody knows whether it was done. It is
 	// done again, by its id, before any other.
@@ -59,6 +69,7 @@ func (f *figure) commit(granted, used int64) {
 // write notes what was written without having been handed out.
 func (f *figure) write(n int64) {
 	f.pending += n
+	f.beyond = true
 	f.net()
 }
 
@@ -69,13 +80,18 @@ func (f *figure) release(n int64) {
 }
 
 // net sets what was written against what was removed: neither needs the store
-// then. One of the two is always 0.
+// then. One of the two is always 0, but where other nodes write.
 func (f *figure) net() {
+	if f.shared() {
+		return
+	}
 	n := min(f.pending, f.freed)
 	f.pending -= n
 	f.freed -= n
 	f.avail += n
 }
+
+func (f *figure) shared() bool { return f.share.Load() != nil }
 
 // free is what the store could still lease, once what is freed is booked.
 func (f *figure) free() int64 {
@@ -115,6 +131,7 @@ type ask struct {
 	least, want int64
 	giveBack    bool // all that is not handed out
 	limit, used *int64
+	since       *int64 // what all had committed when used was counted
 }
 
 // begin makes an operation of what is pending and freed, and of a. It counts as
@@ -122,24 +139,43 @@ type ask struct {
 func (f *figure) begin(holder string, a ask) state.Lease {
 	op := state.Lease{
 		ID: state.NewOperationID(), Name: f.name, Holder: holder,
-		Commit: f.pending - f.freed, Min: a.least, Want: a.want, SetLimit: a.limit, SetUsed: a.used,
+		Commit: f.pending, Min: a.least, Want: a.want, SetLimit: a.limit, SetUsed: a.used,
 	}
+	op.Covered = f.shared() && !f.beyond
 	if a.giveBack {
 		op.Release = f.avail
 	}
 	f.avail -= op.Release
 	f.held -= f.pending + op.Release
-	f.pending, f.freed = 0, 0
+	f.pending, f.beyond = 0, false
+	if !f.shared() {
+		op.Commit -= f.freed
+		f.freed = 0
+	}
+	if a.since != nil {
+		since := *a.since + op.Commit // what is committed here was found, or is on top already
+		op.Since = &since
+	}
 	f.stuck, f.since = &op, time.Now()
 	return op
 }
 
-// done takes in what an operation led to.
-func (f *figure) done(v state.CounterValue) {
+// beginFreed makes an operation of what is freed, which is booked unless somebody
+// has counted since.
+func (f *figure) beginFreed(holder string) state.Lease {
+	recounts := f.recounts
+	op := state.Lease{ID: state.NewOperationID(), Name: f.name, Holder: holder, Commit: -f.freed, Recounts: &recounts}
+	f.freed = 0
+	f.stuck, f.since = &op, time.Now()
+	return op
+}
+
+// done takes in what an operation led to, beside what heard does.
+func (f *figure) done(op state.Lease, v state.CounterValue) {
 	f.stuck = nil
 	f.held = v.Held
 	f.avail += v.Granted
-	f.heard(v)
+	f.booked += max(op.Commit, 0)
 }
 
 // undo takes back an operation that was surely not done.
@@ -148,6 +184,7 @@ func (f *figure) undo(op state.Lease) {
 	f.avail += op.Release
 	f.held += op.Release + max(op.Commit, 0)
 	f.pending += max(op.Commit, 0)
+	f.beyond = f.beyond || !op.Covered
 	f.release(max(-op.Commit, 0))
 }
 
@@ -173,4 +210,5 @@ func (f *figure) forget(v state.CounterValue) {
 	f.stuck = nil
 	f.held = v.Held
 	f.avail = max(0, v.Held-f.out-f.pending)
+	f.beyond = v.Held < f.out+f.pending
 }

@@ -154,8 +154,10 @@ func (l *Ledger) change(c state.Change) {
 		_ = l.reread() // what is missed now the next change tells
 		return
 	}
-	if id, ok := strings.CutPrefix(c.Name, reclaimPrefix); ok {
-		l.yield(id)
+	if rest, ok := strings.CutPrefix(c.Name, reclaimPrefix); ok {
+		if id, holder, _ := strings.Cut(rest, "/"); holder != l.node+"/"+l.epoch {
+			l.yield(id)
+		}
 		return
 	}
 	folder, ok := folderOf(c.Name)
@@ -196,22 +198,36 @@ func (l *Ledger) relearn(folder path.Path) (*pool, error) {
 	return p, nil
 }
 
-// reclaims is how often a node that is short of room asks the others.
-const reclaims = 6
+// reclaims is how often a node that is short of room looks whether the others, whom it
+// has asked, gave some back.
+const reclaims = 8
 
-// contended reports that other nodes held leases of a figure.
-func (p *pool) contended(f *figure) bool {
+// contended reports that other nodes hold leases of a figure, or may have freed what is
+// not booked yet.
+func (p *pool) contended(ctx context.Context, f *figure) (bool, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return f.others
+	contended := f.others
+	p.mu.Unlock()
+	if contended || p.share.Load() == nil {
+		return contended, nil
+	}
+	err := each(ctx, p.store, openScope, p.id+"/", func(r state.Record) error {
+		_, holder, _ := strings.Cut(r.Name, "/")
+		contended = contended || holder != doubted && holder != closedMark && holder != p.holder
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("look who has freed something below %s: %w: %w", p.folder, ErrAway, err)
+	}
+	return contended, nil
 }
 
 // reclaim asks the other nodes to give back what they do not use, and waits a
 // little for it.
 func (p *pool) reclaim(ctx context.Context, try int) error {
-	if try == 0 {
+	if try%2 == 0 { // what was given back somebody else may have taken
 		_, err := p.store.Apply(ctx, state.Batch{Scope: scope, ID: state.NewOperationID(), Puts: []state.Put{
-			{Name: reclaimPrefix + p.id, Value: []byte(p.holder), TTL: time.Minute},
+			{Name: reclaimPrefix + p.id + "/" + p.holder, Value: []byte{}, TTL: time.Minute},
 		}})
 		if err != nil {
 			return fmt.Errorf("ask the other nodes for room below %s: %w", p.folder, err)
@@ -221,16 +237,18 @@ func (p *pool) reclaim(ctx context.Context, try int) error {
 }
 
 // yield gives back what is leased of a quota and not handed out, where another
-// node asked for it.
+// node asked for it. What cannot be given back now is at the end of the lease's use.
 func (l *Ledger) yield(id string) {
-	r, err := l.store.Get(l.ctx, scope, reclaimPrefix+id)
-	if err != nil || string(r.Value) == l.node+"/"+l.epoch {
-		return
-	}
 	l.mu.RLock()
 	p := l.byID[id]
 	l.mu.RUnlock()
-	if p != nil {
-		_, _ = p.flush(l.ctx, true) // else at the end of the lease's use
+	if p == nil {
+		return
 	}
+	l.spawn(func() {
+		if before := l.yielding.Load(); before != nil {
+			(*before)()
+		}
+		_, _ = p.flush(l.ctx, true)
+	})
 }

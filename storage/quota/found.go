@@ -38,7 +38,7 @@ func (l *Ledger) found(ctx context.Context, limit Limit) (*pool, error) {
 }
 
 func (l *Ledger) writeNew(ctx context.Context, p *pool, r record) error {
-	began := p.begin()
+	began := p.beginAlone()
 	found, counted, err := l.glance(ctx, p.folder)
 	if err != nil {
 		return err

@@ -203,7 +203,7 @@ func TestWritesOfAnotherNodeWhileFound(t *testing.T) {
 		common, d := memory.New(), newDisk()
 		store := &meddled{Store: common}
 		mine, theirs := open(t, store, "1", d), another(t, common, d)
-		mine.Share()
+		mine.Share(quota.Sharing{})
 		store.beforeRecord(1, func() {
 			if err := d.write(t.Context(), theirs, p("/q/other"), 60); err != nil {
 				t.Error(err)

@@ -26,27 +26,54 @@ func (l *Ledger) Touch(ctx context.Context, paths ...path.Path) (done func(), er
 		}
 	}
 	l.mu.RUnlock()
+	turns := make([]uint64, 0, len(pools))
 	done = func() {
-		for _, q := range pools {
-			q.touch(-1)
+		for i, turn := range turns {
+			pools[i].untouch(turn)
 		}
 	}
 	for i, q := range pools {
-		q.touch(1)
-		if err := q.mark(ctx); err != nil {
-			pools = pools[:i+1]
+		turns = append(turns, q.touch())
+		err := q.holds()
+		if err == nil {
+			err = q.mark(ctx)
+		}
+		if err != nil {
 			done()
 			return func() {}, err
 		}
+		turns[i] = q.turned(turns[i])
 		l.activate(q)
 	}
 	return done, nil
 }
 
-func (p *pool) touch(n int) {
+// touch begins a change, in the turn that it returns.
+func (p *pool) touch() (turn uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.touches += n
+	p.touches++
+	p.touched()
+	return p.turn
+}
+
+// turned is the turn in which a change begins that so far has only been announced.
+func (p *pool) turned(announced uint64) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if announced != p.turn {
+		p.stale--
+	}
+	return p.turn
+}
+
+func (p *pool) untouch(turn uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.touches--
+	if turn != p.turn {
+		p.stale--
+	}
 	p.touched()
 }
 
@@ -77,6 +104,10 @@ func (p *pool) release(freed Amount) {
 		p.recount(doubt)
 		return
 	}
+	if p.stale > 0 {
+		p.uncertain()
+		return
+	}
 	p.bytes.release(freed.Bytes)
 	p.files.release(freed.Files)
 }
@@ -104,6 +135,14 @@ func (p *pool) mark(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("note a change below %s: %w: %w", p.folder, ErrAway, err)
 	}
+	if p.share.Load() != nil {
+		// What is freed from now on was there when somebody counted last.
+		for _, f := range p.figures() {
+			if err := p.look(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open = true
@@ -121,6 +160,9 @@ func (p *pool) openName() string { return p.id + "/" + p.holder }
 // flush books what is to be booked. With idle it gives back all leases that are
 // not handed out, and reports whether nothing is left to be done for the pool.
 func (p *pool) flush(ctx context.Context, idle bool) (rest bool, err error) {
+	if p.lapsed() {
+		return false, nil
+	}
 	if err := lock(ctx, p.op); err != nil {
 		return false, err
 	}
@@ -141,12 +183,29 @@ func (p *pool) book(ctx context.Context, f *figure, idle bool) error {
 	if err := p.resolve(ctx, f); err != nil {
 		return err
 	}
+	if err := p.bookFreed(ctx, f); err != nil {
+		return err
+	}
 	p.mu.Lock()
 	if !f.dirty() && (!idle || f.avail == 0) {
 		p.mu.Unlock()
 		return nil
 	}
 	op := f.begin(p.holder, ask{giveBack: idle})
+	p.mu.Unlock()
+	_, err := p.do(ctx, f, op)
+	return err
+}
+
+// bookFreed books what is freed by itself, where other nodes write. p.op is held,
+// and nothing is stuck.
+func (p *pool) bookFreed(ctx context.Context, f *figure) error {
+	p.mu.Lock()
+	if !f.shared() || f.freed == 0 {
+		p.mu.Unlock()
+		return nil
+	}
+	op := f.beginFreed(p.holder)
 	p.mu.Unlock()
 	_, err := p.do(ctx, f, op)
 	return err
@@ -166,17 +225,35 @@ func (p *pool) close(ctx context.Context) (rest bool, err error) {
 		p.active = false
 	}
 	rest = !p.active
+	due := p.unsure
 	p.mu.Unlock()
 	if !quiet || !open {
 		return rest, nil
 	}
-	return false, p.unmark(ctx, p.openName())
+	return false, p.closed(ctx, due)
 }
 
-func (p *pool) unmark(ctx context.Context, name string) error {
+// closed takes the pool's mark away; other nodes hear that something may have moved
+// and, where a count is due, that the figure is in doubt.
+func (p *pool) closed(ctx context.Context, due bool) error {
+	b := state.Batch{Deletes: []string{p.openName()}}
+	if p.share.Load() != nil {
+		b.Puts = append(b.Puts, state.Put{Name: p.closedName(), Value: []byte{}, TTL: closedLife})
+		if due {
+			b.Puts = append(b.Puts, state.Put{Name: p.id + "/" + doubted, Value: []byte{}})
+		}
+	}
+	return p.note(ctx, b)
+}
+
+func (p *pool) unmark(ctx context.Context, names ...string) error {
+	return p.note(ctx, state.Batch{Deletes: names})
+}
+
+func (p *pool) note(ctx context.Context, b state.Batch) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	b := state.Batch{Scope: openScope, ID: state.NewOperationID(), Deletes: []string{name}}
+	b.Scope, b.ID = openScope, state.NewOperationID()
 	if _, err := p.store.Apply(ctx, b); err != nil {
 		return fmt.Errorf("end the note of a change below %s: %w", p.folder, err)
 	}

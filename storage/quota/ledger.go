@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/policy/path"
@@ -35,22 +36,13 @@ type Ledger struct {
 	version uint64              // grows with each change of folders
 	marks   map[string][]string // records in openScope of dead epochs, by quota
 	active  map[*pool]bool
-	shared  bool
 	closed  bool
-}
 
-// Share says that other nodes write to the same store: a new quota is then
-// counted when all of them can know of it, and not before.
-func (l *Ledger) Share() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.shared = true
-}
-
-func (l *Ledger) alone() bool {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return !l.shared
+	share  atomic.Pointer[Sharing] // nil: no other node is known to write to the store
+	only   atomic.Bool             // none can
+	buried sync.Map                // holders that Bury was told of
+	// yielding has those who reserve ahead give it back.
+	yielding atomic.Pointer[func()]
 }
 
 // How often things are looked after.
@@ -114,6 +106,7 @@ func (l *Ledger) inspect(ctx context.Context, p *pool) error {
 			return err
 		}
 		f.heard(v)
+		f.recounts = v.Recounts
 		for holder := range v.Holders {
 			due = due || p.dead(holder)
 		}

@@ -34,10 +34,54 @@ func (l *Ledger) Set(ctx context.Context, limit Limit) error {
 	p.mu.Lock()
 	counted := p.counted
 	p.mu.Unlock()
-	if counted {
-		return p.enforce(ctx)
+	if !counted {
+		return l.countSoon(ctx, p)
 	}
-	return l.countSoon(ctx, p)
+	if err := p.enforce(ctx); err != nil {
+		return err
+	}
+	return p.callIn(ctx)
+}
+
+// calls is how often Set looks whether the others have given back what they leased
+// under a limit that was higher.
+const calls = 12
+
+// callIn has other nodes give back what they lease and do not use, where that is more
+// than a lowered limit leaves. It waits a little for them.
+func (p *pool) callIn(ctx context.Context) error {
+	for try := range calls {
+		beyond := false
+		for _, f := range p.figures() {
+			p.mu.Lock()
+			beyond = beyond || f.others && f.limit >= 0 && f.limit-f.used < f.leased
+			p.mu.Unlock()
+		}
+		if !beyond {
+			return nil
+		}
+		if err := p.reclaim(ctx, try); err != nil {
+			return err
+		}
+		if err := p.lookAll(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookAll reads both counters.
+func (p *pool) lookAll(ctx context.Context) error {
+	if err := lock(ctx, p.op); err != nil {
+		return err
+	}
+	defer unlock(p.op)
+	for _, f := range p.figures() {
+		if err := p.look(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // set writes the record. It returns the pool of a quota that is, nil for one

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/policy/path"
@@ -26,6 +27,9 @@ type pool struct {
 	node   string
 	epoch  string
 	holder string // node and epoch
+	share  *atomic.Pointer[Sharing]
+	only   *atomic.Bool
+	buried *sync.Map
 
 	op       chan struct{} // held during an operation at the store: one at a time
 	counting chan struct{} // held while the folder is counted
@@ -44,8 +48,11 @@ type pool struct {
 
 	watch   watch
 	touches int       // changes under way that may remove or move something
+	turn    uint64    // grows when another node has counted
+	stale   int       // of touches, those that began before
 	settled time.Time // when a count was last put in force
 	due     time.Time // when to count anew; zero: no need
+	unsure  bool      // the figure may be too large until then
 	wait    time.Duration
 }
 
@@ -59,8 +66,9 @@ func (l *Ledger) newPool(folder path.Path, id string) *pool {
 	return &pool{
 		store: l.store, folder: folder, id: id, node: l.node, epoch: l.epoch, holder: l.node + "/" + l.epoch,
 		op: make(chan struct{}, 1), counting: make(chan struct{}, 1),
-		bytes: figure{name: "bytes", chunk: chunkBytes},
-		files: figure{name: "files", chunk: chunkFiles},
+		share: &l.share, only: &l.only, buried: &l.buried,
+		bytes: figure{name: "bytes", chunk: chunkBytes, share: &l.share},
+		files: figure{name: "files", chunk: chunkFiles, share: &l.share},
 	}
 }
 
@@ -91,6 +99,9 @@ func unlock(c chan struct{}) { <-c }
 // for, leasing more where there is too little. An *ExceededError says that the
 // quota has no room.
 func (p *pool) take(ctx context.Context, f *figure, least, most int64) (int64, error) {
+	if err := p.holds(); err != nil {
+		return 0, err
+	}
 	if got, ok := p.quick(f, most, most); ok {
 		return got, nil
 	}
@@ -110,10 +121,23 @@ func (p *pool) take(ctx context.Context, f *figure, least, most int64) (int64, e
 			return most, nil // there is nothing to keep any more
 		case granted:
 			continue // others were faster
-		case try == reclaims || !p.contended(f):
+		case try == reclaims:
 			return 0, p.exceeded()
 		}
-		if err := p.reclaim(ctx, try); err != nil {
+		if try == 0 {
+			contended, err := p.contended(ctx, f)
+			if err != nil {
+				return 0, err
+			}
+			if !contended {
+				return 0, p.exceeded()
+			}
+		}
+		// Meanwhile this node gives to the others what they ask it for.
+		unlock(p.op)
+		err = p.reclaim(ctx, try)
+		p.op <- struct{}{}
+		if err != nil {
 			return 0, err
 		}
 		try++
@@ -159,6 +183,13 @@ func (p *pool) lease(ctx context.Context, f *figure, least, most int64) (bool, e
 		}
 	}
 	p.mu.Lock()
+	for f.shared() && f.freed > 0 {
+		p.mu.Unlock()
+		if err := p.bookFreed(ctx, f); err != nil {
+			return false, err
+		}
+		p.mu.Lock()
+	}
 	if f.avail >= most { // others gave it back meanwhile
 		p.mu.Unlock()
 		return true, nil
@@ -184,14 +215,30 @@ func (p *pool) has(f *figure, most int64) bool {
 
 // look reads a counter, which is no write. p.op is held.
 func (p *pool) look(ctx context.Context, f *figure) error {
+	_, err := p.hear(ctx, f)
+	return err
+}
+
+// hear is look, with what the store says.
+func (p *pool) hear(ctx context.Context, f *figure) (state.CounterValue, error) {
 	v, err := p.count(ctx, state.Lease{Name: f.name, Holder: p.holder})
 	if err != nil {
-		return err
+		return v, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.heard(f, v)
+	return v, nil
+}
+
+// heard takes in what the store says of a figure. p.mu is held.
+func (p *pool) heard(f *figure, v state.CounterValue) {
 	f.heard(v)
-	return nil
+	counted := v.Recounts != f.recounts
+	f.recounts = v.Recounts
+	if counted && f.shared() {
+		p.spoiled(f)
+	}
 }
 
 // patience bounds an operation at the store. It outlives who asked for it,
@@ -209,7 +256,11 @@ func (p *pool) do(ctx context.Context, f *figure, op state.Lease) (state.Counter
 	defer p.mu.Unlock()
 	switch {
 	case err == nil:
-		f.done(v)
+		f.done(op, v)
+		p.heard(f, v)
+		if op.Recounts != nil && *op.Recounts != v.Recounts {
+			p.uncertain() // what was freed was left out
+		}
 	case errors.Is(err, state.ErrClosed):
 		f.undo(op)
 	}
@@ -262,7 +313,7 @@ func (p *pool) resolve(ctx context.Context, f *figure) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f.forget(v)
-	f.heard(v)
+	p.heard(f, v)
 	p.recount(0)
 	return nil
 }
@@ -327,5 +378,5 @@ func (p *pool) recount(after time.Duration) {
 	if p.due.IsZero() || at.Before(p.due) {
 		p.due = at
 	}
-	p.active = true
+	p.active, p.unsure = true, true
 }

@@ -39,6 +39,8 @@ type Usage struct {
 	Used Amount
 	// Counting is true while a quota on a filled folder is not yet enforced.
 	Counting bool
+	// Doubt is true while the figure may be too large, until it is counted anew.
+	Doubt bool
 }
 
 // ErrExceeded is what an *ExceededError is.

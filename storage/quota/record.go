@@ -17,12 +17,13 @@ import (
 const (
 	scope         = "quotas"
 	recordPrefix  = "quota"    // and the folder: quota/home/bob
-	reclaimPrefix = "reclaim/" // and the id: who is short of room asks the other nodes
+	reclaimPrefix = "reclaim/" // and ID/NODE/EPOCH: who is short of room asks the other nodes
 	// openScope has a record for each quota of which a node may have removed
 	// something that is not yet booked: ID/NODE/EPOCH. ID/doubted is for one
 	// whose figure is not to be relied on.
 	openScope    = "quotas:open"
 	doubted      = "doubted"
+	closedMark   = "closed" // ID/closed: when a node last took its note away
 	counterScope = "quota:" // and the id
 )
 

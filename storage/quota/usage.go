@@ -118,5 +118,6 @@ func (p *pool) usage(ctx context.Context) (Usage, error) {
 		Limit:    Limit{Folder: p.folder, Amount: p.limit, Owner: p.owner},
 		Used:     Amount{Bytes: p.bytes.present(), Files: p.files.present()},
 		Counting: !p.counted,
+		Doubt:    p.unsure,
 	}, nil
 }

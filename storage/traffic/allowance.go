@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/storage/state"
@@ -30,6 +31,7 @@ type allowance struct {
 	store         state.Store
 	holder, scope string
 	kind          kind
+	shared        *atomic.Bool
 	op            chan struct{} // held during an operation at the store
 
 	mu     sync.Mutex // guards what follows
@@ -40,6 +42,7 @@ type allowance struct {
 	until  time.Time // its end; zero where that is to be found out
 	stale  bool      // the limit changed since the lease was granted
 	empty  time.Time // when the store last had nothing left
+	left   int64     // what nobody had leased when the store was last asked
 	avail  int64     // leased and not taken
 	moved  int64     // not booked yet; negative where what was booked came back
 	gone   bool      // the account is deleted: nothing is booked any more
@@ -48,8 +51,22 @@ type allowance struct {
 	stuck *state.Lease
 }
 
-func newAllowance(s state.Store, holder, account string, k kind) *allowance {
-	return &allowance{store: s, holder: holder, scope: scope + account, kind: k, zone: time.UTC, op: make(chan struct{}, 1)}
+func newAllowance(s state.Store, holder, account string, k kind, shared *atomic.Bool) *allowance {
+	return &allowance{store: s, holder: holder, scope: scope + account, kind: k, shared: shared, zone: time.UTC, op: make(chan struct{}, 1)}
+}
+
+// plenty is how much has to be left for something to be leased ahead where nodes share.
+const plenty = 4 << 20
+
+// ahead is how much is leased beyond what is asked for. a.mu is held.
+func (a *allowance) ahead() int64 {
+	if !a.shared.Load() {
+		return min(chunk, a.limit/64)
+	}
+	if a.left < plenty {
+		return 0
+	}
+	return min(chunk, a.left/64)
 }
 
 func (a *allowance) set(limit int64, zone *time.Location) {
@@ -156,7 +173,7 @@ func (a *allowance) lease(ctx context.Context, n int64) error {
 	a.stale = false
 	limit := a.limit
 	a.stuck = a.booking()
-	a.stuck.Min, a.stuck.Want, a.stuck.SetLimit = 1, n+min(chunk, limit/64), &limit
+	a.stuck.Min, a.stuck.Want, a.stuck.SetLimit = 1, n+a.ahead(), &limit
 	a.mu.Unlock()
 	if err := a.resolve(ctx); err != nil {
 		return err
@@ -196,6 +213,7 @@ func (a *allowance) resolve(ctx context.Context) error {
 	defer a.mu.Unlock()
 	a.stuck = nil
 	a.avail += v.Granted
+	a.left = v.Limit - v.Used - v.Leased
 	return nil
 }
 

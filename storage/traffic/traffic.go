@@ -50,6 +50,7 @@ func (e *SpentError) Is(target error) bool { return target == ErrSpent }
 type Traffic struct {
 	store  state.Store
 	holder string
+	shared atomic.Bool // other nodes move for the same accounts
 
 	mu       sync.Mutex // guards accounts, and who uses them
 	accounts map[string]*account
@@ -62,6 +63,10 @@ type Traffic struct {
 func New(store state.Store, holder string) *Traffic {
 	return &Traffic{store: store, holder: holder, accounts: make(map[string]*account), closing: make(chan struct{})}
 }
+
+// Share says that other nodes move for the same accounts: little is leased ahead where
+// little is left, since nobody else has it then.
+func (t *Traffic) Share() { t.shared.Store(true) }
 
 // An account is what its sessions share.
 type account struct {
@@ -102,7 +107,7 @@ func (t *Traffic) Join(id string) *Session {
 }
 
 func (t *Traffic) allowance(id string, k kind) *allowance {
-	return newAllowance(t.store, t.holder, id, k)
+	return newAllowance(t.store, t.holder, id, k, &t.shared)
 }
 
 // Close gives back what is leased and not used. Nobody joins or moves any more.

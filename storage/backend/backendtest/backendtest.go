@@ -47,7 +47,7 @@ type testCase struct {
 	needs func(backend.Capabilities) bool
 }
 
-var cases = slices.Concat(fileCases, folderCases, renameCases, linkCases, attrCases, propertyCases)
+var cases = slices.Concat(fileCases, folderCases, renameCases, linkCases, attrCases, propertyCases, lockCases)
 
 // A store is a backend under test, with the words that the cases are told in.
 type store struct {

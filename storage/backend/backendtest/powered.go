@@ -95,6 +95,9 @@ type poweredFile struct {
 // OS is nothing: each piece that is written is a moment of its own.
 func (f *poweredFile) OS() *os.File { return nil }
 
+// Lock is the backend's, whose files are Lockers.
+func (f *poweredFile) Lock() (unlock func() error, err error) { return f.File.(backend.Locker).Lock() }
+
 func (f *poweredFile) WriteAt(b []byte, off int64) (n int, err error) {
 	_ = f.power.does(func() error { n, err = f.File.WriteAt(b, off); return err })
 	return n, err
