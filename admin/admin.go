@@ -15,6 +15,7 @@ import (
 	"gatehouse/admin/group"
 	"gatehouse/admin/invitation"
 	"gatehouse/admin/rest"
+	"gatehouse/admin/rest/logins"
 	"gatehouse/admin/rights"
 	"gatehouse/admin/self"
 	"gatehouse/admin/trail"
@@ -25,7 +26,10 @@ import (
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
+	"gatehouse/storage/nodes"
 	"gatehouse/storage/quota"
+	"gatehouse/storage/seal"
+	"gatehouse/storage/state"
 )
 
 // Config is what an API is made of.
@@ -36,8 +40,13 @@ type Config struct {
 	Quotas   *quota.Ledger
 	Locks    *locks.Table
 	Webhooks *webhooks.Service
-	Log      *slog.Logger
-	Version  string
+	// Nodes are the gateways that act as one; nil: this one is alone.
+	Nodes *nodes.Nodes
+	// State keeps the logins of browsers, sealed by Sealer.
+	State   state.Store
+	Sealer  *seal.Sealer
+	Log     *slog.Logger
+	Version string
 	// Hosts are the names under which the API answers, beside loopback.
 	Hosts []string
 	// Backup writes a backup; only the socket offers it.
@@ -54,6 +63,7 @@ type Config struct {
 type API struct {
 	*rights.Judge
 	locks       *locks.Table
+	nodes       *nodes.Nodes
 	version     string
 	backup      Backuper
 	doctor      Doctor
@@ -69,12 +79,17 @@ type API struct {
 
 // New makes the API.
 func New(c Config) *API {
+	var forms []byte
+	if c.Sealer != nil {
+		forms = c.Sealer.Derive("forms of the account pages")
+	}
 	judge := rights.New(&rest.API{
 		Accounts: c.Accounts, Sessions: c.Sessions, Events: c.Events, Log: c.Log, Hosts: c.Hosts,
-		Connection: c.Connection, Reach: c.Reach, Cookies: rest.NewJar(),
+		Connection: c.Connection, Reach: c.Reach, FormKey: forms, Nodes: c.Nodes,
+		Cookies: logins.New(logins.Config{State: c.State, Sealer: c.Sealer, Sessions: c.Sessions, Accounts: c.Accounts, Log: c.Log}),
 	})
 	a := &API{
-		Judge: judge, locks: c.Locks, version: c.Version, backup: c.Backup, doctor: c.Doctor,
+		Judge: judge, locks: c.Locks, nodes: c.Nodes, version: c.Version, backup: c.Backup, doctor: c.Doctor,
 		credentials: credential.New(judge.API), quotas: usage.New(judge, c.Quotas), trail: trail.New(judge),
 		webhooks: webhook.NewAPI(judge, c.Webhooks),
 		groups:   group.New(judge), links: invitation.New(judge),
@@ -84,7 +99,8 @@ func New(c Config) *API {
 	return a
 }
 
-// Close ends every login over the API.
+// Close lets go of every login over the API: they go on with the next start, or
+// on another node.
 func (a *API) Close() { a.Cookies.Close() }
 
 // Pages answers the pages of /account/.
@@ -112,6 +128,7 @@ func (a *API) mux(who rest.Identify) http.Handler {
 	a.groups.Register(api)
 	a.registerSite(api)
 	a.registerSessions(api)
+	a.registerNodes(api)
 	a.trail.Register(api)
 	a.webhooks.Register(api)
 	a.documents.Register(api)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -26,9 +25,13 @@ func (a *API) listSessions(ctx context.Context, in *rest.PageInput) (*rest.ListO
 	if err != nil {
 		return nil, a.Problem(err)
 	}
-	list := a.sorted(func(d session.Description) bool { return r.Sees(d.AccountID) })
+	all, err := a.Sessions.Everywhere(ctx, "")
+	if err != nil {
+		return nil, a.Problem(err)
+	}
+	list := slices.DeleteFunc(all, func(d session.Description) bool { return !r.Sees(d.AccountID) })
 	return rest.Piece(*in, list, func(d session.Description) string {
-		return d.Since.UTC().Format("2006-01-02T15:04:05.000000000") + " " + d.ID // as they are sorted
+		return d.Since.UTC().Format(pieceTime) + " " + d.ID // as they are sorted
 	}), nil
 }
 
@@ -37,25 +40,8 @@ func (a *API) accountSessions(ctx context.Context, in *rest.NameInput) (*rest.Bo
 	if err != nil {
 		return nil, a.Problem(err)
 	}
-	own := a.sorted(func(d session.Description) bool { return d.AccountID == x.ID })
-	return &rest.Body[[]session.Description]{Body: own}, nil
-}
-
-// sorted returns the sessions to be shown, oldest first.
-func (a *API) sorted(show func(session.Description) bool) []session.Description {
-	list := []session.Description{}
-	for _, d := range a.Sessions.List() {
-		if show(d) {
-			list = append(list, d)
-		}
-	}
-	slices.SortFunc(list, func(x, y session.Description) int {
-		if c := x.Since.Compare(y.Since); c != 0 {
-			return c
-		}
-		return strings.Compare(x.ID, y.ID)
-	})
-	return list
+	own, err := a.Sessions.Everywhere(ctx, x.ID)
+	return &rest.Body[[]session.Description]{Body: own}, a.Problem(err)
 }
 
 type endSessionInput struct {
@@ -64,17 +50,19 @@ type endSessionInput struct {
 }
 
 func (a *API) endSession(ctx context.Context, in *endSessionInput) (*rest.Nothing, error) {
-	for _, d := range a.Sessions.List() {
-		if d.ID != in.ID {
-			continue
-		}
-		x, err := a.ManagedByID(ctx, d.AccountID)
-		if err != nil {
-			break // whose sessions the caller does not see, it does not hear of
-		}
-		return a.end(ctx, x, in.ID, in.Confirm)
+	all, err := a.Sessions.Everywhere(ctx, "")
+	if err != nil {
+		return nil, a.Problem(err)
 	}
-	return nil, errNoSession()
+	i := slices.IndexFunc(all, func(d session.Description) bool { return d.ID == in.ID })
+	if i < 0 {
+		return nil, errNoSession()
+	}
+	x, err := a.ManagedByID(ctx, all[i].AccountID)
+	if err != nil {
+		return nil, errNoSession() // whose sessions the caller does not see, it does not hear of
+	}
+	return a.end(ctx, x, in.ID, in.Confirm)
 }
 
 type endAccountSessionInput struct {
@@ -88,8 +76,11 @@ func (a *API) endAccountSession(ctx context.Context, in *endAccountSessionInput)
 	if err != nil {
 		return nil, a.Problem(err)
 	}
-	own := func(d session.Description) bool { return d.ID == in.ID && d.AccountID == x.ID }
-	if !slices.ContainsFunc(a.Sessions.List(), own) {
+	own, err := a.Sessions.Everywhere(ctx, x.ID)
+	if err != nil {
+		return nil, a.Problem(err)
+	}
+	if !slices.ContainsFunc(own, func(d session.Description) bool { return d.ID == in.ID }) {
 		return nil, errNoSession()
 	}
 	return a.end(ctx, x, in.ID, in.Confirm)
@@ -106,7 +97,10 @@ func (a *API) end(ctx context.Context, x accounts.Account, id, confirm string) (
 	if err := a.Intend(ctx, "session.end", x.Name); err != nil {
 		return nil, err
 	}
-	if !a.Sessions.End(id, "ended by "+c.Actor()) {
+	switch found, err := a.Sessions.EndAnywhere(ctx, id, "ended by "+c.Actor()); {
+	case err != nil:
+		return nil, a.Problem(err)
+	case !found:
 		return nil, errNoSession()
 	}
 	return nil, a.Problem(a.Record(ctx, "session.end", x.Name, map[string]any{"session": id}, nil))

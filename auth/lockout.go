@@ -30,7 +30,7 @@ func (z *Authenticator) Lockout(ctx context.Context, id string) (Lockout, error)
 	if err != nil || site.Lockout.Failures <= 0 {
 		return none, err
 	}
-	l, _, err := z.failures.stored(ctx, id)
+	l, _, err := z.failures.lock(z.failures.known.get(ctx, lockPrefix+id))
 	if err != nil {
 		return none, err
 	}

@@ -16,6 +16,16 @@ func (z *Authenticator) OffersKey(ctx context.Context, a Attempt) bool {
 	if a.Key == nil && a.Certificate == nil {
 		return false
 	}
+	seen := z.accounts.Seen()
+	if z.offers(ctx, a) {
+		return true
+	}
+	// Another node may have given it to the account a moment ago.
+	now, err := z.accounts.Current(ctx)
+	return err == nil && now != seen && z.offers(ctx, a)
+}
+
+func (z *Authenticator) offers(ctx context.Context, a Attempt) bool {
 	account, effective, err := z.accounts.Look(ctx, a.Account)
 	if err != nil {
 		return false

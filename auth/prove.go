@@ -44,6 +44,7 @@ type Proof struct {
 	// LockStarted and BanStarted tell that this failure was the one too many.
 	LockStarted, BanStarted bool
 
+	ends        bool // before any work
 	failed      bool // there were failures before
 	hashed      bool // the password was hashed, not remembered
 	codeMissing bool
@@ -74,17 +75,18 @@ func (p Proof) NeedsCode() *CodeNeededError {
 // could be found out; a wrong credential is no error.
 func (z *Authenticator) Prove(ctx context.Context, a Attempt, how How) (Proof, error) {
 	a = a.plain()
-	p, err := z.meet(ctx, a)
+	seen := z.accounts.Seen()
+	p, err := z.met(ctx, a, how)
+	if err == nil && z.missed(ctx, p, seen) {
+		p, err = z.met(ctx, a, how)
+	}
 	if err != nil {
 		return Proof{}, err
 	}
-	if p.Ends(p.Effective.Admit(p.Attempt)) {
+	if p.ends {
 		p.Attempt.Credential = claim(p, a)
 		p.Proved = p.proved(a)
 		return p, nil
-	}
-	if err := z.first(ctx, &p, a, how); err != nil {
-		return Proof{}, err
 	}
 	if p.Attempt.Credential.Proved {
 		if p.Account.HasCode() && !z.opensFactor(p.Account) {
@@ -97,6 +99,33 @@ func (z *Authenticator) Prove(ctx context.Context, a Attempt, how How) (Proof, e
 	}
 	p.Proved = p.proved(a)
 	return p, z.remember(ctx, &p, a)
+}
+
+// met is an attempt as far as it goes without a code and without being counted.
+func (z *Authenticator) met(ctx context.Context, a Attempt, how How) (Proof, error) {
+	p, err := z.meet(ctx, a)
+	if err != nil {
+		return Proof{}, err
+	}
+	if p.ends = p.Ends(p.Effective.Admit(p.Attempt)); p.ends {
+		return p, nil
+	}
+	return p, z.first(ctx, &p, a, how)
+}
+
+// missed reports whether an attempt that is to be refused was judged by less than
+// other nodes had written by then: an account that was made there a moment ago, or
+// given another password. It costs one look at the state where there are several
+// nodes, and nothing where an address is banned.
+func (z *Authenticator) missed(ctx context.Context, p Proof, seen uint64) bool {
+	if p.Attempt.Banned || !z.accounts.Shared() {
+		return false
+	}
+	if d := p.Effective.Admit(p.Attempt); p.Attempt.Credential.Proved && (d.Allowed || d.Rule == policy.RuleSecondFactor) {
+		return false
+	}
+	now, err := z.accounts.Current(ctx)
+	return err == nil && now != seen
 }
 
 // first judges what comes before a code.

@@ -5,6 +5,7 @@ package admintest
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -36,20 +37,37 @@ type Site struct {
 	Pin string
 	// hooks are the webhooks, which lead to Receiver.
 	hooks *webhooks.Service
+	// API is what Web and Socket ask.
+	API *admin.API
+	// Store is where the API keeps logins: the site's state.
+	Store  *Store
+	sealer *seal.Sealer
 }
 
 // New makes a site, whose names are localhost and files.example.org.
-func New(t *testing.T) *Site {
-	w := protocoltest.NewWorld(t)
+func New(t *testing.T) *Site { return over(t, protocoltest.NewWorld(t), "test") }
+
+// Several makes a site of several nodes, which is asked over any of them.
+func Several(t *testing.T, n protocoltest.Nodes) []*Site {
+	var sites []*Site
+	for i, w := range protocoltest.NewNodes(t, n).Nodes() {
+		sites = append(sites, over(t, w, fmt.Sprint("test", i+1)))
+	}
+	return sites
+}
+
+func over(t *testing.T, w *protocoltest.World, node string) *Site {
 	s := &Site{World: w, t: t, Receiver: &Receiver{}}
 	sealer, err := seal.New(make([]byte, seal.KeySize))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.hooks = webhooks.New(webhooks.Config{State: w.State, Sealer: sealer, Events: w.Events, Sender: s.Receiver, Log: w.Log, Node: "test"})
+	s.sealer, s.Store = sealer, &Store{Store: w.State}
+	s.hooks = webhooks.New(webhooks.Config{State: s.Store, Sealer: sealer, Events: w.Events, Sender: s.Receiver, Log: w.Log, Node: node})
 	t.Cleanup(s.hooks.Close)
 	api := admin.New(admin.Config{
 		Accounts: w.Accounts, Sessions: w.Sessions, Events: w.Events, Quotas: w.Quotas, Locks: w.Locks, Webhooks: s.hooks, Log: w.Log,
+		State: s.Store, Sealer: sealer, Nodes: w.Joined,
 		Version: "test", Hosts: []string{"files.example.org"},
 		Reach: rest.Reach{
 			SiteURL:   "https://files.example.org/",
@@ -70,7 +88,7 @@ func New(t *testing.T) *Site {
 		},
 	})
 	t.Cleanup(api.Close)
-	s.Web, s.Socket = api.Handler(), api.Socket()
+	s.API, s.Web, s.Socket = api, api.Handler(), api.Socket()
 	return s
 }
 
@@ -110,6 +128,7 @@ func (s *Site) Nameless() *Client { return s.another(s.Events) }
 func (s *Site) another(log *events.Log) *Client {
 	api := admin.New(admin.Config{
 		Accounts: s.Accounts, Sessions: s.Sessions, Events: log, Quotas: s.Quotas, Locks: s.Locks, Webhooks: s.hooks, Log: s.Log,
+		State: s.Store, Sealer: s.sealer,
 		Connection: func(*http.Request) (netip.Addr, policy.Transport) { return netip.Addr{}, policy.Local },
 	})
 	s.t.Cleanup(api.Close)

@@ -68,19 +68,11 @@ func (a *API) changeMember(ctx context.Context, in *memberInput, m membership) (
 		return nil, a.Problem(err)
 	}
 	defer unlock()
-	if _, err := a.expected(ctx, in.IfMatch, g); err != nil {
-		return nil, a.Problem(err)
-	}
-	if err := a.Intend(ctx, m.kind, x.Name); err != nil {
-		return nil, err
-	}
-	now, err := a.Sessions.ChangeAccount(ctx, x.Name, 0, func(x *accounts.Account) error {
-		if err := m.may(ctx, g, *x); err != nil {
-			return err
-		}
-		x.Groups = m.after(x.Groups, g.ID)
-		return a.Confirmed(ctx, *x, in.Confirm)
-	}, rest.CallerOf(ctx).Option())
+	var now accounts.Account
+	err = a.InTurn(ctx, "members/"+g.ID, func(ctx context.Context) (err error) {
+		now, err = a.setMember(ctx, in, g, x, m)
+		return err
+	})
 	if err != nil {
 		return nil, a.Problem(err)
 	}
@@ -97,6 +89,23 @@ func (a *API) changeMember(ctx context.Context, in *memberInput, m membership) (
 		v.Members, v.Grants = []string{}, []record.GrantView{}
 	}
 	return &groupOutput{ETag: tag(g, v.Members), Body: v}, nil
+}
+
+// setMember changes an account's groups, where the group is as If-Match says.
+func (a *API) setMember(ctx context.Context, in *memberInput, g accounts.Group, x accounts.Account, m membership) (accounts.Account, error) {
+	if _, err := a.expected(ctx, in.IfMatch, g); err != nil {
+		return accounts.Account{}, err
+	}
+	if err := a.Intend(ctx, m.kind, x.Name); err != nil {
+		return accounts.Account{}, err
+	}
+	return a.Sessions.ChangeAccount(ctx, x.Name, 0, func(x *accounts.Account) error {
+		if err := m.may(ctx, g, *x); err != nil {
+			return err
+		}
+		x.Groups = m.after(x.Groups, g.ID)
+		return a.Confirmed(ctx, *x, in.Confirm)
+	}, rest.CallerOf(ctx).Option())
 }
 
 // memberGroup returns the group whose members change. Who leaves a personal group

@@ -11,6 +11,9 @@ import (
 // sets cookies through w, before the page is written. Its errors are a *Problem
 // where a person can do something about them.
 type Desk interface {
+	// Arrive is asked first about each request, and returns it for what follows. An
+	// error ends it: who is logged in cannot be told now.
+	Arrive(r *http.Request) (*http.Request, error)
 	// Visitor returns who is logged in.
 	Visitor(r *http.Request) (Visitor, bool)
 	// Login takes a username and a password. ErrCodeNeeded says that both were
@@ -18,7 +21,7 @@ type Desk interface {
 	Login(w http.ResponseWriter, r *http.Request, username, password string) error
 	// Code finishes a login that waits for its code.
 	Code(w http.ResponseWriter, r *http.Request, code string) error
-	Logout(w http.ResponseWriter, r *http.Request)
+	Logout(w http.ResponseWriter, r *http.Request) error
 
 	// MinLength is the shortest password that is taken, in characters.
 	MinLength(r *http.Request) int

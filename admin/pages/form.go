@@ -71,7 +71,7 @@ func (p *Pages) bind(w http.ResponseWriter, r *http.Request) string {
 }
 
 func (p *Pages) token(binding string) string {
-	m := hmac.New(sha256.New, p.key)
+	m := hmac.New(sha256.New, p.Key)
 	m.Write([]byte(binding))
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }

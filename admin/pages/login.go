@@ -83,7 +83,10 @@ func (p *Pages) code(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Pages) logout(w http.ResponseWriter, r *http.Request) {
-	p.Desk.Logout(w, r)
+	if err := p.Desk.Logout(w, r); err != nil {
+		p.show(w, r, page{name: "message", title: "Log out", data: message{}, err: err})
+		return
+	}
 	to(w, r, homePage)
 }
 

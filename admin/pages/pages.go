@@ -22,6 +22,7 @@ const (
 	factorPage   = "/second-factor"
 	connectPage  = "/connect"
 	codePage     = "/code"
+	stylePath    = "/style.css"
 	// InvitationPage and ResetPage take the secret that a link carries in its fragment.
 	InvitationPage = "/invitation"
 	ResetPage      = "/reset"
@@ -47,24 +48,28 @@ type Config struct {
 	Overheard func(*http.Request) (reference string, clear bool)
 	// Secure reports whether the browser speaks TLS, which decides on the cookie's name.
 	Secure func(*http.Request) bool
+	// Key makes the tokens of forms, the same on every node. Empty takes a random
+	// one: forms that are open at a restart are then opened anew.
+	Key []byte
 }
 
 // Pages answers people with a browser. Safe for concurrent use.
 type Pages struct {
 	Config
-	// key makes form tokens worthless beyond this run.
-	key []byte
 }
 
 // New makes the pages.
 func New(c Config) *Pages {
-	return &Pages{Config: c, key: []byte(rand.Text())}
+	if len(c.Key) == 0 {
+		c.Key = []byte(rand.Text())
+	}
+	return &Pages{Config: c}
 }
 
 // Handler answers everything below Prefix.
 func (p *Pages) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+Prefix+"/style.css", p.style)
+	mux.HandleFunc("GET "+Prefix+stylePath, p.style)
 	for page, show := range map[string]http.HandlerFunc{
 		"/{$}": p.home, passwordPage: p.signedIn(p.passwordForm), factorPage: p.signedIn(p.factor), connectPage: p.signedIn(p.connect),
 		InvitationPage: p.linkForm, ResetPage: p.linkForm,
@@ -86,7 +91,24 @@ func (p *Pages) Handler() http.Handler {
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, http.StatusForbidden, "This form came from another site, and was not looked at. Open the page here and try again.")
 	}))
-	return p.guarded(protection.Handler(mux))
+	return p.guarded(protection.Handler(p.arriving(mux)))
+}
+
+// arriving looks for who is logged in before anything else is done.
+func (p *Pages) arriving(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == Prefix+stylePath {
+			next.ServeHTTP(w, r)
+			return
+		}
+		known, err := p.Desk.Arrive(r)
+		if err != nil {
+			why := p.problem(err)
+			p.refuse(w, r, why.Status, why.Text)
+			return
+		}
+		next.ServeHTTP(w, known)
+	})
 }
 
 // guarded refuses names that are not the gateway's and clear HTTP before a

@@ -20,6 +20,7 @@ import (
 	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/accounts/links"
+	"gatehouse/storage/seal"
 )
 
 // site is a whole site with its account pages, over TLS.
@@ -33,8 +34,11 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	w := protocoltest.NewWorld(t)
+	sealer, err := seal.New(make([]byte, seal.KeySize))
+	must(t, err)
 	api := admin.New(admin.Config{
 		Accounts: w.Accounts, Sessions: w.Sessions, Events: w.Events, Quotas: w.Quotas, Locks: w.Locks, Log: w.Log,
+		State: w.State, Sealer: sealer,
 		Connection: func(r *http.Request) (netip.Addr, policy.Transport) {
 			from := netip.MustParseAddrPort(r.RemoteAddr).Addr()
 			if r.TLS != nil {

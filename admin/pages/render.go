@@ -105,6 +105,9 @@ func (p *Pages) write(w http.ResponseWriter, g page, v view) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if g.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
 	w.WriteHeader(g.status)
 	_, _ = w.Write(b.Bytes()) // what fails is the browser's connection
 }

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/events"
+	"gatehouse/storage/state"
 )
 
 // Intent is the event of a change that is about to be made; After has the kind
@@ -36,8 +38,10 @@ func (a *API) Intend(ctx context.Context, kind events.Kind, account string) erro
 	e.After = map[string]any{"change": string(kind)}
 	if err := a.Events.Record(ctx, e); err != nil {
 		a.Log.Error("a change was refused, since it could not be recorded", "kind", string(kind), "error", err)
-		return huma.NewError(http.StatusServiceUnavailable,
-			"nothing was changed: the audit log takes no events now (site audit.on_failure is refuse)")
+		if errors.Is(err, state.ErrAway) || errors.Is(err, state.ErrUnknown) {
+			return Later("nothing was changed: the gateway's store does not answer now, or takes no changes: try again in a moment")
+		}
+		return Later("nothing was changed: the audit log takes no events now (site audit.on_failure is refuse)")
 	}
 	return nil
 }
@@ -79,8 +83,11 @@ func (a *API) RecordEvent(ctx context.Context, e events.Event) error {
 	if unread == nil && site.Audit.OnFailure == policy.AuditContinue {
 		return nil
 	}
-	return huma.NewError(http.StatusInternalServerError,
-		"the change is made, but what it changed could not be recorded; that it was to be made is in the audit log")
+	const why = "this is done, but what it did could not be recorded; that it was to be done is in the audit log"
+	if Away(err) != "" {
+		return Later(why)
+	}
+	return huma.NewError(http.StatusInternalServerError, why)
 }
 
 // Changed is the event of a change by the caller.

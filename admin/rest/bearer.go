@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"gatehouse/admin/rest/logins"
 	"gatehouse/auth"
 	"gatehouse/policy"
 	"gatehouse/protocols/places"
@@ -20,7 +21,7 @@ func (a *API) WebCaller(r *http.Request) (*Caller, error) {
 	if sent {
 		return a.tokenCaller(r, token)
 	}
-	return a.CookieCaller(r, FaceAPI), nil
+	return a.CookieCaller(r, logins.API)
 }
 
 // bearer reads a token from the request (RFC 6750, section 2.1). It is read from
@@ -43,6 +44,7 @@ func bearer(r *http.Request) (token string, sent bool, err error) {
 // tokenCaller admits a request with a token. What it may do is what its account
 // and its scope both allow now: both are read anew with every request.
 func (a *API) tokenCaller(r *http.Request, token string) (*Caller, error) {
+	a.current(r.Context())()
 	address, transport := a.Connection(r)
 	s, done, err := a.Sessions.Request(r.Context(), auth.Attempt{
 		Token: token, Door: policy.API, Address: address, Transport: transport, Client: r.UserAgent(),

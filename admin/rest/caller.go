@@ -95,6 +95,7 @@ func CallerOf(ctx context.Context) Caller {
 
 // SocketCaller takes the peer of the local socket for an administrator.
 func (a *API) SocketCaller(r *http.Request) (*Caller, error) {
+	a.current(r.Context())()
 	return &Caller{Name: "socket", Role: policy.RoleAdmin, UID: PeerUID(r.Context()), local: true}, nil
 }
 

@@ -50,6 +50,13 @@ func (a *API) CallerMiddleware(api huma.API, who Identify) func(huma.Context, fu
 // writeProblem answers with an error that problem has made.
 func writeProblem(api huma.API, ctx huma.Context, err error) {
 	status := http.StatusInternalServerError
+	if told, ok := errors.AsType[huma.HeadersError](err); ok {
+		for name, values := range told.GetHeaders() {
+			for _, value := range values {
+				ctx.AppendHeader(name, value)
+			}
+		}
+	}
 	if known, ok := errors.AsType[huma.StatusError](err); ok {
 		status = known.GetStatus()
 	}

@@ -15,6 +15,7 @@ import (
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/accounts/links"
 	"gatehouse/storage/locks"
+	"gatehouse/storage/nodes"
 	"gatehouse/storage/quota"
 	"gatehouse/storage/state"
 )
@@ -52,24 +53,52 @@ func (a *API) Problem(err error) error {
 		return huma.NewError(http.StatusForbidden, "this login is good for something else first: GET /me says for what")
 	case errors.Is(err, session.ErrUnrecorded):
 		a.Log.Error("a login was refused, since it could not be recorded", "error", err)
-		return huma.NewError(http.StatusServiceUnavailable,
-			"nobody is let in: the audit log takes no events now (site audit.on_failure is refuse)")
-	case errors.Is(err, session.ErrShuttingDown):
-		return huma.NewError(http.StatusServiceUnavailable, err.Error())
+		return Later("nobody is let in: the audit log takes no events now (site audit.on_failure is refuse)")
+	case errors.Is(err, session.ErrShuttingDown), errors.Is(err, session.ErrNotEnded):
+		return Later(err.Error())
+	case errors.Is(err, nodes.ErrNotHeld):
+		return Later("this gateway was not heard of in time by those that share its store, and changes nothing until it is: try again in a moment")
 	case errors.Is(err, quota.ErrBusy):
 		return huma.NewError(http.StatusConflict, err.Error())
 	case errors.Is(err, auth.ErrBusy):
-		return huma.NewError(http.StatusServiceUnavailable, "too many logins at once: try again")
+		return Later("too many logins at once: try again")
 	}
 	var known huma.StatusError
 	if errors.As(err, &known) {
 		return err
+	}
+	if why := Away(err); why != "" {
+		a.Log.Warn("an administration request met a store that is away", "error", err)
+		return Later(why)
 	}
 	if errors.Is(err, context.Canceled) { // nobody reads the answer
 		return huma.NewError(http.StatusServiceUnavailable, "the request was given up")
 	}
 	a.Log.Error("an administration request failed", "error", err)
 	return huma.NewError(http.StatusInternalServerError, "the gateway could not do this; its log says why")
+}
+
+// retryAfter is how many seconds a client is asked to wait for what comes back by
+// itself.
+const retryAfter = "5"
+
+// Later refuses, for now, what may be asked again in a moment.
+func Later(why string) error {
+	return huma.ErrorWithHeaders(huma.NewError(http.StatusServiceUnavailable, why), http.Header{"Retry-After": {retryAfter}})
+}
+
+// Away says what is to be told of an error of a store that is away, "" where it
+// is another.
+func Away(err error) string {
+	switch {
+	case errors.Is(err, state.ErrUnknown):
+		return "the store stopped answering in the middle of this: what was asked for may be done or not; look before it is asked again"
+	case errors.Is(err, state.ErrAway), errors.Is(err, context.DeadlineExceeded):
+		return "the gateway's store does not answer now, or takes no changes: try again in a moment"
+	case errors.Is(err, state.ErrClosed):
+		return "the gateway is shutting down"
+	}
+	return ""
 }
 
 // QueryProblem is Problem for what is asked for in the address.

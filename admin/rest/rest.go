@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"net/netip"
 
+	"gatehouse/admin/rest/logins"
 	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
+	"gatehouse/storage/nodes"
 )
 
 // Prefix is where the API stands.
@@ -32,7 +34,11 @@ type API struct {
 	// Reach tells how people reach the doors from outside.
 	Reach Reach
 	// Cookies holds the logins of browsers.
-	Cookies *Jar
+	Cookies *logins.Jar
+	// Nodes are the gateways that act as one; nil: this one is alone.
+	Nodes *nodes.Nodes
+	// FormKey makes the tokens of the account pages' forms, the same on every node.
+	FormKey []byte
 }
 
 // Connection tells where a request comes from, trusted proxies taken into account.

@@ -10,6 +10,7 @@ import (
 	"gatehouse/admin/pages"
 	"gatehouse/admin/record"
 	"gatehouse/admin/rest"
+	"gatehouse/admin/rest/logins"
 	"gatehouse/auth"
 	"gatehouse/auth/session"
 	"gatehouse/policy"
@@ -19,7 +20,7 @@ import (
 // Pages answers the pages of /account/, under the rules of the API.
 func (a *API) Pages() http.Handler {
 	p := pages.New(pages.Config{
-		Desk: &desk{a}, Log: a.Log, KnownHost: a.KnownHost,
+		Desk: &desk{a}, Log: a.Log, KnownHost: a.KnownHost, Key: a.FormKey,
 		Overheard: func(r *http.Request) (string, bool) { return a.Overheard(r, policy.AccountPages) },
 		Secure: func(r *http.Request) bool {
 			_, transport := a.Connection(r)
@@ -29,6 +30,56 @@ func (a *API) Pages() http.Handler {
 	return rest.Lasting(p.Handler())
 }
 
+// A visit is what one request knows of who is logged in. It is looked for once,
+// unless the request itself changes it.
+type visit struct {
+	cookie string
+	caller *rest.Caller // nil: nobody
+}
+
+type visitKey struct{}
+
+// Arrive looks for who is logged in, before a page is thought of: where that cannot
+// be told now, nobody is taken for logged out.
+func (d *desk) Arrive(r *http.Request) (*http.Request, error) {
+	v := &visit{cookie: d.cookie(r)}
+	var err error
+	if v.caller, err = d.api.CookieCaller(r, logins.Pages); err != nil {
+		return nil, d.problem(err)
+	}
+	return r.WithContext(context.WithValue(r.Context(), visitKey{}, v)), nil
+}
+
+// cookie is what the browser has of a login.
+func (d *desk) cookie(r *http.Request) string {
+	_, transport := d.api.Connection(r)
+	c, err := r.Cookie(rest.CookieName(logins.Pages, transport))
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// caller returns who is logged in, nil for nobody.
+func (d *desk) caller(r *http.Request) *rest.Caller {
+	v, ok := r.Context().Value(visitKey{}).(*visit)
+	if !ok {
+		return nil
+	}
+	if now := d.cookie(r); now != v.cookie { // this request has changed it
+		found, err := d.api.CookieCaller(r, logins.Pages)
+		if err != nil {
+			return nil // the page is shown as to a stranger; the login stands
+		}
+		v.cookie, v.caller = now, found
+	}
+	if v.caller == nil || v.caller.Session.Context().Err() != nil {
+		return nil
+	}
+	found := *v.caller
+	return &found
+}
+
 // desk does for the pages what the API does for programs.
 type desk struct{ api *API }
 
@@ -36,7 +87,7 @@ var _ pages.Desk = (*desk)(nil)
 
 // visit returns the request's context with its caller.
 func (d *desk) visit(r *http.Request) (context.Context, rest.Caller, bool) {
-	c := d.api.CookieCaller(r, rest.FacePages)
+	c := d.caller(r)
 	ok := c != nil
 	if !ok {
 		c = &rest.Caller{}
@@ -72,28 +123,37 @@ func (d *desk) Login(w http.ResponseWriter, r *http.Request, username, password 
 	s, err := d.api.Sessions.Login(r.Context(), attempt)
 	if needed, ok := errors.AsType[*auth.CodeNeededError](err); ok {
 		attempt.Password, attempt.Proved = "", needed.Proved
-		set(w, r, rest.CookieFor(rest.FaceCode, c.Transport, d.api.Cookies.Wait(attempt)))
+		value, err := d.api.Cookies.Wait(r.Context(), attempt)
+		if err != nil {
+			return d.problem(err)
+		}
+		set(w, r, rest.CookieFor(logins.Code, c.Transport, value))
 		return pages.ErrCodeNeeded
 	}
 	if err != nil {
 		return d.problem(err)
 	}
-	d.enter(w, r, c, s)
+	return d.enter(w, r, c, s)
+}
+
+// enter begins the browser's login anew.
+func (d *desk) enter(w http.ResponseWriter, r *http.Request, c rest.Caller, s *session.Session) error {
+	value, err := d.api.begin(r.Context(), c, s, logins.Pages)
+	if err != nil {
+		return d.problem(err)
+	}
+	set(w, r, rest.CookieFor(logins.Pages, c.Transport, value))
 	return nil
 }
 
-// enter begins the browser's login anew: who knew its old cookie, or gave it one,
-// has nothing.
-func (d *desk) enter(w http.ResponseWriter, r *http.Request, c rest.Caller, s *session.Session) {
-	d.api.Cookies.Remove(c.Cookie)
-	set(w, r, rest.CookieFor(rest.FacePages, c.Transport, d.api.Cookies.Add(s, rest.FacePages)))
-}
-
 // renew gives the login a new cookie, and returns its value.
-func (d *desk) renew(w http.ResponseWriter, r *http.Request, c rest.Caller) string {
-	value := d.api.Cookies.Renew(c.Cookie)
-	set(w, r, rest.CookieFor(rest.FacePages, c.Transport, value))
-	return value
+func (d *desk) renew(w http.ResponseWriter, r *http.Request, c rest.Caller) (string, error) {
+	value, err := d.api.renew(r.Context(), c)
+	if err != nil {
+		return "", d.problem(err)
+	}
+	set(w, r, rest.CookieFor(logins.Pages, c.Transport, value))
+	return value, nil
 }
 
 // set gives the browser a cookie. The page that answers this request is made for
@@ -116,11 +176,14 @@ func set(w http.ResponseWriter, r *http.Request, c http.Cookie) {
 // another: each is counted.
 func (d *desk) Code(w http.ResponseWriter, r *http.Request, code string) error {
 	_, c, _ := d.visit(r)
-	cookie, err := r.Cookie(rest.CookieName(rest.FaceCode, c.Transport))
+	cookie, err := r.Cookie(rest.CookieName(logins.Code, c.Transport))
 	if err != nil {
 		return lateCode()
 	}
-	attempt, ok := d.api.Cookies.Waits(cookie.Value)
+	attempt, ok, err := d.api.Cookies.Waits(r.Context(), cookie.Value)
+	if err != nil {
+		return d.problem(err)
+	}
 	if !ok || attempt.Address != c.Address || attempt.Transport != c.Transport {
 		return lateCode()
 	}
@@ -129,10 +192,11 @@ func (d *desk) Code(w http.ResponseWriter, r *http.Request, code string) error {
 	if err != nil {
 		return d.codeProblem(err)
 	}
-	d.api.Cookies.Forget(cookie.Value)
-	set(w, r, rest.CookieFor(rest.FaceCode, c.Transport, ""))
-	d.enter(w, r, c, s)
-	return nil
+	if err := d.api.Cookies.Forget(r.Context(), cookie.Value); err != nil {
+		d.api.Log.Warn("a login that waited for its code is kept for some minutes", "error", err)
+	}
+	set(w, r, rest.CookieFor(logins.Code, c.Transport, ""))
+	return d.enter(w, r, c, s)
 }
 
 func lateCode() error {
@@ -149,10 +213,13 @@ func (d *desk) codeProblem(err error) error {
 }
 
 // Logout ends the login.
-func (d *desk) Logout(w http.ResponseWriter, r *http.Request) {
+func (d *desk) Logout(w http.ResponseWriter, r *http.Request) error {
 	_, c, _ := d.visit(r)
-	d.api.Cookies.Remove(c.Cookie)
-	set(w, r, rest.CookieFor(rest.FacePages, c.Transport, ""))
+	if err := d.api.Cookies.End(r.Context(), c.Cookie); err != nil {
+		return d.problem(err)
+	}
+	set(w, r, rest.CookieFor(logins.Pages, c.Transport, ""))
+	return nil
 }
 
 // MinLength is the site's; without a site nothing is said.
@@ -174,8 +241,8 @@ func (d *desk) SetPassword(w http.ResponseWriter, r *http.Request, p pages.Proof
 	if err != nil {
 		return d.problem(err)
 	}
-	d.renew(w, r, c)
-	return nil
+	_, err = d.renew(w, r, c)
+	return err
 }
 
 // Factor tells how it stands with the visitor's second factor.
@@ -190,7 +257,11 @@ func (d *desk) Factor(r *http.Request) (pages.Factor, error) {
 		f.On, f.Left = x.TOTP.Added, len(x.TOTP.Recovery)
 		return f, nil
 	}
-	if begun, ok := d.api.Cookies.Enrolling(c.Cookie); ok {
+	begun, ok, err := d.api.Cookies.Enrolling(ctx, c.Cookie)
+	if err != nil {
+		return f, d.problem(err)
+	}
+	if ok {
 		f.Secret, f.URI = begun.Secret, begun.URI
 	}
 	return f, nil
@@ -206,8 +277,7 @@ func (d *desk) BeginFactor(w http.ResponseWriter, r *http.Request, p pages.Proof
 	if err != nil {
 		return d.problem(err)
 	}
-	d.api.Cookies.Enrol(rest.CallerOf(ctx).Cookie, &begun)
-	return nil
+	return d.problem(d.api.Cookies.Enrol(ctx, rest.CallerOf(ctx).Cookie, &begun))
 }
 
 // again proves the visitor once more where the form says how. The login then has
@@ -220,8 +290,9 @@ func (d *desk) again(w http.ResponseWriter, r *http.Request, p pages.Proof) (con
 	if err := d.api.prove(ctx, c, p.Password, p.Code, r.UserAgent()); err != nil {
 		return ctx, d.problem(err)
 	}
-	c.Cookie = d.renew(w, r, c)
-	return rest.WithCaller(ctx, c), nil
+	var err error
+	c.Cookie, err = d.renew(w, r, c)
+	return rest.WithCaller(ctx, c), err
 }
 
 // proofMissing asks a login that is not fresh for the present password.
@@ -239,8 +310,10 @@ func (d *desk) ConfirmFactor(w http.ResponseWriter, r *http.Request, code string
 	if err != nil {
 		return nil, d.problem(err)
 	}
-	d.api.Cookies.Enrol(c.Cookie, nil)
-	d.renew(w, r, c)
+	// The codes are shown once: nothing is in their way any more.
+	if err := d.api.Cookies.Enrol(ctx, c.Cookie, nil); err == nil {
+		_, _ = d.renew(w, r, c) // it is in the log
+	}
 	return codes, nil
 }
 

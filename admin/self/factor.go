@@ -117,14 +117,15 @@ type recoveryOutput struct {
 	Body      RecoveryCodes
 }
 
-// confirmFactor gives the login a new id: it is worth more than before.
+// confirmFactor gives the login a new id: it is worth more than before. The codes
+// are shown all the same where that fails, since they are shown once.
 func (a *API) confirmFactor(ctx context.Context, in *codeInput) (*recoveryOutput, error) {
 	codes, err := a.confirmOwnFactor(ctx, in.Body.Code)
 	if err != nil {
 		return nil, err
 	}
-	c := rest.CallerOf(ctx)
-	return &recoveryOutput{rest.CookieFor(rest.FaceAPI, c.Transport, a.Cookies.Renew(c.Cookie)), RecoveryCodes{codes}}, nil
+	cookie, _ := a.newCookie(ctx, rest.CallerOf(ctx))
+	return &recoveryOutput{cookie, RecoveryCodes{codes}}, nil
 }
 
 func (a *API) confirmOwnFactor(ctx context.Context, code string) ([]string, error) {
@@ -142,8 +143,9 @@ func (a *API) confirmOwnFactor(ctx context.Context, code string) ([]string, erro
 	return codes, a.Problem(a.Record(ctx, "account.totp.enrol", c.Name, nil, map[string]any{"totp": "set", "recovery_codes": len(codes)}))
 }
 
-// removeFactor ends the other logins that the factor has proved.
-func (a *API) removeFactor(ctx context.Context, in *rest.MatchInput) (*rest.Nothing, error) {
+// removeFactor ends the other logins that the factor has proved. This one gets a
+// new id: it is proved by something else than before.
+func (a *API) removeFactor(ctx context.Context, in *rest.MatchInput) (*cookieOutput, error) {
 	x, e, err := a.ownEffective(ctx)
 	if err != nil {
 		return nil, err
@@ -165,7 +167,11 @@ func (a *API) removeFactor(ctx context.Context, in *rest.MatchInput) (*rest.Noth
 		return nil, a.Problem(err)
 	}
 	was, is := record.FactorChange(x.TOTP, nil)
-	return nil, a.Problem(a.Record(ctx, "account.totp.remove", x.Name, was, is))
+	if err := a.Record(ctx, "account.totp.remove", x.Name, was, is); err != nil {
+		return nil, a.Problem(err)
+	}
+	cookie, err := a.newCookie(ctx, rest.CallerOf(ctx))
+	return &cookieOutput{cookie}, err
 }
 
 type leftView struct {

@@ -67,7 +67,7 @@ func (a *API) changeOwnPassword(ctx context.Context, in *ownPasswordInput) (*log
 	if err != nil {
 		return nil, err
 	}
-	return a.renewed(c), nil
+	return a.renewed(ctx, c)
 }
 
 // newOwnPassword is what a change of one's own password takes. Without current

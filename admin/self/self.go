@@ -12,6 +12,7 @@ import (
 	"gatehouse/admin/credential"
 	"gatehouse/admin/invitation"
 	"gatehouse/admin/rest"
+	"gatehouse/admin/rest/logins"
 	"gatehouse/admin/rights"
 	"gatehouse/admin/usage"
 	"gatehouse/auth"
@@ -86,8 +87,24 @@ func (a *API) login(ctx context.Context, in *loginInput) (*loginOutput, error) {
 	if err != nil {
 		return nil, a.loginProblem(err)
 	}
-	a.Cookies.Remove(c.Cookie) // a browser's new login takes the place of its old one
-	return &loginOutput{SetCookie: rest.CookieFor(rest.FaceAPI, c.Transport, a.Cookies.Add(s, rest.FaceAPI)), Body: sessionView(s)}, nil
+	value, err := a.begin(ctx, c, s, logins.API)
+	if err != nil {
+		return nil, a.Problem(err)
+	}
+	return &loginOutput{SetCookie: rest.CookieFor(logins.API, c.Transport, value), Body: sessionView(s)}, nil
+}
+
+// begin keeps a session as the browser's login, in the place of its old one: who
+// knew that cookie, or gave it one, has nothing. A session that cannot be kept ends.
+func (a *API) begin(ctx context.Context, c rest.Caller, s *session.Session, f logins.Face) (string, error) {
+	value, err := a.Cookies.Begin(ctx, s, f)
+	if err == nil {
+		err = a.Cookies.End(ctx, c.Cookie)
+	}
+	if err != nil {
+		s.Close()
+	}
+	return value, err
 }
 
 func (a *API) loginProblem(err error) error {
@@ -116,7 +133,7 @@ func (a *API) stepUp(ctx context.Context, in *stepUpInput) (*loginOutput, error)
 	if err := a.prove(ctx, c, in.Body.Password, in.Body.Code, in.UserAgent); err != nil {
 		return nil, err
 	}
-	return a.renewed(c), nil
+	return a.renewed(ctx, c)
 }
 
 // prove proves the caller's account once more. What is wrong counts as a failed login.
@@ -128,21 +145,40 @@ func (a *API) prove(ctx context.Context, c rest.Caller, password, code, client s
 }
 
 // renewed gives the caller's login a new cookie.
-func (a *API) renewed(c rest.Caller) *loginOutput {
-	return &loginOutput{SetCookie: rest.CookieFor(rest.FaceAPI, c.Transport, a.Cookies.Renew(c.Cookie)), Body: sessionView(c.Session)}
+func (a *API) renewed(ctx context.Context, c rest.Caller) (*loginOutput, error) {
+	cookie, err := a.newCookie(ctx, c)
+	return &loginOutput{SetCookie: cookie, Body: sessionView(c.Session)}, err
 }
 
-type logoutOutput struct {
+// newCookie gives a login over the API another value; none where it has ended.
+func (a *API) newCookie(ctx context.Context, c rest.Caller) (http.Cookie, error) {
+	value, err := a.renew(ctx, c)
+	return rest.CookieFor(logins.API, c.Transport, value), err
+}
+
+// renew gives a login another value, after what it did; "" where it has ended.
+func (a *API) renew(ctx context.Context, c rest.Caller) (string, error) {
+	value, err := a.Cookies.Renew(ctx, c.Cookie, c.Session)
+	if err != nil {
+		a.Log.Error("a login got no new cookie", "account", c.Name, "error", err)
+		return "", huma.NewError(http.StatusServiceUnavailable, "this is done, but the login cannot go on, since the store does not answer: log in again")
+	}
+	return value, nil
+}
+
+type cookieOutput struct {
 	SetCookie http.Cookie `header:"Set-Cookie"`
 }
 
-func (a *API) logout(ctx context.Context, _ *rest.Nothing) (*logoutOutput, error) {
+func (a *API) logout(ctx context.Context, _ *rest.Nothing) (*cookieOutput, error) {
 	c := rest.CallerOf(ctx)
 	if err := c.Interactive(); err != nil {
 		return nil, err
 	}
-	a.Cookies.Remove(c.Cookie)
-	return &logoutOutput{SetCookie: rest.CookieFor(rest.FaceAPI, c.Transport, "")}, nil
+	if err := a.Cookies.End(ctx, c.Cookie); err != nil {
+		return nil, a.Problem(err)
+	}
+	return &cookieOutput{SetCookie: rest.CookieFor(logins.API, c.Transport, "")}, nil
 }
 
 // own returns the caller's account and the site's policy.

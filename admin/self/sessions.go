@@ -39,11 +39,13 @@ type OwnSession struct {
 
 func (a *API) ownSessions(ctx context.Context, _ *rest.Nothing) (*rest.Body[[]OwnSession], error) {
 	c := rest.CallerOf(ctx)
+	own, err := a.Sessions.Everywhere(ctx, c.Session.AccountID())
+	if err != nil {
+		return nil, a.Problem(err)
+	}
 	list := []OwnSession{}
-	for _, d := range a.Sessions.List() {
-		if d.AccountID == c.Session.AccountID() {
-			list = append(list, OwnSession{d, d.ID == c.Session.ID()})
-		}
+	for _, d := range own {
+		list = append(list, OwnSession{d, d.ID == c.Session.ID()})
 	}
 	return &rest.Body[[]OwnSession]{Body: list}, nil
 }
@@ -54,14 +56,20 @@ type ownSessionInput struct {
 
 func (a *API) endOwnSession(ctx context.Context, in *ownSessionInput) (*rest.Nothing, error) {
 	c := rest.CallerOf(ctx)
-	mine := func(d session.Description) bool { return d.ID == in.ID && d.AccountID == c.Session.AccountID() }
-	if !slices.ContainsFunc(a.Sessions.List(), mine) {
+	own, err := a.Sessions.Everywhere(ctx, c.Session.AccountID())
+	if err != nil {
+		return nil, a.Problem(err)
+	}
+	if !slices.ContainsFunc(own, func(d session.Description) bool { return d.ID == in.ID }) {
 		return nil, huma.NewError(http.StatusNotFound, "no such session")
 	}
 	if err := a.Intend(ctx, "session.end", c.Name); err != nil {
 		return nil, err
 	}
-	if !a.Sessions.End(in.ID, "ended by "+c.Actor()) {
+	switch found, err := a.Sessions.EndAnywhere(ctx, in.ID, "ended by "+c.Actor()); {
+	case err != nil:
+		return nil, a.Problem(err)
+	case !found:
 		return nil, huma.NewError(http.StatusNotFound, "no such session")
 	}
 	return nil, a.Problem(a.Record(ctx, "session.end", c.Name, map[string]any{"session": in.ID}, nil))

@@ -11,7 +11,8 @@ import (
 
 // Of several nodes one sends: the one whose name the claim holds. It renews the
 // claim as it goes; where it is gone, another takes over when the claim has run
-// out. A node that comes back under its own name goes on at once.
+// out, or as soon as it is known to have died. A gateway alone that comes back
+// under its own name goes on at once.
 const (
 	claimFor   = time.Minute
 	renewEvery = 20 * time.Second
@@ -45,6 +46,11 @@ func (s *store) release(ctx context.Context, node string) error {
 		return nil
 	}
 	return err
+}
+
+// Bury gives back the claim of a run that has died; another takes over.
+func (s *Service) Bury(ctx context.Context, node, epoch string) error {
+	return s.release(ctx, node+"/"+epoch)
 }
 
 // holder is the node that sends, "" where none does.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -415,6 +417,61 @@ func TestALetterKnowsItsFirstTry(t *testing.T) {
 		letters, err := w.letters(t.Context(), letterPrefix, hook.ID)
 		if err != nil || len(letters) != 1 || !letters[0].First.Equal(first) {
 			t.Errorf("%+v, %v after %d tries, want one tried first at %v", letters, err, tries, first)
+		}
+	})
+}
+
+// What is known to have died holds nothing up: another sends at once. A run that
+// came back under the dead one's name keeps its own claim.
+func TestTheClaimOfADeadNodeIsBuried(t *testing.T) {
+	inWorld(t, func(w *world) {
+		dead := state.Batch{Puts: []state.Put{{Name: claimRecord, Value: []byte("node/1"), TTL: time.Hour}}}
+		if err := w.apply(w.t.Context(), dead); err != nil {
+			t.Fatal(err)
+		}
+		w.add(files)
+		w.happen(events.Upload, "/a")
+		w.pass(time.Minute)
+		w.took()
+		for _, other := range [][2]string{{"node", "2"}, {"other", "1"}} {
+			if err := w.Bury(t.Context(), other[0], other[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.pass(time.Minute)
+		w.took()
+		if err := w.Bury(t.Context(), "node", "1"); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Second)
+		w.took("/a")
+	})
+}
+
+// Of many at once, on whichever nodes, no more are taken than there may be.
+func TestNodesAddNoMoreThanThereMayBe(t *testing.T) {
+	inWorld(t, func(w *world) {
+		other := w.node("m")
+		defer other.Close()
+		for range MaxWebhooks - 1 {
+			w.add(files)
+		}
+		var made atomic.Int32
+		var all sync.WaitGroup
+		for i := range 6 {
+			all.Go(func() {
+				at := []*Service{w.Service, other}[i%2]
+				switch _, _, err := at.Add(t.Context(), Webhook{URL: "https://hooks.example/y", Filter: files}); {
+				case err == nil:
+					made.Add(1)
+				case !errors.Is(err, ErrTooMany):
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if n := made.Load(); n != 1 {
+			t.Errorf("%d were added where there was room for one", n)
 		}
 	})
 }

@@ -68,17 +68,12 @@ func (s *store) forget(ctx context.Context, names []string) error {
 }
 
 // sweep forgets what a removal left that did not come to its end.
-func (s *store) sweep(ctx context.Context, all []Webhook) error {
-	known := map[string]bool{}
-	for _, w := range all {
-		known[w.ID] = true
-	}
-	var orphans []string
+func (s *store) sweep(ctx context.Context) error {
+	found := map[string][]string{} // by webhook
 	for _, prefix := range []string{letterPrefix, deadPrefix} {
 		err := s.each(ctx, prefix, func(r state.Record) error {
-			id, ok := idOf(r.Name, prefix)
-			if ok && !known[id] {
-				orphans = append(orphans, r.Name)
+			if id, ok := idOf(r.Name, prefix); ok {
+				found[id] = append(found[id], r.Name)
 			}
 			return nil
 		})
@@ -86,7 +81,20 @@ func (s *store) sweep(ctx context.Context, all []Webhook) error {
 			return err
 		}
 	}
-	return s.forget(ctx, orphans)
+	// Read after its letters, so that one which another node has just added is here.
+	all, err := s.list(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range all {
+		delete(found, w.ID)
+	}
+	for _, orphans := range found {
+		if err := s.forget(ctx, orphans); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Dead returns the dead letters of a webhook, the oldest first.

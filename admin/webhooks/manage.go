@@ -12,6 +12,7 @@ import (
 	"gatehouse/admin/webhooks/message"
 	"gatehouse/admin/webhooks/sender"
 	"gatehouse/storage/state"
+	"gatehouse/storage/state/typed"
 )
 
 // Overlap is how long an older secret signs beside a new one.
@@ -44,15 +45,6 @@ func (s *Service) Add(ctx context.Context, w Webhook) (Webhook, []byte, error) {
 	if err != nil {
 		return w, nil, err
 	}
-	s.adding.Lock()
-	defer s.adding.Unlock()
-	all, err := s.list(ctx)
-	if err != nil {
-		return w, nil, err
-	}
-	if len(all) >= MaxWebhooks {
-		return w, nil, ErrTooMany
-	}
 	w.ID, w.Created, w.Revision = strings.ToLower(rand.Text()), time.Now().UTC(), 0
 	secret := message.NewSecret()
 	w.Secrets = []Secret{{Sealed: s.sealer.Seal(hookPrefix+w.ID, secret)}}
@@ -60,7 +52,16 @@ func (s *Service) Add(ctx context.Context, w Webhook) (Webhook, []byte, error) {
 	if err != nil {
 		return w, nil, err
 	}
-	w.Revision, err = s.put(ctx, w, state.Put{Name: cursorPrefix + w.ID, Value: at})
+	var revision uint64
+	err = typed.Retry(func() error {
+		room, err := s.room(ctx)
+		if err == nil {
+			room.Puts = append(room.Puts, state.Put{Name: cursorPrefix + w.ID, Value: at})
+			revision, err = s.putWith(ctx, w, room)
+		}
+		return typed.Again(err)
+	})
+	w.Revision = revision
 	return w, secret, err
 }
 

@@ -46,7 +46,7 @@ type Config struct {
 	Sender Sender
 	Log    *slog.Logger
 	// Node is this gateway's name among those that share the state: one of them
-	// sends.
+	// sends. Where there are others it names the run, as NODE/EPOCH.
 	Node string
 	// Tried is told how each try ended (taken, refused, away); nil is nobody.
 	Tried func(outcome string)
@@ -62,7 +62,6 @@ type Service struct {
 	tried  func(string)
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
-	adding sync.Mutex // held while there may become one more
 
 	mu      sync.Mutex // guards workers, which serve alone changes
 	workers map[string]*running
@@ -102,20 +101,12 @@ func (s *Service) serve(ctx context.Context) {
 	}()
 	for swept := false; ctx.Err() == nil; {
 		if !swept {
-			swept = s.sweepOnce(ctx)
+			swept = s.sweep(ctx) == nil
 		}
 		if !s.follow(ctx) && !sleep(ctx, firstPause) {
 			return
 		}
 	}
-}
-
-func (s *Service) sweepOnce(ctx context.Context) bool {
-	all, err := s.list(ctx)
-	if err == nil {
-		err = s.sweep(ctx, all)
-	}
-	return err == nil
 }
 
 // A running is a worker at work.

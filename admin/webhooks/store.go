@@ -13,7 +13,8 @@ import (
 
 // The state has one scope: a record for each webhook, one for how far it has
 // come, one for each letter, by position; one that tells the worker that its
-// letters were changed beside it; and one for the node that sends.
+// letters were changed beside it; one for the node that sends; and one that is
+// written whenever a webhook is added.
 const (
 	scope        = "webhooks"
 	hookPrefix   = "hook/"
@@ -22,6 +23,7 @@ const (
 	deadPrefix   = "dead/"
 	againPrefix  = "again/"
 	claimRecord  = "claim"
+	addedRecord  = "added"
 )
 
 // Errors of the store. ErrConflict says that the webhook has changed meanwhile.
@@ -112,16 +114,40 @@ func (s *store) get(ctx context.Context, id string) (Webhook, error) {
 	return decode(r)
 }
 
-// put writes a webhook whose revision must be the present one, and more with it.
-func (s *store) put(ctx context.Context, w Webhook, more ...state.Put) (uint64, error) {
+// put writes a webhook whose revision must be the present one.
+func (s *store) put(ctx context.Context, w Webhook) (uint64, error) {
+	return s.putWith(ctx, w, state.Batch{})
+}
+
+// putWith is put, and more with it.
+func (s *store) putWith(ctx context.Context, w Webhook, more state.Batch) (uint64, error) {
 	value, err := json.Marshal(w)
 	if err != nil {
 		return 0, fmt.Errorf("encode a webhook: %w", err)
 	}
-	return s.write(ctx, state.Batch{
-		Checks: []state.Check{{Name: hookPrefix + w.ID, Revision: w.Revision}},
-		Puts:   append(more, state.Put{Name: hookPrefix + w.ID, Value: value}),
-	})
+	more.Checks = append(more.Checks, state.Check{Name: hookPrefix + w.ID, Revision: w.Revision})
+	more.Puts = append(more.Puts, state.Put{Name: hookPrefix + w.ID, Value: value})
+	return s.write(ctx, more)
+}
+
+// room begins a batch that adds a webhook: ErrTooMany. Of two at once, on whichever
+// nodes, one meets a conflict.
+func (s *store) room(ctx context.Context) (state.Batch, error) {
+	last, err := s.state.Get(ctx, scope, addedRecord)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return state.Batch{}, fmt.Errorf("read when a webhook was added: %w", err)
+	}
+	all, err := s.list(ctx)
+	if err != nil {
+		return state.Batch{}, err
+	}
+	if len(all) >= MaxWebhooks {
+		return state.Batch{}, ErrTooMany
+	}
+	return state.Batch{
+		Checks: []state.Check{{Name: addedRecord, Revision: last.Revision}},
+		Puts:   []state.Put{{Name: addedRecord, Value: []byte("{}"), TTL: claimFor}},
+	}, nil
 }
 
 func (s *store) apply(ctx context.Context, b state.Batch) error {

@@ -31,7 +31,24 @@ func (m *Manager) Situation(ctx context.Context, a accounts.Account, from netip.
 		return false, false, counts, err
 	}
 	until, err := m.auth.Locked(ctx, a.ID)
-	return banned, !until.IsZero(), m.table.count(a.ID, policy.PlainAddress(from)), err
+	if err != nil {
+		return banned, false, counts, err
+	}
+	counts, err = m.open(ctx, a, policy.PlainAddress(from))
+	return banned, !until.IsZero(), counts, err
+}
+
+// open counts the open sessions: on this node, and on all where a limit is on them.
+func (m *Manager) open(ctx context.Context, a accounts.Account, from netip.Addr) (policy.Sessions, error) {
+	counts := m.table.count(a.ID, from)
+	if m.shared == nil {
+		return counts, nil
+	}
+	e, err := m.accounts.Effective(ctx, a)
+	if err != nil {
+		return counts, err
+	}
+	return m.shared.count(ctx, counts, m.shared.placesOf(e, a.ID, from))
 }
 
 // ParseBanned reads the address of a ban as Bans shows it, or one within it.

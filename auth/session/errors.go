@@ -39,6 +39,10 @@ var (
 	ErrManyUploads = staging.ErrTooMany
 	// ErrAway says that there may be room, and that nobody knows.
 	ErrAway = quota.ErrAway
+	// ErrInUse says that another node is changing the file, ErrStateAway that this one
+	// cannot be sure of what it holds: both pass.
+	ErrInUse     = backend.ErrInUse
+	ErrStateAway = state.ErrAway
 	// ErrUnknown and ErrClosed say that the state is away.
 	ErrUnknown = state.ErrUnknown
 	ErrClosed  = state.ErrClosed

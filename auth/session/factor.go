@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gatehouse/auth"
 	"gatehouse/policy"
@@ -149,8 +150,7 @@ func (m *Manager) ChangeOwnPassword(ctx context.Context, s *Session, password st
 	if err != nil {
 		return err
 	}
-	m.endOthers(s, "the account's password was changed")
-	return nil
+	return m.endOthers(ctx, s, "the account's password was changed")
 }
 
 // otherPassword is NewPassword for who must give another than the present one.
@@ -165,11 +165,14 @@ func (m *Manager) otherPassword(ctx context.Context, a accounts.Account, passwor
 	return m.auth.NewPassword(ctx, a, password)
 }
 
-// endOthers ends every other session of the account of s.
-func (m *Manager) endOthers(s *Session, why string) {
+// endOthers ends every other session of the account of s, on whichever node.
+func (m *Manager) endOthers(ctx context.Context, s *Session, why string) error {
+	e := ending{Why: why, But: s.id, At: time.Now()}
+	m.ended.note(endAccount+s.accountID, e)
 	for _, other := range m.table.of(s.accountID) {
 		if other != s {
 			m.end(other, policy.Decision{Rule: policy.RuleEnded, Because: why})
 		}
 	}
+	return m.shared.wish(ctx, endAccount+s.accountID, e)
 }

@@ -14,7 +14,9 @@ const rejudge = 10 * time.Minute
 
 // follow keeps the open sessions true to the present policy.
 func (m *Manager) follow(changes <-chan accounts.Change) {
+	addresses := m.shared.recountAddresses(false)
 	for c := range changes {
+		addresses = m.shared.recountAddresses(addresses)
 		if c.Kind == accounts.KindAccount {
 			m.judgeAccount(c.ID)
 			continue
@@ -50,10 +52,11 @@ func (m *Manager) judge(s *Session) {
 		m.end(s, d)
 		return
 	}
-	scoped := effective.Scoped(t.Credential.Scope)
-	s.standing.Store(&standing{role: account.Role, only: onlyFor(d), credential: t.Credential, effective: scoped})
+	stands := s.stand(account, effective, t.Credential, onlyFor(d))
+	s.standing.Store(stands)
 	s.fs.SetOwner(account.UID, account.GID)
-	s.fs.SetPolicy(scoped)
+	s.fs.SetPolicy(stands.effective)
+	m.shared.recount(s)
 	s.wake(d.Until)
 }
 

@@ -14,6 +14,7 @@ import (
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
 	"gatehouse/storage/keyed"
+	"gatehouse/storage/nodes"
 )
 
 // kept is where the homes of deleted accounts go that are kept.
@@ -21,6 +22,9 @@ const kept = policy.Kept
 
 // actor names the gateway in events of its own work.
 const actor = "gatehouse"
+
+// homesWork is the work on homes of deleted accounts, which one node does at a time.
+const homesWork = "homes"
 
 // homes orders the work on homes on this node, and knows where the quotas stand
 // that follow accounts and groups.
@@ -32,8 +36,8 @@ type homes struct {
 	// folders makes one step of looking whose quota is on a folder and setting it.
 	folders keyed.Mutex[path.Path]
 
-	mu     sync.Mutex           // guards what follows
-	stands map[string]path.Path // by owner
+	mu     sync.Mutex             // guards what follows
+	stands map[string][]path.Path // by owner; more than one where a node died between two
 }
 
 // makeHome makes an account's home. One that is there already is refused unless
@@ -169,6 +173,18 @@ func (m *Manager) finishBelow(ctx context.Context, home path.Path) error {
 func (m *Manager) finish(ctx context.Context, l accounts.Leaving) error {
 	m.homes.work.Lock()
 	defer m.homes.work.Unlock()
+	return m.shared.exclusively(ctx, homesWork, func(ctx context.Context) error { return m.finishAlone(ctx, l) })
+}
+
+// tryFinish is finish, but nodes.ErrBusy where another node works on homes.
+func (m *Manager) tryFinish(ctx context.Context, l accounts.Leaving) error {
+	m.homes.work.Lock()
+	defer m.homes.work.Unlock()
+	return m.shared.tryExclusively(ctx, homesWork, func(ctx context.Context) error { return m.finishAlone(ctx, l) })
+}
+
+// finishAlone is finish while nobody else works on homes, here or on another node.
+func (m *Manager) finishAlone(ctx context.Context, l accounts.Leaving) error {
 	// Who was here first may have finished it, and a new home may be there by now.
 	if _, err := m.accounts.Leaving(ctx, l.ID); err != nil {
 		if errors.Is(err, accounts.ErrNotFound) {
@@ -208,6 +224,12 @@ func (m *Manager) revokeBelow(ctx context.Context, l accounts.Leaving) error {
 }
 
 func (m *Manager) clear(ctx context.Context, l accounts.Leaving) error {
+	if m.shared != nil {
+		// Another node may have given the home to somebody a moment ago.
+		if err := m.accounts.CatchUpAll(ctx); err != nil {
+			return err
+		}
+	}
 	if other := m.accounts.HomeIn(l.Home, l.ID); other != "" {
 		m.log.Warn("the home of a deleted account is another's by now, and stays", "account", l.Name, "other", other)
 		return nil
@@ -288,7 +310,7 @@ func (m *Manager) finishAll() {
 		return
 	}
 	for _, l := range list {
-		if err := m.finish(m.ctx, l); err != nil {
+		if err := m.tryFinish(m.ctx, l); err != nil && !errors.Is(err, nodes.ErrBusy) {
 			m.log.Warn("the home of a deleted account is still there", "account", l.Name, "error", err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"gatehouse/storage/accounts"
@@ -36,9 +37,14 @@ func (m *Manager) disableInactive(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	for _, s := range m.table.all() {
-		// Who is in uses the account, however long ago the login was.
-		m.accounts.Touch(s.accountID, s.Credential().ID, now, s.address.String(), s.door)
+	open, err := m.Everywhere(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, d := range open {
+		// Who is in uses the account, however long ago the login was, and on whichever node.
+		_, id, _ := strings.Cut(d.Credential, ":")
+		m.accounts.Touch(d.AccountID, id, now, d.Address.String(), d.Door)
 	}
 	list, err := m.accounts.DisableInactive(ctx, now)
 	for _, a := range list {

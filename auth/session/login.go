@@ -15,7 +15,7 @@ import (
 // Login admits an attempt or returns an *auth.RefusedError, or an
 // *auth.CodeNeededError where nothing but a code is missing and the door can ask
 // for one (any other error says that nothing could be decided: the store is
-// away, auth.ErrBusy, ErrShuttingDown, ErrUnrecorded). A password costs one hash whatever the
+// away, auth.ErrBusy, ErrShuttingDown, ErrUnrecorded, nodes.ErrNotHeld). A password costs one hash whatever the
 // outcome, but for what rules 1 and 2 end. The login is in the log before it
 // returns.
 func (m *Manager) Login(ctx context.Context, a auth.Attempt) (*Session, error) {
@@ -23,14 +23,22 @@ func (m *Manager) Login(ctx context.Context, a auth.Attempt) (*Session, error) {
 	if m.table.isClosed() {
 		return nil, ErrShuttingDown
 	}
-	proof, err := m.auth.Prove(ctx, a, auth.Once)
+	if err := m.mayProve(a); err != nil {
+		return nil, err
+	}
+	proof, err := m.prove(ctx, a, auth.Once)
 	if err != nil {
 		return nil, fmt.Errorf("prove a login: %w", err)
 	}
 	s := m.newSession(a, proof, newSessionID())
-	d, err := m.table.enter(s, judged(proof))
+	var d policy.Decision
+	judge, err := m.seat(ctx, s, a, proof)
+	if err == nil {
+		d, err = m.table.enter(s, judge)
+	}
 	if err != nil || !d.Allowed {
 		s.discard()
+		m.shared.giveBack(ctx, s)
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +106,11 @@ func (s *Session) discard() {
 func (m *Manager) welcome(ctx context.Context, s *Session, p auth.Proof, began time.Time) error {
 	e := s.sign(events.Event{Kind: events.Login, Outcome: events.OK, Transport: string(s.transport), Took: time.Since(began)})
 	s.awaitFormer(ctx)
-	s.failed = m.record(ctx, p.Effective.Site(), e)
+	if s.reader.Load() {
+		s.failed = m.recordReader(p.Effective.Site(), e)
+	} else {
+		s.failed = m.record(ctx, p.Effective.Site(), e)
+	}
 	close(s.admitted)
 	if s.failed != nil {
 		m.end(s, policy.Decision{Rule: policy.RuleEnded, Because: "the login could not be put into the log"})
@@ -106,6 +118,7 @@ func (m *Manager) welcome(ctx context.Context, s *Session, p auth.Proof, began t
 	}
 	m.accounts.Touch(s.accountID, s.Credential().ID, s.since, s.address.String(), s.door)
 	m.judge(s)
+	m.shared.changed(s.id)
 	s.log.Info("session opened", "credential", nameOf(s.Credential()), "client", s.client)
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"gatehouse/policy/guard"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
+	"gatehouse/storage/nodes"
 	"gatehouse/storage/quota"
 	"gatehouse/storage/state"
 	"gatehouse/storage/traffic"
@@ -44,6 +45,13 @@ type Config struct {
 	State    state.Store
 	Log      *slog.Logger
 	Node     string
+	// Nodes are the gateways that share State; nil: this one is alone. What of
+	// them is told by a manager is begun by New, before Nodes.Start.
+	Nodes *nodes.Nodes
+	// AwayReads admits to the file doors, while Nodes are cut off from the store,
+	// whoever the last known accounts let in without asking it anything. They only
+	// read until it is back.
+	AwayReads bool
 	// Key makes the ids of sessions of requests, the same on every node. Empty
 	// takes a random one.
 	Key []byte
@@ -65,7 +73,9 @@ type Manager struct {
 	idle     time.Duration
 
 	table   *table
+	shared  *shared // nil: alone
 	refused *refusals
+	ended   endings
 	homes   homes
 	ctx     context.Context // ends with New's, or with Shutdown
 	stop    context.CancelFunc
@@ -92,6 +102,8 @@ func New(ctx context.Context, c Config) *Manager {
 		log: c.Log, node: c.Node, idle: c.Idle, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, c.Key) }},
 		table: newTable(), refused: newRefusals(), ctx: ctx, stop: stop,
 	}
+	m.shared = newShared(c, m.table)
+	m.share()
 	changes := m.accounts.Changes(ctx)
 	m.running.Go(func() { m.follow(changes) })
 	homes := m.accounts.Changes(ctx)
@@ -116,6 +128,7 @@ func (m *Manager) End(id, why string) bool {
 	if !ok {
 		return false
 	}
+	m.ended.note(endSession+id, ending{Why: why, At: time.Now()})
 	return m.end(s, policy.Decision{Rule: policy.RuleEnded, Because: why})
 }
 
@@ -141,9 +154,9 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	m.stop()
 	m.running.Wait()
 	if cut > 0 {
-		return fmt.Errorf("%d sessions were cut: %w", cut, context.Cause(ctx))
+		return errors.Join(fmt.Errorf("%d sessions were cut: %w", cut, context.Cause(ctx)), m.shared.untold())
 	}
-	return nil
+	return m.shared.untold()
 }
 
 // drain ends a session that has nothing to finish: without a request, or at a
@@ -208,12 +221,14 @@ func (m *Manager) left(s *Session, d policy.Decision) {
 	s.fs.Close(causeOf(d))
 	e.Took = time.Since(s.since)
 	s.log.Info("session closed", "rule", e.Rule)
+	m.shared.changed(s.id)
 	// The log waits for the store; who ends a session does not.
-	go m.note(s, s.sign(e))
+	go m.note(s, s.sign(e), m.shared.leaving(s))
 }
 
-// note puts the end of a session into the log, behind its login.
-func (m *Manager) note(s *Session, e events.Event) {
+// note puts the end of a session into the log, behind its login, and gives back the
+// places that it was counted for.
+func (m *Manager) note(s *Session, e events.Event, returned func()) {
 	defer m.table.gone()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), patience)
 	defer cancel()
@@ -227,6 +242,12 @@ func (m *Manager) note(s *Session, e events.Event) {
 	}
 	end := put(e)
 	m.table.noted(s)
+	if s.staysElsewhere() {
+		m.shared.forget(s)
+	} else {
+		m.shared.giveBack(ctx, s)
+	}
+	returned()
 	if err := end.Durable(ctx); err != nil {
 		s.log.Error("the end of a session was not recorded", "error", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -68,23 +69,27 @@ func (h *homes) stand(owner string, folder path.Path) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stands == nil {
-		h.stands = make(map[string]path.Path)
+		h.stands = make(map[string][]path.Path)
 	}
-	h.stands[owner] = folder
+	if !slices.Contains(h.stands[owner], folder) {
+		h.stands[owner] = append(h.stands[owner], folder)
+	}
 }
 
-// unstand notes that an owner has no quota.
-func (h *homes) unstand(owner string) {
+// unstand notes that an owner has no quota on a folder.
+func (h *homes) unstand(owner string, folder path.Path) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.stands, owner)
+	left := slices.DeleteFunc(h.stands[owner], func(p path.Path) bool { return p == folder })
+	if h.stands[owner] = left; len(left) == 0 {
+		delete(h.stands, owner)
+	}
 }
 
-func (h *homes) standsAt(owner string) (path.Path, bool) {
+func (h *homes) standsAt(owner string) []path.Path {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	at, ok := h.stands[owner]
-	return at, ok
+	return slices.Clone(h.stands[owner])
 }
 
 func (m *Manager) eachGroup(do func(accounts.Group)) {
@@ -129,7 +134,10 @@ func (m *Manager) followQuota(ctx context.Context, owner string) error {
 	if err != nil {
 		return err
 	}
-	if before, stands := m.homes.standsAt(owner); stands && (!isLimited(limit) || before != limit.Folder) {
+	for _, before := range m.homes.standsAt(owner) {
+		if isLimited(limit) && before == limit.Folder {
+			continue
+		}
 		if err := m.takeQuota(ctx, before, owner); err != nil {
 			return err
 		}
@@ -207,7 +215,7 @@ func (m *Manager) takeQuota(ctx context.Context, folder path.Path, owner string)
 			return fmt.Errorf("take the quota off %s: %w", folder, err)
 		}
 	}
-	m.homes.unstand(owner)
+	m.homes.unstand(owner, folder)
 	return nil
 }
 

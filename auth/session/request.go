@@ -19,7 +19,7 @@ func (m *Manager) Request(ctx context.Context, a auth.Attempt) (s *Session, done
 	if m.table.isClosed() {
 		return nil, nil, ErrShuttingDown
 	}
-	proof, err := m.auth.Prove(ctx, a, auth.Repeated)
+	proof, err := m.prove(ctx, a, auth.Repeated)
 	if err != nil {
 		return nil, nil, fmt.Errorf("prove a request: %w", err)
 	}
@@ -60,19 +60,29 @@ func (m *Manager) joinOrBegin(ctx context.Context, began time.Time, a auth.Attem
 // begin makes the session of a first request. Of several at once one makes it.
 func (m *Manager) begin(ctx context.Context, began time.Time, a auth.Attempt, p auth.Proof, id string) (*Session, error) {
 	fresh := m.newSession(a, p, id)
-	s, d, mine, err := m.table.joinOrEnter(fresh, judged(p))
+	fresh.byRequest = true
+	judge, err := m.seat(ctx, fresh, a, p)
+	if err != nil {
+		fresh.discard()
+		return nil, err
+	}
+	s, d, mine, err := m.table.joinOrEnter(fresh, judge)
 	if !mine || err != nil || !d.Allowed {
 		fresh.discard()
 	}
 	switch {
 	case err != nil:
+		m.shared.forget(fresh)
 		return nil, err
 	case !d.Allowed:
+		m.shared.giveBack(ctx, fresh)
 		return nil, m.refuse(ctx, began, a, p, d)
 	case mine:
 		if err := m.welcome(ctx, s, p, began); err != nil {
 			return nil, err
 		}
+	default:
+		m.shared.forget(fresh)
 	}
 	return s, nil
 }

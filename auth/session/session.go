@@ -50,6 +50,9 @@ type Session struct {
 	address   netip.Addr
 	transport policy.Transport
 	client    string
+	byRequest bool        // the same on every node that has requests of it
+	left      atomic.Bool // it goes on elsewhere
+	reader    atomic.Bool // it came in while the store was away, which it still is
 	proved    atomic.Pointer[auth.Proved]
 	since     time.Time
 	ctx       context.Context
@@ -76,6 +79,7 @@ type Session struct {
 	requests int
 	unused   time.Time // since when there are no requests
 	ended    bool
+	counted  map[string]bool // the limits that it has a place in, among all nodes
 }
 
 // A standing is what of an account's state a session shows.
@@ -198,12 +202,16 @@ type Description struct {
 	Client     string           `json:"client,omitempty"`
 	Since      time.Time        `json:"since"`
 	LastActive time.Time        `json:"last_active"`
+	// Nodes are those that have the session; none where the gateway is alone.
+	Nodes []string `json:"nodes,omitempty"`
 }
+
+func (s *Session) lastActive() time.Time { return time.Unix(0, s.active.Load()).UTC() }
 
 func (s *Session) describe() Description {
 	return Description{
 		ID: s.id, Account: s.account, AccountID: s.accountID, Door: s.door,
 		Transport: s.transport, Address: s.address, Credential: nameOf(s.Credential()),
-		Client: s.client, Since: s.since, LastActive: time.Unix(0, s.active.Load()).UTC(),
+		Client: s.client, Since: s.since, LastActive: s.lastActive(),
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
 	"gatehouse/storage/mount"
+	"gatehouse/storage/nodes"
 	"gatehouse/storage/quota"
 	"gatehouse/storage/seal"
 	"gatehouse/storage/staging"
@@ -43,6 +44,7 @@ type world struct {
 	store  *flaky
 	quotas *quota.Ledger
 	auth   *auth.Authenticator
+	nodes  *nodes.Nodes // nil: alone
 }
 
 func newWorld(t *testing.T) *world {
@@ -53,39 +55,63 @@ func newWorld(t *testing.T) *world {
 // restart makes a world over what a former one left.
 func restart(t *testing.T, st state.Store, dir, epoch string) *world {
 	t.Helper()
+	return open(t, st, dir, "node", epoch, false)
+}
+
+// open makes a world of a node's run, alone or among others on its store.
+func open(t *testing.T, st state.Store, dir, node, epoch string, shares bool, set ...func(*Config)) *world {
+	t.Helper()
 	w := &world{t: t, dir: dir, memory: st, store: &flaky{Store: st, left: -1}}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
+	if shares {
+		w.join(ctx, node, epoch)
+	}
 	store, err := accounts.Open(ctx, w.store)
 	w.must(err)
+	if shares {
+		store.Share()
+	}
 	sealer, err := seal.New(make([]byte, seal.KeySize))
 	w.must(err)
-	log, err := events.New(ctx, events.Config{State: w.store, Node: "node", Sealer: sealer})
+	log, err := events.New(ctx, events.Config{State: w.store, Node: node, Sealer: sealer})
 	w.must(err)
 	disk, err := local.Open(dir, local.Options{})
 	w.must(err)
 	mounts, err := mount.New(mount.Mount{Backend: disk, Sync: mount.SyncNone})
 	w.must(err)
-	area, err := staging.New(ctx, mounts, "node", epoch, 100)
+	area, err := staging.New(ctx, mounts, node, epoch, 100)
 	w.must(err)
 	var tree *guard.Tree
 	made := make(chan struct{})
-	w.quotas, err = quota.New(ctx, st, "node", epoch, func(ctx context.Context, p path.Path) (quota.Amount, error) {
+	w.quotas, err = quota.New(ctx, st, node, epoch, func(ctx context.Context, p path.Path) (quota.Amount, error) {
 		<-made
 		return tree.Walk(ctx, p)
 	})
 	w.must(err)
+	if shares {
+		w.quotas.Share(quota.Sharing{Living: w.nodes.Living, Held: w.nodes.Held})
+		w.nodes.Bury(area.Reap)
+		w.nodes.Bury(w.quotas.Bury)
+	}
 	table := locks.New(st, func(path.Path) string { return "/" })
-	tree = guard.NewTree(guard.TreeConfig{Mounts: mounts, Staging: area, Quotas: w.quotas, Locks: table})
+	tree = guard.NewTree(guard.TreeConfig{Mounts: mounts, Staging: area, Quotas: w.quotas, Locks: table, Fence: w.nodes.Fence})
 	close(made)
 	w.auth, err = auth.New(auth.Config{
 		Accounts: store, State: w.store, Params: auth.Params{Memory: 64, Time: 1, Threads: 1},
 	})
 	w.must(err)
-	w.Manager = New(ctx, Config{
-		Accounts: store, Auth: w.auth, Tree: tree, Quotas: w.quotas, Events: log, State: w.store, Node: "node",
-		Key: []byte("the same on every node"),
-	})
+	c := Config{
+		Accounts: store, Auth: w.auth, Tree: tree, Quotas: w.quotas, Events: log, State: w.store, Node: node,
+		Nodes: w.nodes, Key: []byte("the same on every node"),
+	}
+	for _, set := range set {
+		set(&c)
+	}
+	w.Manager = New(ctx, c)
+	if shares {
+		w.nodes.Start(ctx)
+	}
 	t.Cleanup(func() { w.close(log, mounts) })
 	return w
 }
@@ -105,6 +131,9 @@ func (w *world) close(log *events.Log, mounts *mount.Table) {
 	}
 	if err := mounts.Close(); err != nil {
 		w.t.Errorf("end the world: %v", err)
+	}
+	if w.nodes != nil {
+		w.must(w.nodes.Close(ctx))
 	}
 }
 
@@ -228,8 +257,26 @@ type flaky struct {
 	mu      sync.Mutex
 	left    int
 	changes int // that were made
+	counted int // operations on the places of sessions
 	stuck   chan struct{}
 	full    bool // for events
+	// kill fails the counters of the scopes that it says.
+	kill func(scope string) bool
+	// told is what is answered to a counter's operation that was made.
+	told func(scope string, v state.CounterValue) (state.CounterValue, error)
+}
+
+func (f *flaky) answer(told func(string, state.CounterValue) (state.CounterValue, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = told
+}
+
+// placesAsked is how often it was asked for places of sessions.
+func (f *flaky) placesAsked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.counted
 }
 
 func (f *flaky) refuseEvents() {
@@ -307,7 +354,22 @@ func (f *flaky) Count(ctx context.Context, scope string, op state.CounterOp) (st
 	if err := f.spend(); err != nil {
 		return state.CounterValue{}, err
 	}
-	return f.Store.Count(ctx, scope, op)
+	if f.kill != nil && f.kill(scope) {
+		return state.CounterValue{}, errAway
+	}
+	if scope == placeScope {
+		f.mu.Lock()
+		f.counted++
+		f.mu.Unlock()
+	}
+	v, err := f.Store.Count(ctx, scope, op)
+	f.mu.Lock()
+	told := f.told
+	f.mu.Unlock()
+	if told == nil || err != nil {
+		return v, err
+	}
+	return told(scope, v)
 }
 
 func (f *flaky) Append(ctx context.Context, stream string, op state.OperationID, entries ...[]byte) (uint64, error) {

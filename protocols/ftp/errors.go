@@ -58,6 +58,8 @@ var answers = []struct {
 	{session.ErrExceeded, plain(552)},
 	{session.ErrNoSpace, reply{552, "No space left"}},
 	{session.ErrAway, reply{451, "The quota cannot be asked now, try again later"}},
+	{session.ErrInUse, reply{451, "Another node is changing the file, try again later"}},
+	{session.ErrStateAway, reply{451, "Nothing can be changed here now, try again later"}},
 	{session.ErrLocked, reply{550, "Locked"}},
 	{path.ErrInvalid, plain(553)},
 	{path.ErrTooLong, reply{553, "The name is too long"}},

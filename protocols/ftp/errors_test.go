@@ -29,6 +29,8 @@ func TestReplyTo(t *testing.T) {
 		"an undecided login":          {fmt.Errorf("%w: the store", errUndecided), 421},
 		"a full quota":                {&session.ExceededError{Folder: path.MustParse("/secret")}, 552},
 		"a full disk":                 {session.ErrNoSpace, 552},
+		"another node's change":       {session.ErrInUse, 451},
+		"being out of touch":          {fmt.Errorf("%w: not heard of", session.ErrStateAway), 451},
 		"a lock":                      {session.ErrLocked, 550},
 		"a name with a NUL":           {path.ErrInvalid, 553},
 		"a long name":                 {path.ErrTooLong, 553},

@@ -12,13 +12,20 @@ import (
 	"gatehouse/admin/pages"
 	"gatehouse/admin/rest"
 	"gatehouse/policy"
+	"gatehouse/protocols/protocoltest"
+	"gatehouse/storage/seal"
 )
 
 // api is the HTTP API as the gateway serves it.
-func (h *house) api() http.Handler {
+func (h *house) api(node *protocoltest.World) http.Handler {
 	mux := http.NewServeMux()
+	sealer, err := seal.New(make([]byte, seal.KeySize))
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	a := admin.New(admin.Config{
-		Accounts: h.Accounts, Sessions: h.Sessions, Events: h.Events, Quotas: h.Quotas, Locks: h.Locks, Log: h.Log,
+		Accounts: node.Accounts, Sessions: node.Sessions, Events: node.Events, Quotas: node.Quotas, Locks: node.Locks, Log: node.Log,
+		State: node.State, Sealer: sealer, Nodes: node.Joined,
 		Hosts: []string{"localhost"}, Connection: directly,
 	})
 	h.t.Cleanup(a.Close)

@@ -25,6 +25,7 @@ func (w *World) Issue(name string, c accounts.Credential) (secret string) {
 	}
 	_, secret, err := w.Accounts.AddCredential(w.t.Context(), name, 0, c, accounts.Forced)
 	w.must(err)
+	w.known()
 	return secret
 }
 
@@ -50,6 +51,7 @@ func (w *World) Enrol(name string) Factor {
 	w.must(err)
 	f.Recovery, _, err = w.Auth.ConfirmTOTP(ctx, a, f.codeAt(time.Now()))
 	w.must(err)
+	w.known()
 	return f
 }
 

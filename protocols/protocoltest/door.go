@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,8 +16,11 @@ import (
 type Door struct {
 	Door policy.Door
 	// Serve serves w on 127.0.0.1 until the test ends, and returns how a client
-	// comes in.
+	// comes in. Of several nodes each is served, and each login goes to the next.
 	Serve func(t testing.TB, w *World) Dial
+	// Join makes one client of those that came in at each node, so that each
+	// request goes to the next; nil where a client keeps its connection.
+	Join func(at []Client) Client
 	// Vague are the errors for which the protocol has no answer of its own:
 	// where the suite wants one of them any error will do.
 	Vague []error
@@ -100,25 +104,41 @@ var (
 	ErrUnsupported = errors.New("that is not done here")
 )
 
-// Run asks the whole suite of a door.
+// Run asks the whole suite of a door: of one node that is alone, and of several
+// that act as one.
 func Run(t *testing.T, d Door) {
 	cases := slices.Concat(basicCases, nameCases, rightsCases, lockCases, quotaCases, trafficCases, faultCases, uploadCases(), powerCases, linkCases, trailCases, liveCases, scopeCases, loginCases, adversaryCases)
 	if !d.Again {
 		cases = append(cases, ruleCases...)
 	}
+	cases = slices.DeleteFunc(cases, func(c testCase) bool { return c.needs != nil && !c.needs(d) }) // the protocol has nothing like it
 	for _, c := range cases {
-		if c.needs != nil && !c.needs(d) {
-			continue // the protocol has nothing like it
-		}
-		t.Run(c.name, func(t *testing.T) {
-			if strings.HasPrefix(c.name, "live/") { // what is cut is cut within a second
-				Patiently(t, func(t testing.TB) { c.play(t, d) })
-				return
-			}
-			c.play(t, d)
-		})
+		t.Run(c.name, func(t *testing.T) { c.try(t, d) })
 	}
+	EachNodes(t, func(t *testing.T, n Nodes) {
+		for _, c := range cases {
+			c.ground.nodes = n
+			t.Run(c.name, func(t *testing.T) {
+				if !c.timed() { // they wait for one another's news most of the time
+					t.Parallel()
+				}
+				c.try(t, d)
+			})
+		}
+	})
 }
+
+// try plays a case, about time patiently: what is cut is cut within a second.
+func (c testCase) try(t *testing.T, d Door) {
+	if c.timed() {
+		Patiently(t, func(t testing.TB) { c.play(t, d) })
+		return
+	}
+	c.play(t, d)
+}
+
+// timed reports a case that asks how fast something is.
+func (c testCase) timed() bool { return strings.HasPrefix(c.name, "live/") }
 
 // play asks a case in a world of its own.
 func (c testCase) play(t testing.TB, d Door) {
@@ -127,8 +147,38 @@ func (c testCase) play(t testing.TB, d Door) {
 	if c.arrange != nil {
 		c.arrange(s)
 	}
-	s.dial = d.Serve(t, w)
+	s.dial = d.serve(t, w)
 	c.run(s)
+}
+
+// serve serves all nodes.
+func (d Door) serve(t testing.TB, w *World) Dial {
+	t.Helper()
+	var at []Dial
+	for _, fellow := range w.all {
+		at = append(at, d.Serve(t, fellow))
+	}
+	if d.Join != nil && len(at) > 1 {
+		return func(l Login) (Client, error) { return d.join(at, l) }
+	}
+	var next atomic.Uint64
+	return func(l Login) (Client, error) { return at[next.Add(1)%uint64(len(at))](l) }
+}
+
+// join comes in at all nodes.
+func (d Door) join(at []Dial, l Login) (Client, error) {
+	var all []Client
+	for _, dial := range at {
+		c, err := dial(l)
+		if err != nil {
+			for _, c := range all {
+				err = errors.Join(err, c.Close())
+			}
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return d.Join(all), nil
 }
 
 type testCase struct {

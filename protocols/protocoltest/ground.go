@@ -17,6 +17,7 @@ import (
 // A ground is what a world stands on.
 type ground struct {
 	mounts []string // further mounts
+	nodes  Nodes
 	// small is how many bytes the disk has; 0 is that of the machine. It needs root.
 	small int64
 	// unsteady is a ground that breaks when it is told to.
@@ -106,6 +107,9 @@ type unsteadyFile struct {
 
 // OS is nothing: what goes through the kernel never breaks.
 func (f *unsteadyFile) OS() *os.File { return nil }
+
+// Lock is the disk's.
+func (f *unsteadyFile) Lock() (unlock func() error, err error) { return f.File.(backend.Locker).Lock() }
 
 func (f *unsteadyFile) WriteAt(b []byte, off int64) (int, error) {
 	if err := f.fault.err(); err != nil {

@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,11 +31,13 @@ import (
 )
 
 // A house is a world with all its doors. Each stands behind a PROXY header, so
-// that a test comes from any address.
+// that a test comes from any address. Of several nodes each has all doors, and each
+// connection goes to the next one.
 type house struct {
 	*protocoltest.World
 	t       testing.TB
-	address map[listener]string
+	address map[listener][]string
+	turn    atomic.Uint64
 	trust   *tls.Config
 	ca      ssh.Signer // certifies users of the site
 	hostKey ssh.PublicKey
@@ -55,16 +58,20 @@ const (
 // believed is every proxy: the tests themselves.
 func believed(a netip.Addr) bool { return a.IsLoopback() }
 
-func newHouse(t testing.TB) *house {
+func newHouse(t testing.TB, n protocoltest.Nodes) *house {
 	t.Helper()
-	h := &house{World: protocoltest.NewWorld(t), t: t, address: map[listener]string{}, ca: protocoltest.NewKey(t)}
+	h := &house{World: protocoltest.NewNodes(t, n), t: t, address: map[listener][]string{}, ca: protocoltest.NewKey(t)}
 	h.settle(func(*policy.Site) {})
 	server, trust := certificate()
 	h.trust = trust
-	h.serveSFTP()
-	h.serveFTP(onFTP, ftp.Explicit, server)
-	h.serveFTP(onFTPS, ftp.Implicit, server)
-	h.serveWeb(server)
+	key := protocoltest.NewKey(t)
+	h.hostKey = key.PublicKey()
+	for _, node := range h.Nodes() {
+		h.serveSFTP(node, key)
+		h.serveFTP(node, onFTP, ftp.Explicit, server)
+		h.serveFTP(node, onFTPS, ftp.Implicit, server)
+		h.serveWeb(node, server)
+	}
 	return h
 }
 
@@ -87,7 +94,7 @@ func (h *house) open(on listener, serve func(net.Listener) error, shutdown func(
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.address[on] = inner.Addr().String()
+	h.address[on] = append(h.address[on], inner.Addr().String())
 	l := proxied.New(inner, believed, slog.New(slog.DiscardHandler))
 	var served sync.WaitGroup
 	served.Go(func() { _ = serve(l) }) // ends with shutdown
@@ -100,12 +107,10 @@ func (h *house) open(on listener, serve func(net.Listener) error, shutdown func(
 	})
 }
 
-func (h *house) serveSFTP() {
+func (h *house) serveSFTP(node *protocoltest.World, key ssh.Signer) {
 	h.t.Helper()
-	key := protocoltest.NewKey(h.t)
-	h.hostKey = key.PublicKey()
 	s, err := sftp.New(sftp.Config{
-		Manager: h.Sessions, HostKeys: []ssh.Signer{key}, Log: h.Log,
+		Manager: node.Sessions, HostKeys: []ssh.Signer{key}, Log: node.Log,
 		Limits: sftp.Limits{Unauthenticated: 1000, UnauthenticatedPerAddress: 1000},
 	})
 	if err != nil {
@@ -114,10 +119,10 @@ func (h *house) serveSFTP() {
 	h.open(onSFTP, s.Serve, s.Shutdown)
 }
 
-func (h *house) serveFTP(on listener, mode ftp.Mode, server *tls.Config) {
+func (h *house) serveFTP(node *protocoltest.World, on listener, mode ftp.Mode, server *tls.Config) {
 	h.t.Helper()
 	s, err := ftp.New(ftp.Config{
-		Manager: h.Sessions, Log: h.Log, TLS: func() *tls.Config { return server }, Mode: mode,
+		Manager: node.Sessions, Log: node.Log, TLS: func() *tls.Config { return server }, Mode: mode,
 		Limits: ftp.Limits{Strangers: 1000, StrangersPerAddress: 1000},
 		Sender: func(ctx context.Context, c net.Conn) (netip.Addr, error) {
 			known, err := proxied.Introduce(ctx, c, believed)
@@ -134,11 +139,11 @@ func (h *house) serveFTP(on listener, mode ftp.Mode, server *tls.Config) {
 }
 
 // serveWeb serves WebDAV and the API, in clear and not.
-func (h *house) serveWeb(server *tls.Config) {
+func (h *house) serveWeb(node *protocoltest.World, server *tls.Config) {
 	h.t.Helper()
-	dav := webdav.New(webdav.Config{Sessions: h.Sessions, Log: h.Log})
+	dav := webdav.New(webdav.Config{Sessions: node.Sessions, Log: node.Log})
 	for _, on := range []listener{onHTTP, onHTTPS} {
-		s := &http.Server{Handler: dav.Mount(h.api()), TLSConfig: server.Clone(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+		s := &http.Server{Handler: dav.Mount(h.api(node)), TLSConfig: server.Clone(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 		serve := s.Serve
 		if on == onHTTPS {
 			serve = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
@@ -149,7 +154,8 @@ func (h *house) serveWeb(server *tls.Config) {
 
 // dial connects as somebody from an address.
 func (h *house) dial(on listener, from netip.Addr) (net.Conn, error) {
-	return h.dialTo(h.address[on], from)
+	at := h.address[on]
+	return h.dialTo(at[h.turn.Add(1)%uint64(len(at))], from)
 }
 
 func (h *house) dialTo(address string, from netip.Addr) (net.Conn, error) {

@@ -248,7 +248,7 @@ func endedSession(s *suite) {
 	ann, bob := s.enter(a), s.enter(b)
 	own, down := bob.download("/big", content), ann.download("/big", content)
 	list := s.of("ann")
-	if len(list) != 1 || !s.Sessions.End(list[0].ID, "test") {
+	if len(list) != 1 || !s.end(list[0].ID) {
 		s.T.Fatalf("sessions of ann: %+v, want one that can be ended", list)
 	}
 	s.within(soon, "the file is let go", func() bool { return !s.isOpen("/home/ann/big") })

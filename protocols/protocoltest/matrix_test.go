@@ -16,6 +16,7 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/policy"
+	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
 )
@@ -217,10 +218,15 @@ var matrix = []row{
 // What a client is told leads by its reference to the event, and that has the
 // rule. docs/matrix.md is made of the same table.
 func TestMatrix(t *testing.T) {
+	askMatrix(t, protocoltest.Nodes{})
+	protocoltest.EachNodes(t, askMatrix)
+}
+
+func askMatrix(t *testing.T, n protocoltest.Nodes) {
 	for _, r := range matrix {
 		t.Run(r.when, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newHouse(t, n)
 			if r.site != nil {
 				h.settle(r.site)
 			}
@@ -295,11 +301,22 @@ func (h *house) outcome(v visit, err error) string {
 	if ref == "" && strings.Contains(refused.text, "unable to authenticate") {
 		return untaken
 	}
-	found, _, err := h.Events.List(context.Background(), events.Query{Reference: ref, Limit: 1})
+	found, err := h.event(ref)
 	if ref == "" || err != nil || len(found) != 1 {
 		return fmt.Sprintf("%d events of %q, %v", len(found), oneLine(refused.text), err)
 	}
 	return found[0].Rule
+}
+
+// event is what a reference leads to. That of another node is to be found within a
+// second, when it is durable.
+func (h *house) event(ref string) (found []events.Event, err error) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		found, _, err = h.Events.List(context.Background(), events.Query{Reference: ref, Limit: 1})
+		if err != nil || len(found) > 0 || len(h.Nodes()) == 1 || time.Now().After(deadline) {
+			return found, err
+		}
+	}
 }
 
 // fail comes with a wrong password.

@@ -15,6 +15,7 @@ import (
 	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/accounts/credentials"
 )
@@ -30,30 +31,69 @@ const (
 // happens at each real door is what explain says. A seed that has failed once is
 // kept in testdata/parity.seeds, and asked first in every run.
 func TestParity(t *testing.T) {
-	seeds := keptSeeds(t)
+	kept := keptSeeds(t)
+	seeds := freshSeeds(rounds)
+	if testing.Short() {
+		seeds = seeds[:4]
+	}
+	p := newParity(t, protocoltest.Nodes{})
+	p.ask(append(kept, seeds...), longEnough)
+	p.asksSomething(1)
+}
+
+// Several nodes answer as one: what happens at the doors of any of them is what each
+// of them says of it, a thousand times and more.
+func TestNodesAgree(t *testing.T) {
+	const many = 1000
+	protocoltest.EachNodes(t, func(t *testing.T, n protocoltest.Nodes) {
+		p := newParity(t, n)
+		for p.attempts.Load()+p.operations.Load() < many {
+			p.ask(freshSeeds(1), longEnough)
+		}
+		p.asksSomething(many)
+	})
+}
+
+func newParity(t *testing.T, n protocoltest.Nodes) *parity {
+	t.Helper()
+	return &parity{house: newHouse(t, n)}
+}
+
+func freshSeeds(n int) []uint64 {
 	first := rand.Uint64()
-	for i := range rounds {
+	var seeds []uint64
+	for i := range n {
 		seeds = append(seeds, first+uint64(i))
 	}
-	if testing.Short() {
-		seeds = seeds[:len(seeds)-rounds+4]
-	}
-	p := &parity{house: newHouse(t)}
+	return seeds
+}
+
+// ask plays rounds, for so long.
+func (p *parity) ask(seeds []uint64, longEnough time.Duration) {
+	p.t.Helper()
 	began := time.Now()
 	for i, seed := range seeds {
 		if time.Since(began) > longEnough {
-			t.Logf("%d of %d rounds in %v", i, len(seeds), longEnough)
+			p.t.Logf("%d of %d rounds in %v", i, len(seeds), longEnough)
 			break
 		}
 		p.round(seed)
-		if t.Failed() {
-			t.Fatalf("the round of seed %d has failed: keep it in testdata/parity.seeds", seed)
+		if p.t.Failed() {
+			p.t.Fatalf("the round of seed %d has failed: keep it in testdata/parity.seeds", seed)
 		}
 	}
-	t.Logf("%d attempts, %d of them let in, and %d operations, %d of them done; refused by %v",
+}
+
+// asksSomething asks that some came in and others did not, and that so much was tried.
+func (p *parity) asksSomething(least int64) {
+	p.t.Helper()
+	p.t.Logf("%d attempts, %d of them let in, and %d operations, %d of them done; refused by %v",
 		p.attempts.Load(), p.entered.Load(), p.operations.Load(), p.done.Load(), p.rules())
-	if !testing.Short() && (p.entered.Load() == 0 || p.done.Load() == 0 || p.entered.Load() == p.attempts.Load()) {
-		t.Error("it asks nothing")
+	if testing.Short() {
+		return
+	}
+	if p.attempts.Load()+p.operations.Load() < least || p.entered.Load() == 0 || p.done.Load() == 0 || p.entered.Load() == p.attempts.Load() {
+		p.t.Error("it asks nothing")
 	}
 }
 
@@ -178,19 +218,33 @@ func (one *player) with(w way) caller {
 	return c
 }
 
-// explained is what explain says of an attempt, and what holds for its session.
-func (p *parity) explained(one *player, w way, wrong bool) (policy.Decision, policy.Effective, error) {
+// explained is what explain says of an attempt, and what holds for its session: the
+// same on every node.
+func (p *parity) explained(one *player, w way, wrong bool) (d policy.Decision, e policy.Effective, err error) {
+	for i, node := range p.Nodes() {
+		before := d
+		if d, e, err = explained(node, one, w, wrong); err != nil {
+			return d, e, err
+		}
+		if i > 0 && (d.Allowed != before.Allowed || d.Rule != before.Rule) {
+			return d, e, fmt.Errorf("one node says %+v, another %+v", before, d)
+		}
+	}
+	return d, e, nil
+}
+
+func explained(node *protocoltest.World, one *player, w way, wrong bool) (policy.Decision, policy.Effective, error) {
 	ctx := context.Background()
-	a, e, err := p.Accounts.Look(ctx, one.name)
+	a, e, err := node.Accounts.Look(ctx, one.name)
 	if err != nil {
 		return policy.Decision{}, e, err
 	}
-	banned, locked, counts, err := p.Sessions.Situation(ctx, a, one.from)
+	banned, locked, counts, err := node.Sessions.Situation(ctx, a, one.from)
 	if err != nil {
 		return policy.Decision{}, e, err
 	}
 	kind, id := one.credential(w, a)
-	c := p.Sessions.Assume(a, e, kind, id)
+	c := node.Sessions.Assume(a, e, kind, id)
 	if wrong {
 		c.Proved = false
 	}
@@ -242,11 +296,25 @@ func (p *parity) handle(one *player, w way, v visit, e policy.Effective, rnd *ra
 	}
 }
 
-func (p *parity) foretold(e policy.Effective, door policy.Door, d deed) (session.Explained, error) {
-	if d.to == "" {
-		return p.Sessions.Explain(context.Background(), e, door, session.WholeTree, d.op, path.MustParse(d.name))
+// foretold is what explain says of a deed: the same on every node.
+func (p *parity) foretold(e policy.Effective, door policy.Door, d deed) (said session.Explained, err error) {
+	for i, node := range p.Nodes() {
+		before := said
+		if said, err = foretold(node, e, door, d); err != nil {
+			return said, err
+		}
+		if i > 0 && said.Done() != before.Done() {
+			return said, fmt.Errorf("one node says %+v, another %+v", before, said)
+		}
 	}
-	return p.Sessions.ExplainMove(context.Background(), e, door, session.WholeTree, session.Move{
+	return said, nil
+}
+
+func foretold(node *protocoltest.World, e policy.Effective, door policy.Door, d deed) (session.Explained, error) {
+	if d.to == "" {
+		return node.Sessions.Explain(context.Background(), e, door, session.WholeTree, d.op, path.MustParse(d.name))
+	}
+	return node.Sessions.ExplainMove(context.Background(), e, door, session.WholeTree, session.Move{
 		Op: d.op, From: path.MustParse(d.name), To: path.MustParse(d.to), Replace: replaces[door],
 	})
 }

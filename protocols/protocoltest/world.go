@@ -26,21 +26,21 @@ import (
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/accounts/credentials"
-	"gatehouse/storage/backend/backendtest"
 	"gatehouse/storage/backend/local"
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
 	"gatehouse/storage/mount"
+	"gatehouse/storage/nodes"
 	"gatehouse/storage/quota"
 	"gatehouse/storage/seal"
 	"gatehouse/storage/staging"
 	"gatehouse/storage/state"
-	"gatehouse/storage/state/memory"
 	"gatehouse/storage/traffic"
 )
 
-// A World is a whole site without front ends: state in memory, one mount in a
-// temporary folder. It ends with the test. What front ends need is Sessions.
+// A World is a whole site without front ends, as one of its nodes has it: state in
+// memory unless it is told where, one mount in a temporary folder. It ends with the
+// test. What front ends need is Sessions.
 type World struct {
 	Sessions *session.Manager
 	Log      *slog.Logger
@@ -56,18 +56,16 @@ type World struct {
 	Traffic  *traffic.Traffic
 	Locks    *locks.Table
 	Events   *events.Log
+	Joined   *nodes.Nodes // nil: alone
 
-	t       testing.TB
-	mounted map[string]string // further mounts' folders on disk, by tree path
-	logs    *record
-	ground  ground
-	// What the disk and the store of an unsteady ground end calls with.
-	disk, store fault
-	power       *backendtest.Power // nil where the ground has no sync
+	*common
+	t      testing.TB
+	node   string
+	sealer *seal.Sealer
 }
 
-// node is the World's, in its first epoch.
-const node, epoch = "test", "1"
+// epoch is the first one of each node.
+const epoch = "1"
 
 // NewWorld makes a world. The site's policy is the default one. mounts are
 // tree paths at which further mounts stand, each in a folder of its own.
@@ -79,22 +77,30 @@ func NewWorld(t testing.TB, mounts ...string) *World {
 func newWorld(t testing.TB, g ground) *World {
 	t.Helper()
 	base := t.TempDir()
-	w := &World{t: t, Dir: filepath.Join(base, "files"), mounted: map[string]string{}, logs: &record{}, ground: g}
+	c := &common{name: rand.Text(), ground: g, dir: filepath.Join(base, "files"), mounted: map[string]string{}, logs: &record{}}
 	for i, at := range g.mounts {
-		w.mounted[at] = filepath.Join(base, fmt.Sprint("mount", i))
+		c.mounted[at] = filepath.Join(base, fmt.Sprint("mount", i))
 	}
-	w.Log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the log of the world:\n%s", w.logs.tail())
+			t.Logf("the log of the world:\n%s", c.logs.tail())
 		}
 	})
+	for range max(1, g.nodes.Count) {
+		c.add(t)
+	}
+	return c.all[0]
+}
+
+// open makes the node from the bottom up.
+func (w *World) open() {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	w.after(func(context.Context) error { cancel(); return nil })
 	w.openStores(ctx)
 	w.openTree(ctx)
 	w.openDoors(ctx)
-	return w
+	w.bury(ctx)
 }
 
 // after runs close when the test ends, in bounded time.
@@ -110,18 +116,18 @@ func (w *World) after(closing func(context.Context) error) {
 
 func (w *World) openStores(ctx context.Context) {
 	w.t.Helper()
-	w.State = memory.New()
-	if w.ground.unsteady {
-		w.State = &unsteadyState{w.State, &w.store}
-	}
-	w.after(func(context.Context) error { return w.State.Close() })
+	w.openState()
+	w.join(ctx)
 	var err error
 	w.Accounts, err = accounts.Open(ctx, w.State)
 	w.must(err)
+	if w.several() {
+		w.Accounts.Share()
+	}
 	w.after(w.Accounts.Close)
-	sealer, err := seal.New(make([]byte, seal.KeySize))
+	w.sealer, err = seal.New(make([]byte, seal.KeySize))
 	w.must(err)
-	w.Events, err = events.New(ctx, events.Config{State: w.State, Node: node, Sealer: sealer})
+	w.Events, err = events.New(ctx, events.Config{State: w.State, Node: w.node, Sealer: w.sealer})
 	w.must(err)
 	w.after(w.Events.Close)
 }
@@ -136,28 +142,38 @@ func (w *World) openTree(ctx context.Context) {
 	w.Mounts, err = mount.New(all...)
 	w.must(err)
 	w.after(func(context.Context) error { return w.Mounts.Close() })
-	area, err := staging.New(ctx, w.Mounts, node, epoch, 1000)
+	area, err := staging.New(ctx, w.Mounts, w.node, epoch, 1000)
 	w.must(err)
 	var tree *guard.Tree
-	w.Quotas, err = quota.New(ctx, w.State, node, epoch, func(ctx context.Context, p path.Path) (quota.Amount, error) {
+	w.Quotas, err = quota.New(ctx, w.State, w.node, epoch, func(ctx context.Context, p path.Path) (quota.Amount, error) {
 		return tree.Walk(ctx, p)
 	})
 	w.must(err)
+	var fence func() error
+	if w.Joined != nil {
+		w.Quotas.Share(quota.Sharing{Living: w.Joined.Living, Held: w.Joined.Held})
+		fence = w.Joined.Fence
+	}
 	w.after(w.Quotas.Close)
-	w.Traffic = traffic.New(w.State, node+"/"+epoch)
+	w.Traffic = traffic.New(w.State, w.node+"/"+epoch)
+	if w.Joined != nil {
+		w.Traffic.Share()
+	}
 	w.after(w.Traffic.Close)
 	w.Locks = locks.New(w.State, func(p path.Path) string {
 		m, _ := w.Mounts.Of(p)
 		return m.Path.String()
 	})
-	tree = guard.NewTree(guard.TreeConfig{Mounts: w.Mounts, Staging: area, Quotas: w.Quotas, Locks: w.Locks})
+	tree = guard.NewTree(guard.TreeConfig{Mounts: w.Mounts, Staging: area, Quotas: w.Quotas, Locks: w.Locks, Fence: fence})
 	w.Tree = tree
 }
 
 func (w *World) mount(at, dir string) mount.Mount {
 	w.t.Helper()
-	w.must(os.Mkdir(dir, 0o750))
-	w.must(w.ground.shrink(w.t, dir))
+	if w.isFirst() {
+		w.must(os.Mkdir(dir, 0o750))
+		w.must(w.ground.shrink(w.t, dir))
+	}
 	disk, err := local.Open(dir, local.Options{})
 	w.must(err)
 	m := mount.Mount{Path: path.MustParse(at), Backend: disk, Sync: mount.SyncNone}
@@ -165,9 +181,7 @@ func (w *World) mount(at, dir string) mount.Mount {
 		m.Backend = &unsteadyDisk{disk, &w.disk}
 	}
 	if w.ground.sync != "" {
-		w.power, err = backendtest.NewPower(disk)
-		w.must(err)
-		m.Backend, m.Sync = w.power, w.ground.sync
+		m.Backend, m.Sync = w.powered(disk), w.ground.sync
 	}
 	return m
 }
@@ -179,6 +193,8 @@ func (w *World) openDoors(ctx context.Context) {
 		Accounts: w.Accounts,
 		State:    w.State,
 		Log:      w.Log,
+		Key:      []byte("of the site"),
+		Sealer:   w.sealer,
 		Params:   auth.Params{Memory: 64, Time: 1, Threads: 1},
 	})
 	w.must(err)
@@ -192,7 +208,9 @@ func (w *World) openDoors(ctx context.Context) {
 		Events:   w.Events,
 		State:    w.State,
 		Log:      w.Log,
-		Node:     node,
+		Node:     w.node,
+		Nodes:    w.Joined,
+		Key:      []byte("of the site"),
 	})
 	w.after(w.Sessions.Shutdown)
 }
@@ -232,6 +250,7 @@ func (w *World) Add(name string, changes ...func(*accounts.Account)) Person {
 	w.must(err)
 	a, err = w.Accounts.Create(ctx, a)
 	w.must(err)
+	w.known()
 	p.ID, p.Home = a.ID, a.Home
 	w.must(os.MkdirAll(w.OnDisk(a.Home.String()), 0o750))
 	return p
@@ -259,6 +278,7 @@ func (w *World) Change(name string, change func(*accounts.Account)) {
 		return nil
 	}, accounts.Forced)
 	w.must(err)
+	w.known()
 }
 
 // Disable ends an account's access.
@@ -277,6 +297,7 @@ func (w *World) Grant(name, folder string, rights policy.Permissions, at string)
 		Path: path.MustParse(folder), Permissions: rights, Recursive: true, At: at,
 	}, accounts.Forced)
 	w.must(err)
+	w.known()
 	return g.ID
 }
 
@@ -285,6 +306,7 @@ func (w *World) Revoke(name, id string) {
 	w.t.Helper()
 	_, err := w.Accounts.RemoveGrant(w.t.Context(), name, id, accounts.Forced)
 	w.must(err)
+	w.known()
 }
 
 // SetSite changes the site's policy.
@@ -295,15 +317,15 @@ func (w *World) SetSite(change func(*policy.Site)) {
 		return nil
 	}, accounts.Forced)
 	w.must(err)
+	w.known()
 }
 
 // SetQuota sets the quota on a folder; negative figures are unlimited.
 func (w *World) SetQuota(folder string, bytes, files int64) {
 	w.t.Helper()
-	w.must(w.Quotas.Set(w.t.Context(), quota.Limit{
-		Folder: path.MustParse(folder),
-		Amount: quota.Amount{Bytes: bytes, Files: files},
-	}))
+	l := quota.Limit{Folder: path.MustParse(folder), Amount: quota.Amount{Bytes: bytes, Files: files}}
+	w.must(w.Quotas.Set(w.t.Context(), l))
+	w.limited(l)
 }
 
 // record keeps the log, for tests that fail.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,12 +35,24 @@ func TestProtocol(t *testing.T) {
 			t.Cleanup(s.Close)
 			return func(l protocoltest.Login) (protocoltest.Client, error) { return enter(s, l) }
 		},
+		Join: func(at []protocoltest.Client) protocoltest.Client {
+			d := at[0].(*davClient)
+			for _, c := range at[1:] {
+				d.hosts = append(d.hosts, c.(*davClient).hosts...)
+				_ = c.Close()
+			}
+			return d
+		},
 	})
 }
 
+// served is the name by which clients know the site, whichever node answers.
+const served = "gateway"
+
 // A davClient is a WebDAV client of few words.
 type davClient struct {
-	host string
+	hosts []string // each request goes to the next of them
+	asked atomic.Uint64
 	protocoltest.Person
 	ctx  context.Context
 	stop context.CancelFunc
@@ -47,7 +60,7 @@ type davClient struct {
 }
 
 func enter(s *httptest.Server, l protocoltest.Login) (protocoltest.Client, error) {
-	d := &davClient{host: s.Listener.Addr().String(), Person: l.Person, http: &http.Transport{}}
+	d := &davClient{hosts: []string{s.Listener.Addr().String()}, Person: l.Person, http: &http.Transport{}}
 	d.ctx, d.stop = context.WithCancel(context.Background()) // until Close
 	if _, err := d.Stat("/"); errors.Is(err, protocoltest.ErrLogin) {
 		_ = d.Close()
@@ -67,11 +80,12 @@ func (d *davClient) Close() error {
 func escape(name string) string { return "/dav" + string(appendEscaped(nil, name)) }
 
 func (d *davClient) request(method, name string, body io.Reader, headers ...string) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(d.ctx, method, "http://"+d.host, body)
+	host := d.hosts[d.asked.Add(1)%uint64(len(d.hosts))]
+	r, err := http.NewRequestWithContext(d.ctx, method, "http://"+host, body)
 	if err != nil {
 		return nil, err
 	}
-	r.URL = &url.URL{Scheme: "http", Host: d.host, Opaque: escape(name)}
+	r.URL, r.Host = &url.URL{Scheme: "http", Host: host, Opaque: escape(name)}, served
 	r.SetBasicAuth(d.Name, d.Password)
 	for _, h := range headers {
 		key, value, _ := strings.Cut(h, ": ")
@@ -141,7 +155,7 @@ func (d *davClient) Remove(name string) error    { return d.do("DELETE", name, n
 func (d *davClient) RemoveDir(name string) error { return d.do("DELETE", name, nil) }
 
 func (d *davClient) Rename(from, to string) error {
-	return d.do("MOVE", from, nil, "Destination: http://"+d.host+escape(to))
+	return d.do("MOVE", from, nil, "Destination: http://"+served+escape(to))
 }
 
 func (d *davClient) SetModified(name string, at time.Time) error {

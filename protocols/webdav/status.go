@@ -144,7 +144,7 @@ func outageAnswer(err error) answer {
 		return answer{status: http.StatusServiceUnavailable, text: "logging in is not possible now, try again later"}
 	}
 	for _, passing := range []error{
-		session.ErrManyUploads, session.ErrAway, session.ErrUnknown, session.ErrClosed, context.Canceled, context.DeadlineExceeded,
+		session.ErrManyUploads, session.ErrAway, session.ErrInUse, session.ErrStateAway, session.ErrUnknown, session.ErrClosed, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, passing) {
 			return answer{status: http.StatusServiceUnavailable}

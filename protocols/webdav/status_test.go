@@ -64,6 +64,8 @@ func TestAnswerTo(t *testing.T) {
 		"client gone":                  {"PUT", context.Canceled, 503, ""},
 		"store away":                   {"GET", &awayError{errors.New("no route")}, 503, ""},
 		"state away":                   {"LOCK", at(session.ErrUnknown), 503, ""},
+		"another node changes it":      {"PUT", at(session.ErrInUse), 503, ""},
+		"out of touch":                 {"PUT", at(session.ErrStateAway), 503, ""},
 		"state closed":                 {"LOCK", at(session.ErrClosed), 503, ""},
 		"too many uploads":             {"PUT", at(session.ErrManyUploads), 503, ""},
 		"changed meanwhile":            {"PUT", at(session.ErrChanged), 412, ""},

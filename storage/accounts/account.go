@@ -35,6 +35,10 @@ func (s *Store) ByID(_ context.Context, id string) (Account, error) {
 	return e.Account.Clone(), nil
 }
 
+// LimitsAddresses reports whether anybody's limits bound the sessions of an address,
+// so that all of them count.
+func (s *Store) LimitsAddresses() bool { return s.index.LimitsAddresses() }
+
 // PasswordSchemes returns the parameters of the password hashes there are.
 func (s *Store) PasswordSchemes() []string { return s.index.Schemes() }
 
@@ -271,3 +275,12 @@ func without(list, other []string) []string {
 // CloneOf returns a draft for a new account that is set up as source is, as
 // record.CloneOf does.
 func CloneOf(source Account, name string) (Account, error) { return record.CloneOf(source, name) }
+
+// CatchUp makes sure that this node knows of an account what others knew of it at
+// a revision.
+func (s *Store) CatchUp(ctx context.Context, id string, revision uint64) error {
+	if e, ok := s.index.ByID(id); ok && e.Account.Revision >= revision {
+		return nil
+	}
+	return s.pull(ctx, record.AccountPrefix+id)
+}

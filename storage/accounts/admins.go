@@ -115,6 +115,9 @@ func locksOut(from netip.Addr) error {
 // nil, leaves as good an admin as there was. Of two such changes at once one
 // meets a conflict on the guard record.
 func (s *Store) guardAccount(ctx context.Context, b *state.Batch, cur, next *Account, o Option) error {
+	if err := s.freshRules(ctx, cur); err != nil {
+		return err
+	}
 	now := time.Now()
 	lost := slices.DeleteFunc(o.places(), func(from netip.Addr) bool {
 		return s.standing(next, rules{}, from, now) >= s.standing(cur, rules{}, from, now)
@@ -199,6 +202,19 @@ func (s *Store) freshAdmins(ctx context.Context, but string) ([]*Account, error)
 		admins = append(admins, a)
 	}
 	return admins, nil
+}
+
+// freshRules reads anew what a change of an administrator is judged by, where other
+// nodes may have changed it a moment ago.
+func (s *Store) freshRules(ctx context.Context, a *Account) error {
+	if !s.shared.Load() || a.Role != policy.RoleAdmin {
+		return nil
+	}
+	if err := s.pull(ctx, record.SiteName); err != nil {
+		return err
+	}
+	_, err := s.fresh(ctx, a.ID)
+	return err
 }
 
 // fresh reads an account and its groups anew; nil where it is gone.

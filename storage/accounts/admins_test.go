@@ -214,6 +214,41 @@ func TestStaleNodeCannotLockOut(t *testing.T) {
 	}
 }
 
+// A node that has not heard that one administrator can come in again, and the other
+// no more, must not think that the first one could not come in anyway.
+func TestStaleRulesCannotLockOut(t *testing.T) {
+	st := &gappy{Store: memory.New()}
+	here := open(t, st)
+	there := open(t, st.Store)
+	here.Share()
+	there.Share()
+	for _, name := range []string{"one", "two"} {
+		g, err := there.CreateGroup(t.Context(), Group{Group: policy.Group{Name: name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		create(t, there, name, func(a *Account) { admin(a); a.Groups = []string{g.ID} })
+	}
+	doors := func(group string, list ...policy.Door) {
+		t.Helper()
+		_, err := there.UpdateGroup(t.Context(), group, 0, func(g *Group) error { g.Protocols = list; return nil }, Guarded)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	doors("one", policy.SFTP)
+	if err := here.CatchUpAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	st.silent(true)
+	doors("one")
+	doors("two", policy.SFTP)
+	demote := func(a *Account) error { a.Role = policy.RoleUser; return nil }
+	if _, err := here.Update(t.Context(), "one", 0, demote, Guarded); !errors.Is(err, ErrLastAdmin) {
+		t.Errorf("got %v, want %v", err, ErrLastAdmin)
+	}
+}
+
 func TestAdminsAreNotDisabled(t *testing.T) {
 	s := open(t, memory.New())
 	create(t, s, "admin", admin)

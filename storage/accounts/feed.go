@@ -20,18 +20,22 @@ func (s *Store) load(ctx context.Context) (uint64, error) {
 	seen := make(map[string]bool)
 	err = typed.All(ctx, s.state, record.Scope, "", func(r state.Record) error {
 		seen[r.Name] = true
-		_, err := s.index.Put(r)
-		return err
+		return s.index.Load(r)
 	})
 	if err != nil {
 		return 0, err
 	}
-	s.index.KeepOnly(seen, revision)
+	s.index.KeepOnly(seen)
+	s.progress.reach(revision)
 	return revision, nil
 }
 
 // changed takes a change in, unless it is known already.
 func (s *Store) changed(ctx context.Context, c state.Change) error {
+	if c.Name == latestName && !c.Deleted {
+		s.progress.reach(c.Revision)
+		return nil
+	}
 	if !s.index.Behind(c) {
 		return nil
 	}
@@ -50,7 +54,7 @@ func (s *Store) pull(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	changed, err := s.index.Put(r)
+	changed, err := s.index.Read(r)
 	if err != nil {
 		return err
 	}
@@ -61,6 +65,10 @@ func (s *Store) pull(ctx context.Context, name string) error {
 // apply makes a batch, and makes it again where the outcome is not known.
 func (s *Store) apply(ctx context.Context, b state.Batch) (uint64, error) {
 	b.Scope = record.Scope
+	b, err := s.marked(b)
+	if err != nil {
+		return 0, err
+	}
 	r, err := typed.Settle(ctx, s.state, b)
 	if err == nil {
 		s.indexed(b, r.Revision)

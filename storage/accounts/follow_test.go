@@ -171,3 +171,51 @@ func TestDeletedStaysDeleted(t *testing.T) {
 		t.Errorf("got %v, want %v", err, ErrNotFound)
 	}
 }
+
+// A state that has lost its last changes (a failover, a power cut) is what holds:
+// what was lost goes, what was deleted is back, and what was changed since under a
+// revision that was known for something else is not taken for known.
+func TestStateThatLostChangesIsFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &gappy{Store: memory.New()}
+		here := open(t, st)
+		create(t, here, "deleted", nil)
+		create(t, here, "changed", nil)
+		before := memory.New()
+		if err := before.Load(t.Context(), st.Dump(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		notes := func(s *Store, text string) {
+			t.Helper()
+			if _, err := s.Update(t.Context(), "changed", 0, func(a *Account) error { a.Notes = text; return nil }, Guarded); err != nil {
+				t.Fatal(err)
+			}
+		}
+		notes(here, "lost")
+		if _, err := here.Delete(t.Context(), "deleted", 0, Guarded); err != nil {
+			t.Fatal(err)
+		}
+		create(t, here, "lost", nil)
+		if _, err := here.UpdateSite(t.Context(), 0, func(s *Site) error { s.Language = "de"; return nil }, Guarded); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		st.Store = before
+		there := open(t, before)
+		notes(there, "kept")
+		st.resync()
+		synctest.Wait()
+		for name, there := range map[string]bool{"deleted": true, "changed": true, "lost": false} {
+			if _, err := here.Account(t.Context(), name); (err == nil) != there {
+				t.Errorf("%s: got %v, want there %v", name, err, there)
+			}
+		}
+		if a, err := here.Account(t.Context(), "changed"); err != nil || a.Notes != "kept" {
+			t.Errorf("got %q, %v", a.Notes, err)
+		}
+		if here.index.Site().Language == "de" {
+			t.Error("the site is as it was lost")
+		}
+		notes(here, "goes on")
+	})
+}

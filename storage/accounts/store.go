@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/policy"
@@ -30,6 +31,8 @@ type Store struct {
 	watchers  watchers
 	followers *follow.Followers
 	stop      context.CancelFunc
+	shared    atomic.Bool // other nodes write as well
+	progress  progress
 
 	activity *activity.Store
 	codes    *codes.Store

@@ -56,6 +56,8 @@ var words = []struct {
 	{session.ErrExceeded, wire.Failure, "quota exceeded"},
 	{session.ErrNoSpace, wire.Failure, "no space left"},
 	{session.ErrAway, wire.Failure, "the quota cannot be asked now, try again later"},
+	{session.ErrInUse, wire.Failure, "another node is changing the file, try again later"},
+	{session.ErrStateAway, wire.Failure, "nothing can be changed here now, try again later"},
 	{session.ErrNotEmpty, wire.Failure, "the folder is not empty"},
 	{session.ErrIsDir, wire.Failure, "is a folder"},
 	{session.ErrNotDir, wire.NoSuchFile, "not a folder"},

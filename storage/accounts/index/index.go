@@ -4,6 +4,7 @@
 package index
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,6 +27,7 @@ type Index struct {
 	// under mu, and read without.
 	generation atomic.Uint64
 	schemes    map[string]int // parameters of password hashes -> accounts that have them
+	addressed  int            // accounts and groups that limit the sessions of an address
 	relations  relations
 	gone       tombstones
 	recent     recent
@@ -55,31 +57,63 @@ func New(most int) *Index {
 
 // Put takes a record in, unless what is there is as new or newer, or it is
 // known to be gone. It returns what has changed.
-func (x *Index) Put(r state.Record) ([]Change, error) {
+func (x *Index) Put(r state.Record) ([]Change, error) { return x.put(r, newer) }
+
+// Read takes a record in as the state has it now, unless it is known: a state that
+// has lost changes has older ones, and brings back what was gone. It returns what
+// has changed.
+func (x *Index) Read(r state.Record) ([]Change, error) {
+	x.revive(r.Name)
+	return x.put(r, other)
+}
+
+// Load is Read of all, which takes in also what has a revision that is known:
+// where changes were lost, others have theirs. KeepOnly follows it.
+func (x *Index) Load(r state.Record) error {
+	x.revive(r.Name)
+	_, err := x.put(r, always)
+	return err
+}
+
+// A takes says by their revisions whether a record takes the place of one that is
+// known.
+type takes func(known, found uint64) bool
+
+func newer(known, found uint64) bool { return known < found }
+func other(known, found uint64) bool { return known != found }
+func always(uint64, uint64) bool     { return true }
+
+func (x *Index) revive(name string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.gone.drop(name)
+}
+
+func (x *Index) put(r state.Record, instead takes) ([]Change, error) {
 	switch kind, id := record.Split(r.Name); kind {
 	case record.AccountPrefix:
 		a, err := record.DecodeAccount(r)
 		if err != nil {
 			return nil, err
 		}
-		return x.putAccount(id, a)
+		return x.putAccount(id, a, instead)
 	case record.GroupPrefix:
 		g, err := record.DecodeGroup(r)
 		if err != nil {
 			return nil, err
 		}
-		return x.putGroup(id, g)
+		return x.putGroup(id, g, instead)
 	case record.SiteName:
 		site, err := record.DecodeSite(r)
 		if err != nil {
 			return nil, err
 		}
-		return x.putSite(site), nil
+		return x.putSite(site, instead), nil
 	}
 	return nil, nil
 }
 
-func (x *Index) putAccount(id string, a *record.Account) ([]Change, error) {
+func (x *Index) putAccount(id string, a *record.Account, instead takes) ([]Change, error) {
 	folded, err := names.Canonical(a.Name)
 	if err != nil {
 		return nil, err
@@ -87,7 +121,7 @@ func (x *Index) putAccount(id string, a *record.Account) ([]Change, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	old := x.accounts[id]
-	if x.gone.names[record.AccountPrefix+id] || old != nil && old.Account.Revision >= a.Revision {
+	if x.gone.names[record.AccountPrefix+id] || old != nil && !instead(old.Account.Revision, a.Revision) {
 		return nil, nil
 	}
 	var was *record.Account
@@ -107,7 +141,7 @@ func (x *Index) putAccount(id string, a *record.Account) ([]Change, error) {
 	return append([]Change{{Kind: KindAccount, ID: id, Name: folded}}, touched...), nil
 }
 
-func (x *Index) putGroup(id string, g *record.Group) ([]Change, error) {
+func (x *Index) putGroup(id string, g *record.Group, instead takes) ([]Change, error) {
 	folded, err := names.Canonical(g.Name)
 	if err != nil {
 		return nil, err
@@ -115,13 +149,15 @@ func (x *Index) putGroup(id string, g *record.Group) ([]Change, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	old := x.groups[id]
-	if x.gone.names[record.GroupPrefix+id] || old != nil && old.Revision >= g.Revision {
+	if x.gone.names[record.GroupPrefix+id] || old != nil && !instead(old.Revision, g.Revision) {
 		return nil, nil
 	}
 	if old != nil {
+		x.countLimits(old.Limits, -1)
 		x.forgetGroupName(old)
 		x.relations.dropGroup(old)
 	}
+	x.countLimits(g.Limits, 1)
 	x.relations.addGroup(g)
 	x.groups[id] = g
 	x.groupNames[folded] = id
@@ -129,10 +165,10 @@ func (x *Index) putGroup(id string, g *record.Group) ([]Change, error) {
 	return []Change{{Kind: KindGroup, ID: id, Name: folded}}, nil
 }
 
-func (x *Index) putSite(site *record.Site) []Change {
+func (x *Index) putSite(site *record.Site, instead takes) []Change {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.site.Revision >= site.Revision {
+	if !instead(x.site.Revision, site.Revision) {
 		return nil
 	}
 	x.site = site
@@ -172,6 +208,7 @@ func (x *Index) removeLocked(name string) []Change {
 			return nil
 		}
 		delete(x.groups, id)
+		x.countLimits(g.Limits, -1)
 		x.relations.dropGroup(g)
 		x.generation.Add(1)
 		return []Change{{Kind: KindGroup, ID: id, Name: x.forgetGroupName(g)}}
@@ -187,19 +224,24 @@ func (x *Index) forgetGroupName(g *record.Group) string {
 	return folded
 }
 
-// KeepOnly drops what a full reading, begun at revision, has not seen.
-func (x *Index) KeepOnly(seen map[string]bool, revision uint64) {
+// KeepOnly drops what a full reading has not seen, whatever its revision: a state
+// may have lost it. Nothing was put while it was read.
+func (x *Index) KeepOnly(seen map[string]bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for id, e := range x.accounts {
-		if !seen[record.AccountPrefix+id] && e.Account.Revision <= revision {
+	for id := range x.accounts {
+		if !seen[record.AccountPrefix+id] {
 			x.removeLocked(record.AccountPrefix + id)
 		}
 	}
-	for id, g := range x.groups {
-		if !seen[record.GroupPrefix+id] && g.Revision <= revision {
+	for id := range x.groups {
+		if !seen[record.GroupPrefix+id] {
 			x.removeLocked(record.GroupPrefix + id)
 		}
+	}
+	if !seen[record.SiteName] {
+		x.site = &record.Site{Site: policy.DefaultSite()}
+		x.generation.Add(1)
 	}
 }
 
@@ -227,6 +269,7 @@ func (x *Index) Behind(c state.Change) bool {
 }
 
 func (x *Index) count(a *record.Account, by int) {
+	x.countLimits(a.Limits, by)
 	scheme := a.Scheme()
 	if scheme == "" {
 		return
@@ -234,6 +277,19 @@ func (x *Index) count(a *record.Account, by int) {
 	if x.schemes[scheme] += by; x.schemes[scheme] <= 0 {
 		delete(x.schemes, scheme)
 	}
+}
+
+func (x *Index) countLimits(l policy.Limits, by int) {
+	if l.AddressSession > 0 {
+		x.addressed += by
+	}
+}
+
+// LimitsAddresses reports whether anybody's limits bound the sessions of an address.
+func (x *Index) LimitsAddresses() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.addressed > 0 || x.site.Limits.AddressSession > 0
 }
 
 // tombstones remembers the latest records that were removed, so that a slower
@@ -251,5 +307,12 @@ func (t *tombstones) add(name string) {
 	if t.order = append(t.order, name); len(t.order) > 10_000 {
 		delete(t.names, t.order[0])
 		t.order = t.order[1:]
+	}
+}
+
+func (t *tombstones) drop(name string) {
+	if t.names[name] {
+		delete(t.names, name)
+		t.order = slices.DeleteFunc(t.order, func(n string) bool { return n == name })
 	}
 }

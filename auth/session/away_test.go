@@ -1,0 +1,127 @@
+package session
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/nodes"
+	"gatehouse/storage/state/memory"
+)
+
+// cutOff runs a test with a node that admits readers, and that is cut off from its
+// store once prepare has run.
+func cutOff(t *testing.T, prepare func(w *world), test func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t, memory.New(), t.TempDir(), "node1", "1", true, func(c *Config) { c.AwayReads = true })
+		w.add("ann", nil)
+		w.changeSite(func(s *accounts.Site) { s.Audit.OnFailure = policy.AuditContinue })
+		prepare(w)
+		after(lease)
+		w.kill()
+		after(2 * lease)
+		test(t, w)
+		w.store.heal()
+		after(2 * time.Second)
+	})
+}
+
+func writes(s *Session) bool {
+	return s.Effective().DecideTree(policy.OpCreate, s.Effective().Account().Home).Allowed
+}
+
+func TestReadersComeInWhileTheStoreIsAway(t *testing.T) {
+	cutOff(t, func(*world) {}, func(t *testing.T, w *world) {
+		s := w.login(sftp("ann"))
+		r, done, err := w.Request(t.Context(), webdav("ann"))
+		w.must(err)
+		done()
+		for _, one := range []*Session{s, r} {
+			if writes(one) {
+				t.Error("it may write")
+			}
+			if !one.Effective().DecideTree(policy.OpList, one.Effective().Account().Home).Allowed {
+				t.Error("it may not even read")
+			}
+			w.judge(one)
+			if writes(one) {
+				t.Error("it may write once it was judged anew")
+			}
+		}
+		w.store.heal()
+		after(2 * time.Second)
+		if !writes(s) || !writes(r) || s.Context().Err() != nil {
+			t.Error("it may not write though the store is back")
+		}
+	})
+}
+
+// Whatever would have to be asked of the store, or be counted there, lets nobody in.
+func TestWhoDoesNotComeInWhileTheStoreIsAway(t *testing.T) {
+	nothing := func(*world) {}
+	public, key := newKey(t, 1)
+	byKey := sftp("ann")
+	byKey.Password, byKey.Key = "", public
+	tests := []struct {
+		name    string
+		prepare func(w *world)
+		attempt auth.Attempt
+	}{
+		{"a limit", func(w *world) { w.change("ann", func(a *accounts.Account) { a.Limits.Sessions = 9 }) }, sftp("ann")},
+		{"a limit of the site", func(w *world) { w.changeSite(func(s *accounts.Site) { s.MaxSessions = 9 }) }, sftp("ann")},
+		{"a second factor", func(w *world) {
+			w.change("ann", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
+			_, _, s := w.enrol("ann")
+			s.Close()
+		}, byKey},
+		{"the log is insisted on", func(w *world) {
+			w.changeSite(func(s *accounts.Site) { s.Audit.OnFailure = policy.AuditRefuse })
+		}, sftp("ann")},
+		{"administration", nothing, api("ann")},
+		{"a wrong password", nothing, wrongPassword()},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			cutOff(t, test.prepare, func(t *testing.T, w *world) {
+				s, err := w.Login(t.Context(), test.attempt)
+				if err == nil {
+					t.Fatalf("%s came in", s.Account())
+				}
+				if n := len(w.List()); n != 0 {
+					t.Errorf("%d sessions", n)
+				}
+			})
+		})
+	}
+}
+
+func wrongPassword() auth.Attempt {
+	a := sftp("ann")
+	a.Password = "wrong"
+	return a
+}
+
+// Nobody may guess on without end while failures cannot be counted.
+func TestGuessingEndsWhileTheStoreIsAway(t *testing.T) {
+	cutOff(t, func(*world) {}, func(t *testing.T, w *world) {
+		for range awayFailures {
+			if _, err := w.Login(t.Context(), wrongPassword()); err == nil {
+				t.Fatal("a wrong password came in")
+			}
+		}
+		if _, err := w.Login(t.Context(), sftp("ann")); !errors.Is(err, nodes.ErrNotHeld) {
+			t.Errorf("got %v for the right one", err)
+		}
+		if _, _, err := w.Request(t.Context(), webdav("ann")); !errors.Is(err, nodes.ErrNotHeld) {
+			t.Errorf("got %v for the right one", err)
+		}
+		w.store.heal()
+		after(2 * time.Second)
+		w.login(sftp("ann"))
+	})
+}

@@ -1,0 +1,182 @@
+package session
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"gatehouse/policy"
+	"gatehouse/storage/accounts"
+	"gatehouse/storage/state"
+	"gatehouse/storage/state/typed"
+)
+
+// A store that lost its last second has forgotten who came in it, and knows who left:
+// a session that nobody sees could not be ended from elsewhere.
+func TestLostPresenceIsToldAnew(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, all []*world) {
+		addKnown(t, all, "ann", nil)
+		s := all[0].login(sftp("ann"))
+		after(time.Second)
+		own := all[0].nodes.Holder() + "/"
+		ghost, err := typed.Put(own+"gone", Description{ID: "gone", Account: "ann"})
+		all[0].must(err)
+		_, err = all[0].memory.Apply(t.Context(), state.Batch{
+			Scope: presenceScope, Puts: []state.Put{ghost}, Deletes: []string{own + s.ID()},
+		})
+		all[0].must(err)
+		after(refresh + time.Second)
+		if found := all[1].everywhere(); len(found) != 1 || found[s.ID()].Account != "ann" {
+			t.Errorf("got %v", found)
+		}
+		if ended, err := all[1].EndAnywhere(t.Context(), s.ID(), "enough"); !ended || err != nil {
+			t.Errorf("got %v, %v", ended, err)
+		}
+	})
+}
+
+// A login whose client vanished, or whose answer was lost, takes nobody's place.
+func TestPlaceOfUnknownOutcomeIsGivenBack(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, all []*world) {
+		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 1 })
+		all[0].store.answer(func(scope string, v state.CounterValue) (state.CounterValue, error) {
+			if scope == placeScope && v.Granted > 0 {
+				return state.CounterValue{}, state.ErrUnknown
+			}
+			return v, nil
+		})
+		if _, err := all[0].Login(t.Context(), sftp("ann")); !errors.Is(err, state.ErrUnknown) {
+			t.Fatalf("got %v", err)
+		}
+		all[0].store.answer(nil)
+		all[0].login(sftp("ann"))
+	})
+}
+
+// After the store was away for longer than places last, who was in all the while is
+// counted before others are let in beyond the limit.
+func TestPlacesAreCountedOnceTheStoreIsBack(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, all []*world) {
+		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 1 })
+		all[0].login(sftp("ann"))
+		after(2 * lease)
+		for _, w := range all {
+			w.kill()
+		}
+		after(2 * placeLife)
+		for _, w := range all {
+			w.store.heal()
+		}
+		after(renewAgain + time.Second)
+		if rule := all[1].refusedBy(sftp("ann")); rule != policy.RuleSessionsAccount {
+			t.Errorf("refused by %q", rule)
+		}
+	})
+}
+
+// leased is how many places of a great site the nodes have.
+func leased(t *testing.T, w *world) int64 {
+	t.Helper()
+	v, err := w.memory.Count(t.Context(), placeScope, state.Lease{Name: sitePlaces})
+	w.must(err)
+	return v.Leased
+}
+
+// Places that nobody has any more must not be lost to the site for ever: those of an
+// attempt that came to nothing on a node without sessions, and those that a call of a
+// dead node took after it was buried.
+func TestLeasedPlacesAreNotLost(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, all []*world) {
+		w, limit := all[0], int64(state.MaxMembers+100)
+		changeKnown(t, all, func(s *accounts.Site) { s.MaxSessions = int(limit) })
+		for _, holder := range []string{w.nodes.Holder(), "dead/1"} {
+			_, err := w.memory.Count(t.Context(), placeScope, state.Lease{
+				ID: state.NewOperationID(), Name: sitePlaces, Holder: holder, Min: 3, Want: 3, SetLimit: &limit,
+			})
+			w.must(err)
+		}
+		after(3 * renewal)
+		if n := leased(t, w); n != 0 {
+			t.Errorf("%d places are leased to nobody", n)
+		}
+	})
+}
+
+// A node that others may have declared dead counts nobody: what it took would be
+// given back by no burial.
+func TestNothingIsLeasedWhileNotHeld(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, all []*world) {
+		w := all[0]
+		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 1 })
+		w.login(sftp("ann"))
+		after(lease)
+		w.kill()
+		after(lease)
+		w.store.failAfter(-1) // heard of again, but not yet by its own beat
+		before := w.store.placesAsked()
+		if err := w.shared.renewAll(t.Context()); err == nil || w.store.placesAsked() != before {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// One session that is new to a limit does not have all others counted anew.
+func TestOneMissingPlaceAsksForOne(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, all []*world) {
+		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 50 })
+		for range 20 {
+			all[1].login(sftp("ann"))
+		}
+		first := all[0].login(api("ann"))
+		after(time.Second)
+		before := all[1].store.placesAsked()
+		all[1].resume(carried(t, first))
+		after(time.Second)
+		if n := all[1].store.placesAsked() - before; n > 2 {
+			t.Errorf("it asked %d times", n)
+		}
+	})
+}
+
+// A cookie that is used at the very moment at which its session is ended elsewhere
+// must not bring it back.
+func TestResumeMeetsTheEnd(t *testing.T) {
+	all := newNodes(t, 2)
+	addKnown(t, all, "ann", nil)
+	for range 300 {
+		s := all[0].login(api("ann"))
+		r := carried(t, s)
+		s.Leave()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			all[1].grant(endSession+r.ID, ending{Why: "enough", At: time.Now()}, func(*Session) bool { return true })
+		}()
+		_, _ = all[1].Resume(t.Context(), r)
+		<-done
+		if _, open := all[1].table.get(r.ID); open {
+			t.Fatal("the session goes on though it was ended")
+		}
+	}
+}
+
+// A wish that was missed for a while is granted whatever the clock of who wished it.
+func TestMissedEndIsGrantedInSpiteOfClocks(t *testing.T) {
+	all := newNodes(t, 1)
+	w := all[0]
+	addKnown(t, all, "ann", nil)
+	s := w.login(sftp("ann"))
+	r, done, err := w.Request(t.Context(), webdav("ann"))
+	w.must(err)
+	done()
+	for _, id := range []string{s.ID(), r.ID()} {
+		name, e := endSession+id, ending{Why: "enough", At: time.Now().Add(-time.Minute)}
+		w.grant(name, e, func(s *Session) bool { return s.isMeant(name, e) })
+	}
+	if rule := waitCut(t, s); rule != policy.RuleEnded {
+		t.Errorf("ended by %s", rule)
+	}
+	if r.Context().Err() != nil {
+		t.Error("a session of requests ends by a wish for the one before it")
+	}
+}
