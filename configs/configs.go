@@ -17,12 +17,14 @@ type Config struct {
 	FTP            FTP           `yaml:"ftp"`
 	TLS            TLS           `yaml:"tls"`
 	State          State         `yaml:"state"`
+	Node           Node          `yaml:"node"`
 	Mounts         []Mount       `yaml:"mounts"`
 	TrustedProxies []string      `yaml:"trusted_proxies"`
 	ProxyProtocol  []string      `yaml:"proxy_protocol"`
 	Webhooks       Webhooks      `yaml:"webhooks"`
 	Log            Log           `yaml:"log"`
 	SecretKey      string        `yaml:"secret_key" secret:"true"`
+	ShutdownDelay  time.Duration `yaml:"shutdown_delay"`
 	ShutdownGrace  time.Duration `yaml:"shutdown_grace"`
 	QuotaCheck     time.Duration `yaml:"quota_check"`
 }
@@ -72,10 +74,33 @@ type ACME struct {
 	Directory string   `yaml:"directory"`
 }
 
-// State names the store.
+// State names the store. All but Kind is for redis alone.
 type State struct {
-	Kind string `yaml:"kind"`
-	URL  string `yaml:"url" secret:"true"`
+	Kind   string `yaml:"kind"`
+	URL    string `yaml:"url" secret:"true"`
+	Prefix string `yaml:"prefix"`
+	// Away says what a login gets while the store is away.
+	Away string `yaml:"away"`
+	// Durability says what a store that can lose acknowledged changes gets.
+	Durability string `yaml:"durability"`
+	// WaitReplicas and WaitAOF are what a change of accounts waits for, and
+	// WaitTimeout for how long.
+	WaitReplicas int           `yaml:"wait_replicas"`
+	WaitAOF      bool          `yaml:"wait_aof"`
+	WaitTimeout  time.Duration `yaml:"wait_timeout"`
+}
+
+// Redis is the kind of state that several gateways share, ReadOnly what a login may
+// get while it is away.
+const (
+	Redis    = "redis"
+	ReadOnly = "read_only"
+)
+
+// Node is this gateway among those that share a state.
+type Node struct {
+	Name  string        `yaml:"name"`
+	Lease time.Duration `yaml:"lease"`
 }
 
 // Mount is a folder of the machine at a place of the tree.
@@ -126,7 +151,8 @@ func Default() Config {
 			SFTP: ":2022", FTP: ":2121", HTTP: "127.0.0.1:8080", HTTPS: ":8443", Metrics: "127.0.0.1:9080",
 		},
 		FTP:           FTP{PassivePorts: "50000-50099", TLS: "optional", SessionReuse: "offered"},
-		State:         State{Kind: "bolt"},
+		State:         State{Kind: "bolt", Prefix: "gh:", Away: "refuse", Durability: "warn", WaitTimeout: time.Second},
+		Node:          Node{Lease: 15 * time.Second},
 		Mounts:        []Mount{defaultMount()},
 		Log:           Log{Level: "info", Format: "text"},
 		ShutdownGrace: 30 * time.Second,

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,7 @@ func TestLoadLaysOneSourceOverTheOther(t *testing.T) {
 	l, err := configs.Load(configs.Sources{
 		File: write(t, `
 data: /srv/gatehouse
+state: {kind: redis, wait_replicas: 2}
 listen: {sftp: ":22", ftp: ""}
 shutdown_grace: 5s
 mounts:
@@ -74,8 +76,8 @@ ftp: {public_address: [{from: 10.0.0.0/8, address: 10.1.1.1}, {address: ftp.exam
 	if l.Listen.FTP != ":21" || l.Origin["listen.ftp"] != "environment" {
 		t.Errorf("listen.ftp is %q from %s, want :21 from environment", l.Listen.FTP, l.Origin["listen.ftp"])
 	}
-	if l.State.URL != "redis://secret@host" {
-		t.Errorf("state.url is %q", l.State.URL)
+	if l.State.URL != "redis://secret@host" || l.State.WaitReplicas != 2 {
+		t.Errorf("state is %+v", l.State)
 	}
 	if want := []string{"a.example", "b.example"}; !reflect.DeepEqual(l.TLS.ACME.Domains, want) {
 		t.Errorf("domains are %q, want %q", l.TLS.ACME.Domains, want)
@@ -130,6 +132,7 @@ webhooks: {allow: [10.0.0.0/33]}
 proxy_protocol: [gopher]
 log: loud
 site_url: files.example.org
+shutdown_delay: -1s
 shutdown_grace: soon
 quota_check: 1s
 `)})
@@ -139,7 +142,7 @@ quota_check: 1s
 	}
 	for _, key := range []string{
 		"data", "sftp.legacy[0].from", "sftp.legacy[0].algorithms", "sftp.legacy[1].algorithms", "listen.sftp", "listen.https", "listen.htps", "ftp.passive_ports", "ftp.tls", "ftp.active", "ftp.tls_session_reuse",
-		"tls.certificate", "tls.acme.directory", "state.kind", "mounts", "trusted_proxies", "webhooks.allow", "proxy_protocol", "log", "site_url", "shutdown_grace", "quota_check",
+		"tls.certificate", "tls.acme.directory", "state.kind", "mounts", "trusted_proxies", "webhooks.allow", "proxy_protocol", "log", "site_url", "shutdown_delay", "shutdown_grace", "quota_check",
 	} {
 		if !strings.Contains(err.Error(), "  "+key+": ") {
 			t.Errorf("no problem for %s in:\n%v", key, err)
@@ -158,6 +161,46 @@ func TestTheProxyProtocolNeedsProxies(t *testing.T) {
 	})
 	if err != nil || !reflect.DeepEqual(l.ProxyProtocol, []string{"https"}) {
 		t.Errorf("%v, %v", l, err)
+	}
+}
+
+// What is for a shared store alone does nothing with another, which nobody must
+// take for a promise; and Redis needs to be told where it is.
+func TestTheSharedStoreIsConfiguredAsOne(t *testing.T) {
+	for text, keys := range map[string][]string{
+		"state: {kind: redis}":                                                      {"state.url"},
+		"state: {kind: redis, url: 'redis://a', prefix: ''}":                        {"state.prefix"},
+		"state: {url: 'redis://a', wait_replicas: 1, wait_aof: true}":               {"state.wait_replicas", "state.wait_aof"},
+		"state: {kind: memory, durability: require}":                                {"state.durability"},
+		"state: {kind: redis, url: 'redis://a', away: maybe, durability: perhaps}":  {"state.away", "state.durability"},
+		"state: {kind: redis, url: 'redis://a', wait_replicas: 17}":                 {"state.wait_replicas"},
+		"state: {kind: redis, url: 'redis://a', wait_replicas: few, wait_aof: yep}": {"state.wait_replicas", "state.wait_aof"},
+		"state: {kind: redis, url: 'redis://a', wait_timeout: 0s}":                  {"state.wait_timeout"},
+		"node: {name: 'a/b', lease: 1s}":                                            {"node.name", "node.lease"},
+		"node: {name: .., lease: 1h}":                                               {"node.name", "node.lease"},
+	} {
+		_, err := configs.Load(configs.Sources{File: write(t, text)})
+		var problems configs.Problems
+		if !errors.As(err, &problems) || len(problems) != len(keys) {
+			t.Errorf("%s: %v, want problems of %q", text, err, keys)
+			continue
+		}
+		for _, key := range keys {
+			if !slices.ContainsFunc(problems, func(p configs.Problem) bool { return p.Key == key }) {
+				t.Errorf("%s: no problem for %s in %v", text, key, err)
+			}
+		}
+	}
+}
+
+// What is found by who stands above is told with all the rest.
+func TestOthersFindProblemsToo(t *testing.T) {
+	_, err := configs.Load(configs.Sources{
+		File: write(t, "log: {level: loud}"),
+		Also: func(*configs.Config) configs.Problems { return configs.Problems{{Key: "state.url", Why: "is strange"}} },
+	})
+	if err == nil || !strings.Contains(err.Error(), "state.url: is strange") || !strings.Contains(err.Error(), "log.level") {
+		t.Errorf("got %v", err)
 	}
 }
 

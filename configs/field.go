@@ -43,6 +43,8 @@ func (f field) set(value any) error {
 		return f.setString(value)
 	case bool:
 		return f.setBool(value)
+	case int:
+		return f.setInt(value)
 	case time.Duration:
 		return f.setDuration(value)
 	case []string:
@@ -84,6 +86,15 @@ func (f field) setBool(value any) error {
 		return errors.New("takes true or false")
 	}
 	f.value.SetBool(b)
+	return nil
+}
+
+func (f field) setInt(value any) error {
+	n, err := strconv.ParseInt(fmt.Sprint(value), 10, 32)
+	if err != nil {
+		return errors.New("takes a whole number")
+	}
+	f.value.SetInt(n)
 	return nil
 }
 

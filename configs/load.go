@@ -20,6 +20,8 @@ type Sources struct {
 	File    string            // a path; empty for none
 	Environ []string          // as os.Environ
 	Flags   map[string]string // by key
+	// Also finds what only those can judge who stand above this package; nil: nothing.
+	Also func(*Config) Problems
 }
 
 // Loaded is a configuration, and where each of its values came from.
@@ -63,6 +65,9 @@ func Load(from Sources) (*Loaded, error) {
 	}
 	l.expand()
 	problems := append(s.problems, l.Validate()...)
+	if from.Also != nil {
+		problems = append(problems, from.Also(&l.Config)...)
+	}
 	if len(problems) > 0 {
 		sort.SliceStable(problems, func(i, j int) bool { return problems[i].Key < problems[j].Key })
 		return nil, problems

@@ -24,12 +24,16 @@ func (c *Config) Validate() Problems {
 	v.sftp(c.SFTP)
 	v.ftp(c.FTP)
 	v.tls(c.TLS)
-	v.oneOf("state.kind", c.State.Kind, "bolt", "memory")
+	v.state(c.State)
+	v.node(c.Node)
 	v.mounts(c.Mounts)
 	v.proxies(c)
 	v.prefixes("webhooks.allow", c.Webhooks.Allow)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
+	if c.ShutdownDelay < 0 {
+		v.add("shutdown_delay", "cannot be negative")
+	}
 	if c.ShutdownGrace < 0 {
 		v.add("shutdown_grace", "cannot be negative")
 	}

@@ -4,6 +4,7 @@ package certs
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -17,12 +18,16 @@ import (
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+
+	"gatehouse/cmd/kept"
 )
 
 // Config says where the certificate comes from. With Domains it is ACME, else
-// the two files, else a self-signed pair that is made in Dir.
+// the two files, else a self-signed pair. What is got or made is kept in Dir, or
+// in Kept by nodes that have it together.
 type Config struct {
 	Dir              string
+	Kept             *kept.Keeper // nil: this node is alone
 	Certificate, Key string
 	Hosts            []string // names in the self-signed certificate
 	Domains          []string
@@ -34,19 +39,21 @@ type Config struct {
 type Source struct {
 	config Config
 	acme   *autocert.Manager
+	holder string // who orders
 
-	mu   sync.Mutex // guards what follows
-	pair *tls.Certificate
-	ftps *tls.Config
+	mu      sync.Mutex // guards what follows
+	pair    *tls.Certificate
+	ftps    *tls.Config
+	ordered map[string]bool // by name: nothing is to be ordered
 }
 
 // New opens the source; a certificate that cannot be used is an error.
-func New(c Config) (*Source, error) {
-	s := &Source{config: c}
+func New(ctx context.Context, c Config) (*Source, error) {
+	s := &Source{config: c, holder: rand.Text(), ordered: make(map[string]bool)}
 	if len(c.Domains) > 0 {
 		s.acme = &autocert.Manager{
 			Prompt:     autocert.AcceptTOS,
-			Cache:      autocert.DirCache(filepath.Join(c.Dir, "acme")),
+			Cache:      cache(c),
 			HostPolicy: autocert.HostWhitelist(c.Domains...),
 			Email:      c.Email,
 		}
@@ -55,16 +62,24 @@ func New(c Config) (*Source, error) {
 		}
 		return s, nil
 	}
-	return s, s.Reload()
+	return s, s.Reload(ctx)
+}
+
+func cache(c Config) autocert.Cache {
+	folder := autocert.DirCache(filepath.Join(c.Dir, "acme"))
+	if c.Kept == nil {
+		return folder
+	}
+	return sharedCache{c.Kept, folder}
 }
 
 // Reload reads the files again. Where they cannot be used the present
 // certificate stays in force and the error says why.
-func (s *Source) Reload() error {
+func (s *Source) Reload(ctx context.Context) error {
 	if s.acme != nil {
 		return nil
 	}
-	pair, err := s.load()
+	pair, err := s.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,8 +89,12 @@ func (s *Source) Reload() error {
 	return nil
 }
 
-func (s *Source) load() (*tls.Certificate, error) {
-	if s.config.Certificate == "" {
+func (s *Source) load(ctx context.Context) (*tls.Certificate, error) {
+	switch {
+	case s.config.Certificate != "":
+	case s.config.Kept != nil:
+		return sharedSelfSigned(ctx, s.config.Kept, s.config.Dir, s.config.Hosts)
+	default:
 		return selfSigned(s.config.Dir, s.config.Hosts)
 	}
 	pair, err := tls.LoadX509KeyPair(s.config.Certificate, s.config.Key)
@@ -123,7 +142,7 @@ func (s *Source) base() *tls.Config {
 
 func (s *Source) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if s.acme != nil {
-		return s.acme.GetCertificate(s.named(hello))
+		return s.order(s.named(hello))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,11 +181,7 @@ func (s *Source) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("parse the certificate: %w", err)
 	}
-	names := leaf.DNSNames
-	for _, ip := range leaf.IPAddresses {
-		names = append(names, ip.String())
-	}
-	return Status{Origin: origin, Names: names, Expires: leaf.NotAfter}, nil
+	return Status{Origin: origin, Names: namesOf(leaf), Expires: leaf.NotAfter}, nil
 }
 
 // Pin is the SHA-256 of the public key (RFC 7469, section 2.4) while the

@@ -29,7 +29,7 @@ func served(t *testing.T, s *certs.Source) *x509.Certificate {
 
 func open(t *testing.T, c certs.Config) *certs.Source {
 	t.Helper()
-	s, err := certs.New(c)
+	s, err := certs.New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestReloadWithBrokenFilesKeepsTheOldOne(t *testing.T) {
 	if err := os.WriteFile(c.Certificate, []byte("half a certif"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Reload(); err == nil {
+	if err := s.Reload(t.Context()); err == nil {
 		t.Error("broken files are taken")
 	}
 	if !served(t, s).Equal(first) {
@@ -126,7 +126,7 @@ func TestReloadWithBrokenFilesKeepsTheOldOne(t *testing.T) {
 		err = os.WriteFile(c.Certificate, fresh, 0o600)
 	}
 	if err == nil {
-		err = s.Reload()
+		err = s.Reload(t.Context())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func TestReloadWithBrokenFilesKeepsTheOldOne(t *testing.T) {
 	if served(t, s).Equal(first) {
 		t.Error("the new one is not served")
 	}
-	if _, err := certs.New(certs.Config{Certificate: "/none", Key: "/none"}); err == nil {
+	if _, err := certs.New(t.Context(), certs.Config{Certificate: "/none", Key: "/none"}); err == nil {
 		t.Error("a start without its certificate goes on")
 	}
 }
@@ -147,7 +147,7 @@ func TestTheFTPSConfigurationStaysUntilItIsReloaded(t *testing.T) {
 	if s.FTPS() != first {
 		t.Error("each call gives another one")
 	}
-	if err := s.Reload(); err != nil {
+	if err := s.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if s.FTPS() == first {

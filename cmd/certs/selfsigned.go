@@ -26,19 +26,19 @@ const lifetime = 397 * 24 * time.Hour
 // selfSigned returns the pair kept in dir, made where there is none that holds,
 // for every one of hosts.
 func selfSigned(dir string, hosts []string) (*tls.Certificate, error) {
-	name := filepath.Join(dir, "self-signed.pem")
-	text, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the self-signed certificate: %w", err)
+	text, err := readSelfSigned(dir)
+	if err != nil {
+		return nil, err
 	}
 	pair, err := tls.X509KeyPair(text, text)
 	key, _ := pair.PrivateKey.(*ecdsa.PrivateKey)
-	if err == nil && time.Until(pair.Leaf.NotAfter) > lifetime/12 && names(pair.Leaf, hosts) {
+	if err == nil && fresh(pair.Leaf, hosts) {
 		return &pair, nil
 	}
 	if text, err = makeSelfSigned(key, hosts, time.Now()); err != nil {
 		return nil, fmt.Errorf("make a self-signed certificate: %w", err)
 	}
+	name := filepath.Join(dir, selfSignedFile)
 	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
 		return nil, fmt.Errorf("keep the self-signed certificate: %w", err)
 	}
@@ -47,6 +47,31 @@ func selfSigned(dir string, hosts []string) (*tls.Certificate, error) {
 	}
 	pair, err = tls.X509KeyPair(text, text)
 	return &pair, err
+}
+
+const selfSignedFile = "self-signed.pem"
+
+// readSelfSigned returns nil where none is kept in dir.
+func readSelfSigned(dir string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(dir, selfSignedFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the self-signed certificate: %w", err)
+	}
+	return text, nil
+}
+
+// fresh reports whether a certificate is for every one of hosts, and for a while.
+func fresh(leaf *x509.Certificate, hosts []string) bool {
+	return time.Until(leaf.NotAfter) > lifetime/12 && names(leaf, hosts)
+}
+
+// namesOf are all that a certificate is for.
+func namesOf(leaf *x509.Certificate) []string {
+	list := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		list = append(list, ip.String())
+	}
+	return list
 }
 
 // names reports whether a certificate is for every one of hosts.
@@ -90,7 +115,7 @@ func makeSelfSigned(key *ecdsa.PrivateKey, hosts []string, now time.Time) (text 
 		BasicConstraintsValid: true,
 		IsCA:                  true, // so that it can be trusted as it is, by --cacert
 	}
-	for _, h := range append([]string{"localhost", "127.0.0.1", "::1"}, bare(hosts)...) {
+	for _, h := range bare(append([]string{"localhost", "127.0.0.1", "::1"}, hosts...)) {
 		if ip := net.ParseIP(h); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
 			continue

@@ -98,7 +98,7 @@ func TestChecksOfQuotasAreCounted(t *testing.T) {
 func TestTheStoreIsMeasured(t *testing.T) {
 	m := metrics.New("")
 	inner := memory.New()
-	store := m.Store(inner)
+	store := m.Store(inner, func(error) {})
 	put := state.Batch{Scope: "s", Puts: []state.Put{{Name: "n", Value: []byte("v")}}}
 	if _, err := store.Apply(t.Context(), put); err != nil {
 		t.Fatal(err)

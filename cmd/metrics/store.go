@@ -14,12 +14,16 @@ import (
 type measured struct {
 	inner state.Store
 	m     *Metrics
+	heard func(error)
 }
 
-// Store wraps a store so that its calls are measured.
-func (m *Metrics) Store(inner state.Store) state.Store { return &measured{inner, m} }
+// Store wraps a store so that its calls are measured. heard is told how each ended.
+func (m *Metrics) Store(inner state.Store, heard func(error)) state.Store {
+	return &measured{inner, m, heard}
+}
 
 func (s *measured) end(call string, began time.Time, err error) {
+	s.heard(err)
 	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrConflict) {
 		err = nil
 	}
@@ -76,7 +80,9 @@ func (s *measured) Watch(ctx context.Context, scope string, after uint64) (<-cha
 	return s.inner.Watch(ctx, scope, after)
 }
 
-func (s *measured) Revision(ctx context.Context, scope string) (uint64, error) {
+func (s *measured) Revision(ctx context.Context, scope string) (n uint64, err error) {
+	began := time.Now()
+	defer func() { s.end("revision", began, err) }()
 	return s.inner.Revision(ctx, scope)
 }
 

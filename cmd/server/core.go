@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"gatehouse/admin/webhooks"
 	"gatehouse/auth"
 	"gatehouse/auth/session"
+	"gatehouse/cmd/kept"
 	"gatehouse/cmd/metrics"
 	"gatehouse/configs"
 	"gatehouse/policy"
@@ -26,12 +28,12 @@ import (
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
 	"gatehouse/storage/mount"
+	"gatehouse/storage/nodes"
 	"gatehouse/storage/quota"
 	"gatehouse/storage/seal"
 	"gatehouse/storage/staging"
 	"gatehouse/storage/state"
-	"gatehouse/storage/state/bolt"
-	"gatehouse/storage/state/memory"
+	"gatehouse/storage/state/redis"
 	"gatehouse/storage/traffic"
 )
 
@@ -41,11 +43,18 @@ const maxStaged = 10_000
 // core is everything below the doors.
 type core struct {
 	data     string
+	node     string       // this gateway's name among nodes
+	epoch    string       // and that of this run
+	nodes    *nodes.Nodes // nil: it is alone
 	state    state.Store
+	contact  *contact
+	redis    *redis.Store // what keeps the state, if it does
 	sealer   *seal.Sealer
+	kept     *kept.Keeper // what all nodes have alike; nil where it lies in the data folder
 	events   *events.Log
 	accounts *accounts.Store
 	mounts   *mount.Table
+	staging  *staging.Area
 	quotas   *quota.Ledger
 	traffic  *traffic.Traffic
 	locks    *locks.Table
@@ -54,76 +63,116 @@ type core struct {
 	metrics  *metrics.Metrics
 	ready    atomic.Bool
 
-	stop context.CancelFunc // ends what follows the store
-	done sync.WaitGroup
+	stop   context.CancelFunc // ends what follows the store
+	done   sync.WaitGroup
+	unlock func() error // lets the data folder go
+	untold error        // why the others may not know that all sessions have ended
 }
 
 // open builds the core from the bottom up. What was opened is closed again
-// where a later step fails.
-func open(ctx context.Context, o Options, log *slog.Logger) (c *core, err error) {
+// where a later step fails. That starting ends is all that it ends for: what is
+// open then goes on. former is the run of before in this process, if any.
+func open(starting context.Context, o Options, former string, log *slog.Logger) (c *core, err error) {
 	conf := o.Config
 	if conf.Data, err = absolute(conf.Data); err != nil {
 		return nil, err
 	}
-	if err := backup.Finish(conf.Data); err != nil {
-		return nil, fmt.Errorf("finish a restore that was cut off: %w", err)
-	}
-	if err := prepareData(conf.Data); err != nil {
-		return nil, err
-	}
-	ctx, stop := context.WithCancel(ctx)
-	c = &core{data: conf.Data, stop: stop, metrics: metrics.New(o.Version)}
+	ctx, stop := context.WithCancel(context.WithoutCancel(starting))
+	c = &core{data: conf.Data, epoch: epoch(), stop: stop, metrics: metrics.New(o.Version)}
+	goOn := context.AfterFunc(starting, stop)
 	defer func() {
+		if !goOn() {
+			err = cmp.Or(err, context.Cause(starting))
+		}
 		if err != nil {
-			err = errors.Join(err, c.close(ctx))
+			err = errors.Join(err, c.close(context.WithoutCancel(starting)))
 		}
 	}()
-	if err = c.openState(conf); err != nil {
+	if err = c.takeData(ctx); err != nil {
 		return c, err
 	}
-	name, err := node(conf.Data)
-	if err != nil {
+	if err = c.openState(ctx, conf, log); err != nil {
 		return c, err
 	}
-	if c.events, err = openTrail(ctx, c.state, c.sealer, name, log); err != nil {
+	if c.node, err = node(conf); err != nil {
+		return c, err
+	}
+	if err = c.joinNodes(ctx, o, former, log); err != nil {
+		return c, err
+	}
+	if c.events, err = openTrail(ctx, events.Config{State: c.state, Node: c.node, Sealer: c.sealer, Log: log, Fence: c.ownsTrail}); err != nil {
 		return c, err
 	}
 	c.done.Go(func() { c.metrics.Follow(ctx, c.events.Follow(ctx)) })
-	if err = c.openWebhooks(conf, name, log); err != nil {
+	if err = c.openWebhooks(conf, cmp.Or(c.nodes.Holder(), c.node), log); err != nil {
 		return c, err
 	}
 	if c.accounts, err = accounts.Open(ctx, c.state); err != nil {
 		return c, fmt.Errorf("open the accounts: %w", err)
 	}
+	if c.nodes != nil {
+		c.accounts.Share()
+	}
 	c.done.Go(func() { c.retain(ctx, log) })
-	run := epoch()
-	tree, err := c.openTree(ctx, conf, name, run)
+	tree, err := c.openTree(ctx, conf)
 	if err != nil {
 		return c, err
 	}
 	c.checkQuotas(conf.QuotaCheck, log)
-	c.traffic = traffic.New(c.state, name+"/"+run)
-	return c, c.openSessions(ctx, conf, tree, name, log)
+	c.traffic = traffic.New(c.state, c.node+"/"+c.epoch)
+	if c.nodes != nil {
+		c.traffic.Share()
+	}
+	if err = c.openSessions(ctx, conf, tree, log); err != nil {
+		return c, err
+	}
+	c.bury(ctx)
+	return c, nil
 }
 
-func (c *core) openState(conf *configs.Loaded) error {
+// takeData makes the data folder this gateway's alone, before anything is changed in it.
+func (c *core) takeData(ctx context.Context) (err error) {
+	if err := prepareData(c.data); err != nil {
+		return err
+	}
+	if c.unlock, err = lockData(ctx, c.data); err != nil {
+		return err
+	}
+	if err := backup.Finish(c.data); err != nil {
+		return fmt.Errorf("finish a restore that was cut off: %w", err)
+	}
+	return nil
+}
+
+func (c *core) openState(ctx context.Context, conf *configs.Loaded, log *slog.Logger) error {
 	var err error
 	if c.sealer, err = openSealer(conf); err != nil {
 		return err
 	}
-	if conf.State.Kind == "memory" {
-		c.state = c.metrics.Store(memory.New())
-		return nil
-	}
-	store, err := bolt.Open(conf.Data, bolt.Options{})
+	store, err := c.openStore(ctx, conf, log)
 	if err != nil {
-		return fmt.Errorf("open the store: %w", err)
+		return err
 	}
-	c.state = c.metrics.Store(store)
-	return nil
+	c.contact = newContact(log)
+	c.state = c.metrics.Store(store, c.contact.heard)
+	c.metrics.Away(c.contact.away)
+	return c.openKept(ctx, conf)
 }
 
-func (c *core) openTree(ctx context.Context, conf *configs.Loaded, node, epoch string) (*guard.Tree, error) {
+// openKept finds the installation's own keys in the state: where nodes share it, or
+// have shared it before it was moved.
+func (c *core) openKept(ctx context.Context, conf *configs.Loaded) error {
+	keeper := kept.New(c.state, c.sealer)
+	if conf.State.Kind != configs.Redis {
+		if used, err := keeper.Used(ctx); !used || err != nil {
+			return err
+		}
+	}
+	c.kept = keeper
+	return keeper.Check(ctx)
+}
+
+func (c *core) openTree(ctx context.Context, conf *configs.Loaded) (*guard.Tree, error) {
 	mounts, err := openMounts(conf)
 	if err == nil {
 		err = checkClashes(conf)
@@ -134,8 +183,7 @@ func (c *core) openTree(ctx context.Context, conf *configs.Loaded, node, epoch s
 	if c.mounts, err = mount.New(mounts...); err != nil {
 		return nil, fmt.Errorf("join the mounts: %w", err)
 	}
-	area, err := staging.New(ctx, c.mounts, node, epoch, maxStaged)
-	if err != nil {
+	if c.staging, err = staging.New(ctx, c.mounts, c.node, c.epoch, maxStaged); err != nil {
 		return nil, fmt.Errorf("prepare staging: %w", err)
 	}
 	c.locks = locks.New(c.state, func(p path.Path) string {
@@ -152,10 +200,17 @@ func (c *core) openTree(ctx context.Context, conf *configs.Loaded, node, epoch s
 			return quota.Amount{}, context.Cause(ctx)
 		}
 	}
-	if c.quotas, err = quota.New(ctx, c.state, node, epoch, walk); err != nil {
+	if c.quotas, err = quota.New(ctx, c.state, c.node, c.epoch, walk); err != nil {
 		return nil, fmt.Errorf("open the quotas: %w", err)
 	}
-	tree = guard.NewTree(guard.TreeConfig{Mounts: c.mounts, Staging: area, Quotas: c.quotas, Locks: c.locks})
+	shared := guard.TreeConfig{Mounts: c.mounts, Staging: c.staging, Quotas: c.quotas, Locks: c.locks}
+	if c.nodes != nil {
+		c.quotas.Share(quota.Sharing{Living: c.nodes.Living, Held: c.nodes.Held})
+		shared.Fence = c.nodes.Fence
+	} else if err := c.quotas.Alone(ctx); err != nil {
+		return nil, err
+	}
+	tree = guard.NewTree(shared)
 	close(made)
 	return tree, nil
 }
@@ -230,7 +285,7 @@ func owner(id int) *int {
 	return &id
 }
 
-func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *guard.Tree, node string, log *slog.Logger) error {
+func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *guard.Tree, log *slog.Logger) error {
 	trusted, err := policy.ParsePrefixes(conf.TrustedProxies)
 	if err != nil {
 		return fmt.Errorf("trusted_proxies: %w", err)
@@ -246,8 +301,10 @@ func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *gua
 		return err
 	}
 	c.sessions = session.New(ctx, session.Config{
-		Accounts: c.accounts, Auth: proved, Tree: tree, Quotas: c.quotas, Traffic: c.traffic, Events: c.events, State: c.state, Log: log, Node: node,
-		Key: c.sealer.Derive("sessions"),
+		Accounts: c.accounts, Auth: proved, Tree: tree, Quotas: c.quotas, Traffic: c.traffic, Events: c.events, State: c.state, Log: log,
+		Node: c.node, Nodes: c.nodes,
+		AwayReads: conf.State.Away == configs.ReadOnly,
+		Key:       c.sealer.Derive("sessions"),
 	})
 	c.metrics.Sessions(c.sessions.List)
 	return nil
@@ -271,6 +328,9 @@ func (c *core) close(ctx context.Context) error {
 	if c.events != nil {
 		errs = append(errs, c.events.Close(ctx))
 	}
+	if c.nodes != nil {
+		errs = append(errs, c.leave(ctx, errors.Join(append(errs, c.untold)...)))
+	}
 	c.stop()
 	c.done.Wait()
 	if c.mounts != nil {
@@ -278,6 +338,9 @@ func (c *core) close(ctx context.Context) error {
 	}
 	if c.state != nil {
 		errs = append(errs, c.state.Close())
+	}
+	if c.unlock != nil {
+		errs = append(errs, c.unlock())
 	}
 	return errors.Join(errs...)
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"gatehouse/configs"
 )
 
 // Files of the data folder.
@@ -39,9 +41,13 @@ func prepareData(dir string) error {
 	return nil
 }
 
-// node returns this installation's name among nodes, made once.
-func node(dir string) (string, error) {
-	name := filepath.Join(dir, nodeName)
+// node returns this gateway's name among nodes: the configuration's, else one that
+// is made once.
+func node(conf *configs.Loaded) (string, error) {
+	if conf.Node.Name != "" {
+		return conf.Node.Name, nil
+	}
+	name := filepath.Join(conf.Data, nodeName)
 	text, err := os.ReadFile(name)
 	if err == nil && len(strings.TrimSpace(string(text))) > 0 {
 		return strings.TrimSpace(string(text)), nil

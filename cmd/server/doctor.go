@@ -26,7 +26,8 @@ const (
 func (g *gateway) doctor(ctx context.Context) []admin.Finding {
 	var found []admin.Finding
 	for _, look := range []func(context.Context) []admin.Finding{
-		g.checkDoors, g.checkSiteURL, g.checkCertificate, g.checkClock, g.checkMounts, g.checkPassive, g.checkNames, g.checkWebhooks,
+		g.checkDoors, g.checkSiteURL, g.checkCertificate, g.checkClock, g.checkStore, g.checkNodes, g.checkMounts, g.checkPassive, g.checkNames,
+		g.checkWebhooks,
 	} {
 		found = append(found, look(ctx)...)
 	}
@@ -106,7 +107,7 @@ func (g *gateway) checkClock(ctx context.Context) []admin.Finding {
 	newest, err := g.newestEvent(ctx)
 	switch {
 	case err != nil:
-		return []admin.Finding{finding("clock", levelProblem, "the store does not answer: "+err.Error(), "check the disk of "+g.data)}
+		return []admin.Finding{finding("clock", levelProblem, "the store does not answer: "+err.Error(), g.storeRemedy())}
 	case now.Year() < 2025:
 		return []admin.Finding{finding("clock", levelProblem, "it says "+now.Format(time.RFC3339), "set the clock; use NTP")}
 	case newest.After(now.Add(time.Minute)):

@@ -39,10 +39,35 @@ func (g *gateway) firstAdmin(ctx context.Context) (secret string, err error) {
 	}
 	a := accounts.Account{}
 	a.Name, a.Role = firstName, policy.RoleAdmin
-	if _, err := g.sessions.CreateAccount(ctx, a, password, mustChange, true); err != nil {
+	_, err = g.sessions.CreateAccount(ctx, a, password, mustChange, true)
+	if errors.Is(err, accounts.ErrExists) {
+		return "", errors.Join(g.anotherWasFaster(ctx, err), g.dropPassword(mustChange))
+	}
+	if err != nil {
 		return "", fmt.Errorf("make the first administrator: %w", err)
 	}
 	return secret, nil
+}
+
+// anotherWasFaster is no error where another node, which was started at the same
+// time, has made the first administrator.
+func (g *gateway) anotherWasFaster(ctx context.Context, taken error) error {
+	admins, _, err := g.accounts.List(ctx, accounts.Query{Role: policy.RoleAdmin, Limit: 1})
+	if err == nil && len(admins) == 0 {
+		err = fmt.Errorf("make the first administrator: %w", taken)
+	}
+	return err
+}
+
+// dropPassword takes out a password that was made, and opens nothing.
+func (g *gateway) dropPassword(made bool) error {
+	if !made {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(g.data, passwordName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("take out a password that opens nothing: %w", err)
+	}
+	return nil
 }
 
 // keepPassword writes a generated password for its owner alone.

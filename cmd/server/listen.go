@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"gatehouse/admin"
 	"gatehouse/admin/pages"
@@ -68,10 +71,11 @@ func (g *gateway) closeListeners() error {
 // the configuration says so.
 func (g *gateway) add(ctx context.Context, name, key, address string, serve func(net.Listener) error, shutdown func(context.Context) error) error {
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", address)
+	l, err := lc.Listen(ctx, "tcp", cmp.Or(g.again[key], address))
 	if err != nil {
 		return fmt.Errorf("listen.%s: %w", key, err)
 	}
+	g.again[key] = l.Addr().String()
 	if c := g.options.Config; slices.Contains(c.ProxyProtocol, key) {
 		l = proxied.New(l, trustedProxies(c).trusts, g.log.With("door", key))
 	}
@@ -98,7 +102,7 @@ func (g *gateway) listenSFTP(ctx context.Context, c *configs.Loaded) error {
 	if c.Listen.SFTP == "" {
 		return nil
 	}
-	keys, err := sftp.HostKeys(c.Data, c.SFTP.HostKeys)
+	keys, err := g.hostKeys(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -112,6 +116,17 @@ func (g *gateway) listenSFTP(ctx context.Context, c *configs.Loaded) error {
 	}
 	g.fingerprints = sftp.Fingerprints(keys)
 	return g.add(ctx, "SFTP", "sftp", c.Listen.SFTP, s.Serve, s.Shutdown)
+}
+
+// hostKeys are those that the configuration names, else those of all nodes, else
+// those of the data folder.
+func (g *gateway) hostKeys(ctx context.Context, c *configs.Loaded) ([]ssh.Signer, error) {
+	if g.kept == nil || len(c.SFTP.HostKeys) > 0 {
+		return sftp.HostKeys(c.Data, c.SFTP.HostKeys)
+	}
+	return sftp.SharedHostKeys(c.Data, func(name string, fill func() ([]byte, error)) ([]byte, error) {
+		return g.kept.Once(ctx, name, fill)
+	})
 }
 
 func legacyAlgorithms(rules []configs.LegacyAlgorithms) ([]sftp.Legacy, error) {
@@ -189,6 +204,7 @@ func (g *gateway) web(c *configs.Loaded) http.Handler {
 	from := trustedProxies(c)
 	g.api = admin.New(admin.Config{
 		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Webhooks: g.webhooks, Log: g.log,
+		State: g.state, Sealer: g.sealer, Nodes: g.nodes,
 		Version: g.options.Version, Hosts: hostsOf(c), Backup: g.backup, Doctor: g.doctor, Connection: from.connection,
 		Reach: g.reach(c),
 	})
@@ -253,32 +269,9 @@ func (g *gateway) listenMetrics(ctx context.Context, c *configs.Loaded) error {
 	mux.Handle("/metrics", g.metrics.Handler())
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/readyz", g.readyz)
+	mux.HandleFunc("/readyz/reading", g.readyzReading)
 	s := webServer(mux, g.log)
 	return g.add(ctx, metricsDoor, "metrics", c.Listen.Metrics, s.Serve, stopWeb(s))
-}
-
-// readyz says whether new sessions can be served: started, not draining, and
-// the store answers.
-func (g *gateway) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	if !g.ready.Load() {
-		http.Error(w, "starting or stopping", http.StatusServiceUnavailable)
-		return
-	}
-	if _, err := g.state.Revision(ctx, "accounts"); err != nil {
-		http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
-		return
-	}
-	if g.accounts.Err() != nil {
-		http.Error(w, "changes of accounts cannot be followed", http.StatusServiceUnavailable)
-		return
-	}
-	if g.events.Err() != nil {
-		http.Error(w, "events cannot be stored", http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = fmt.Fprintln(w, "ready")
 }
 
 // listenSocket opens the local socket. A socket file that nobody answers on is
@@ -294,6 +287,7 @@ func (g *gateway) listenSocket(ctx context.Context, c *configs.Loaded) error {
 	}
 	api := admin.New(admin.Config{
 		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Webhooks: g.webhooks, Log: g.log,
+		State: g.state, Sealer: g.sealer, Nodes: g.nodes,
 		Version: g.options.Version, Backup: g.backup, Doctor: g.doctor, Connection: socketConnection,
 		Reach: g.reach(c),
 	})

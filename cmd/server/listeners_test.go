@@ -76,7 +76,7 @@ func TestABackupHoldsTheSmallFiles(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{
 		"secret.key", "node", "ssh_host_ed25519_key", "self-signed.pem", "acme/files.example.org",
-		"state.db", "events.db", "gatehouse.sock", "initial-password", "files/home/ann/f", "self-signed.pem.new",
+		"state.db", "events/events/00000000000000000001.log", "gatehouse.sock", "initial-password", "files/home/ann/f", "self-signed.pem.new",
 	} {
 		full := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(full), 0o700), os.WriteFile(full, nil, 0o600)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gatehouse/admin"
+	"gatehouse/auth/session"
 	"gatehouse/cmd/certs"
 	"gatehouse/configs"
 )
@@ -31,19 +32,46 @@ type Options struct {
 }
 
 // Run serves until ctx ends, then drains: nobody new, transfers get their grace
-// period, and everything is closed in order.
+// period, and everything is closed in order. A node that others have declared dead
+// takes everything down at once and begins anew.
 func Run(ctx context.Context, o Options) error {
 	level := new(slog.LevelVar)
 	log := newLog(o.Err, o.Config.Log, level)
-	core, err := open(context.WithoutCancel(ctx), o, log)
+	g := &gateway{options: o, log: log, level: level, again: make(map[string]string)}
+	for {
+		err := g.round(ctx)
+		if !errors.Is(err, errLapsed) {
+			return err
+		}
+		log.Warn("this node begins anew: the others have taken it for dead, and all its sessions were cut")
+	}
+}
+
+// errLapsed ends a round: others have declared this run dead.
+var errLapsed = errors.New("this run was declared dead")
+
+// round is one run of the node, from nothing to nothing.
+func (g *gateway) round(ctx context.Context) error {
+	former := ""
+	if g.core != nil {
+		former = g.epoch
+	}
+	core, err := open(ctx, g.options, former, g.log)
 	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			g.log.Info("the gateway was stopped while it started")
+			return nil
+		}
 		return err
 	}
-	g := &gateway{core: core, options: o, log: log, level: level}
-	err = g.serve(ctx)
+	g.core, g.doors, g.fingerprints = core, nil, nil
+	err = g.serve(ctx, former == "")
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return errors.Join(err, core.close(closing))
+	if closed := core.close(closing); !errors.Is(err, errLapsed) {
+		return errors.Join(err, closed)
+	}
+	return err // what it held is not its own any more: others settle it
 }
 
 // gateway is a running gateway: the core and its doors.
@@ -57,6 +85,7 @@ type gateway struct {
 	fingerprints []string
 	api          *admin.API
 	doors        []door
+	again        map[string]string // where a door listened, if the kernel chose that
 }
 
 // door is a server that listens somewhere.
@@ -67,11 +96,12 @@ type door struct {
 	shutdown func(context.Context) error
 }
 
-func (g *gateway) serve(ctx context.Context) error {
+// serve serves one run; the first one of a process greets.
+func (g *gateway) serve(ctx context.Context, first bool) error {
 	var err error
 	c := g.options.Config
-	g.certs, err = certs.New(certs.Config{
-		Dir: c.Data, Certificate: c.TLS.Certificate, Key: c.TLS.Key, Hosts: hostsOf(c),
+	g.certs, err = certs.New(ctx, certs.Config{
+		Dir: c.Data, Kept: g.kept, Certificate: c.TLS.Certificate, Key: c.TLS.Key, Hosts: hostsOf(c),
 		Domains: c.TLS.ACME.Domains, Email: c.TLS.ACME.Email, Directory: c.TLS.ACME.Directory,
 	})
 	if err != nil {
@@ -84,7 +114,7 @@ func (g *gateway) serve(ctx context.Context) error {
 	if err == nil {
 		secret, err = g.firstAdmin(ctx)
 	}
-	if err == nil {
+	if err == nil && first {
 		err = g.greet(secret)
 	}
 	if err != nil {
@@ -122,22 +152,56 @@ func (g *gateway) run(ctx context.Context) error {
 		for {
 			select {
 			case <-g.options.Reload:
-				g.reload()
+				g.reload(inner)
 			case <-inner.Done():
 				return nil
 			}
 		}
 	})
+	lapsed := g.nodes.Lapsed()
+	group.Go(func() error {
+		select {
+		case <-lapsed:
+			return errLapsed
+		case <-inner.Done():
+			return nil
+		}
+	})
 	group.Go(func() error {
 		<-inner.Done()
 		g.ready.Store(false)
-		g.log.Info("the gateway is stopping", "grace", g.options.Config.ShutdownGrace.String())
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.options.Config.ShutdownGrace)
+		if ctx.Err() != nil {
+			g.linger(lapsed)
+		}
+		period := g.options.Config.ShutdownGrace
+		select {
+		case <-lapsed:
+			period = 0
+		default:
+		}
+		g.log.Info("the gateway is stopping", "grace", period.String())
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), period)
 		defer cancel()
 		return g.drain(grace)
 	})
 	g.ready.Store(true)
 	return group.Wait()
+}
+
+// linger serves on for a while that is no longer said to be ready: a balancer sends
+// nobody more when it has seen that.
+func (g *gateway) linger(lapsed <-chan struct{}) {
+	delay := g.options.Config.ShutdownDelay
+	if delay <= 0 {
+		return
+	}
+	g.log.Info("the gateway will stop, and serves until those who ask /readyz have seen that", "delay", delay.String())
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-lapsed:
+	}
 }
 
 // drain stops the doors at the same time: all share the grace period. The local
@@ -155,7 +219,12 @@ func (g *gateway) drain(grace context.Context) error {
 		}
 		group.Go(func() error { return ignoreDeadline(d.shutdown(grace)) })
 	}
-	err := errors.Join(first.Wait(), ignoreDeadline(<-sessionsDone))
+	err := first.Wait()
+	ended := <-sessionsDone
+	if errors.Is(ended, session.ErrUntold) {
+		g.untold = ended
+	}
+	err = errors.Join(err, ignoreDeadline(ended))
 	for _, d := range g.doors {
 		if d.name == socketDoor || d.name == metricsDoor {
 			last.Go(func() error {
@@ -178,8 +247,8 @@ func ignoreDeadline(err error) error {
 
 // reload reads certificates and the log level again; what is wrong is logged and
 // leaves everything as it is.
-func (g *gateway) reload() {
-	if err := g.certs.Reload(); err != nil {
+func (g *gateway) reload(ctx context.Context) {
+	if err := g.certs.Reload(ctx); err != nil {
 		g.log.Error("the certificate was not reloaded", "error", err)
 	} else {
 		g.log.Info("the certificate was reloaded")

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"gatehouse/storage/events"
-	"gatehouse/storage/seal"
-	"gatehouse/storage/state"
 )
 
 // retainEvery is how often the trail is cut to what the site keeps.
@@ -16,13 +14,12 @@ const retainEvery = 10 * time.Minute
 
 // openTrail opens the events. Each checkpoint goes into the log, which is to be
 // kept on another machine: what is signed there cannot be undone here.
-func openTrail(ctx context.Context, s state.Store, sealer *seal.Sealer, node string, log *slog.Logger) (*events.Log, error) {
-	trail, err := events.New(ctx, events.Config{
-		State: s, Node: node, Sealer: sealer, Log: log,
-		Signed: func(c events.Checkpoint) {
-			log.Info("checkpoint of the events", "sequence", c.Sequence, "position", c.Position, "checkpoint", c.Text)
-		},
-	})
+func openTrail(ctx context.Context, c events.Config) (*events.Log, error) {
+	log := c.Log
+	c.Signed = func(c events.Checkpoint) {
+		log.Info("checkpoint of the events", "sequence", c.Sequence, "position", c.Position, "checkpoint", c.Text)
+	}
+	trail, err := events.New(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open the events: %w", err)
 	}

@@ -100,6 +100,10 @@ func readKey(file string) (ssh.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseKey(text)
+}
+
+func parseKey(text []byte) (ssh.Signer, error) {
 	key, err := ssh.ParsePrivateKey(text)
 	var encrypted *ssh.PassphraseMissingError
 	switch {
@@ -124,11 +128,7 @@ func strongEnough(key ssh.PublicKey) error {
 
 // generate writes a new key whole or not at all, and not over another.
 func generate(file string, make func() (crypto.PrivateKey, error)) error {
-	key, err := make()
-	if err != nil {
-		return err
-	}
-	block, err := ssh.MarshalPrivateKey(key, "gatehouse")
+	text, err := newKey(make)
 	if err != nil {
 		return err
 	}
@@ -141,13 +141,26 @@ func generate(file string, make func() (crypto.PrivateKey, error)) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	if err := writeSynced(f, pem.EncodeToMemory(block)); err != nil {
+	if err := writeSynced(f, text); err != nil {
 		return err
 	}
 	if err := os.Link(f.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncFolder(dir)
+}
+
+// newKey returns a new key as a file has it.
+func newKey(make func() (crypto.PrivateKey, error)) ([]byte, error) {
+	key, err := make()
+	if err != nil {
+		return nil, err
+	}
+	block, err := ssh.MarshalPrivateKey(key, "gatehouse")
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(block), nil
 }
 
 func writeSynced(f *os.File, text []byte) error {
