@@ -1,5 +1,6 @@
-// Package cli is the command line: every command but serve, config, version and
-// restore talks to a running gateway, over its local socket or by address.
+// Package cli is the command line: every command but serve, config, version,
+// restore and migrate talks to a running gateway, over its local socket or by
+// address.
 package cli
 
 import (
@@ -67,7 +68,7 @@ func (a *app) root() *cobra.Command {
 		Use:   "gatehouse",
 		Short: "A file-access gateway: SFTP, FTP and WebDAV over one policy",
 		Long: "A file-access gateway: SFTP, FTP and WebDAV over one policy.\n\n" +
-			"serve runs it. serve, config, restore and version work by themselves; every other command talks to a running\n" +
+			"serve runs it. serve, config, restore, migrate and version work by themselves; every other command talks to a running\n" +
 			"gateway: over the socket in its data folder, or with --server from elsewhere.\n\n" +
 			"Exit status: 0; 1 refused or failed, the reason on standard error; 2 a command line that cannot be understood.",
 		Version:       a.version,
@@ -92,11 +93,11 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.ca, "ca", "", "`FILE` in PEM with the authority of --server's certificate, or the certificate itself (or GATEHOUSE_CA)")
 	flags.StringVar(&a.pin, "pin", "", "`sha256:...` of the key of --server's certificate, as the gateway prints it at its start (or GATEHOUSE_PIN)")
 	flags.BoolVar(&a.json, "json", false, "print JSON, for scripts")
-	subjects(root, "The gateway", a.serveCommand(), a.configCommand(), a.doctorCommand(), a.backupCommand(), a.restoreCommand(), a.versionCommand())
+	subjects(root, "The gateway", a.serveCommand(), a.configCommand(), a.doctorCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.versionCommand())
 	subjects(root, "People", a.accountCommand(), a.groupCommand(), a.guestCommand(), a.invitationCommand())
 	subjects(root, "What proves them", a.keyCommand(), a.appPasswordCommand(), a.tokenCommand(), a.clientCommand())
 	subjects(root, "What they may do", a.grantCommand(), a.quotaCommand(), a.siteCommand(), a.explainCommand())
-	subjects(root, "What goes on", a.eventCommand(), a.sessionCommand(), a.lockCommand(), a.banCommand(), a.webhookCommand())
+	subjects(root, "What goes on", a.eventCommand(), a.sessionCommand(), a.nodeCommand(), a.lockCommand(), a.banCommand(), a.webhookCommand())
 	subjects(root, "Accounts as files", a.applyCommand(), a.exportCommand(), a.importCommand())
 	return root
 }

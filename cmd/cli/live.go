@@ -2,6 +2,7 @@ package cli
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,9 +29,11 @@ func (a *app) sessionList() *cobra.Command {
 		}
 		var rows [][]string
 		for _, d := range list {
-			rows = append(rows, []string{d.Account, string(d.Door), string(d.Transport), d.Address.String(), when(d.Since), when(d.LastActive), d.ID})
+			rows = append(rows, []string{
+				d.Account, string(d.Door), string(d.Transport), d.Address.String(), orDash(strings.Join(d.Nodes, " ")), when(d.Since), when(d.LastActive), d.ID,
+			})
 		}
-		return a.list(list, []string{"ACCOUNT", "DOOR", "TRANSPORT", "ADDRESS", "SINCE", "LAST ACTIVE", "ID"}, rows)
+		return a.list(list, []string{"ACCOUNT", "DOOR", "TRANSPORT", "ADDRESS", "NODE", "SINCE", "LAST ACTIVE", "ID"}, rows)
 	}}
 }
 

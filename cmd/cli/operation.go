@@ -29,7 +29,7 @@ func (c *configFlags) flags(cmd *cobra.Command) {
 }
 
 func (a *app) load(c configFlags) (*configs.Loaded, error) {
-	from := configs.Sources{File: c.file, Environ: a.Environ, Flags: map[string]string{}}
+	from := configs.Sources{File: c.file, Environ: a.Environ, Flags: map[string]string{}, Also: server.Check}
 	if from.File == "" {
 		from.File = a.Getenv("GATEHOUSE_CONFIG")
 	}

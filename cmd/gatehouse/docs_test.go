@@ -18,7 +18,8 @@ import (
 //   - a block marked with a file's name (yaml accounts.yaml) is that file;
 //   - a comment that begins with sh (<!-- sh) prepares what readers have.
 //
-// Only the ports are others.
+// A chapter that says so (<!-- its own gateways -->) is run by itself, and starts
+// its gateways. Only the ports are others.
 func TestDocuments(t *testing.T) {
 	names, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
@@ -30,18 +31,27 @@ func TestDocuments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		script := scriptOf(string(text))
-		if script == "" {
-			continue
+		whole := string(text)
+		base := strings.TrimSuffix(filepath.Base(name), ".md")
+		for i, chapter := range apart.FindAllString(whole, -1) {
+			whole = strings.Replace(whole, chapter, "", 1)
+			keep(t, dir, fmt.Sprint(base, "-", i+1), ownScriptOf(t, chapter))
 		}
-		to := filepath.Join(dir, strings.TrimSuffix(filepath.Base(name), ".md")+".txtar")
-		if err := os.WriteFile(to, []byte(script), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		keep(t, dir, base, scriptOf(whole))
 	}
 	p := params()
 	p.Dir = dir
 	testscript.Run(t, p)
+}
+
+func keep(t *testing.T, dir, name, script string) {
+	t.Helper()
+	if script == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".txtar"), []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // asked are the ports of a gateway that nobody has configured.
@@ -50,11 +60,55 @@ var asked = strings.NewReplacer("-P 2022", "-P $SFTP_PORT", "localhost:2121", "$
 var (
 	fence   = regexp.MustCompile("(?ms)^ *```(\\w+)(?: (\\S+))?\n(.*?)^ *```$")
 	prepare = regexp.MustCompile(`(?ms)^<!-- sh\n(.*?)^-->$`)
+	apart   = regexp.MustCompile(`(?s)\n## [^\n]*\n<!-- its own gateways -->\n.*?(?:\n## |$)`)
 )
 
 // scriptOf makes a script of a document's commands, "" where it has none.
 func scriptOf(text string) string {
-	files := ""
+	commands, files := commandsOf(text)
+	if commands == "" {
+		return ""
+	}
+	return "[!has:sftp] skip 'sftp is not installed'\n[!has:curl] skip 'curl is not installed'\nstart\nexec sh commands\ndrain\n" +
+		files + prelude + asked.Replace(commands)
+}
+
+const prelude = "-- commands --\nset -eux\nsftp() { command sftp -F \"$SSH_CONFIG\" \"$@\"; }\n"
+
+// ownScriptOf makes a script of a chapter that starts its own gateways by the files
+// of configs/deploy, on ports that are free.
+func ownScriptOf(t *testing.T, chapter string) string {
+	t.Helper()
+	ports := []string{}
+	for _, usual := range []string{"2022", "2121", "8443", "9080", "6379"} {
+		port, err := freePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, usual, port)
+	}
+	first := int(taken.Add(101)) - 100
+	for _, n := range []int{0, 49, 50, 99} {
+		ports = append(ports, fmt.Sprint(50000+n), fmt.Sprint(first+n))
+	}
+	commands, files := commandsOf(chapter)
+	for _, name := range []string{"configs/deploy/gatehouse.yaml", "configs/deploy/haproxy.cfg", "README.md"} {
+		text, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files += "-- " + name + " --\n" + string(text)
+	}
+	script := ""
+	for _, program := range []string{"sftp", "curl", "openssl", "redis-server", "haproxy"} {
+		script += fmt.Sprintf("[!has:%s] skip '%[1]s is not installed'\n", program)
+	}
+	none := "unset $(env | grep -o '^GATEHOUSE_[A-Z_]*')\n"
+	return script + "exec sh commands\n" + strings.NewReplacer(ports...).Replace(files+prelude+none+commands)
+}
+
+// commandsOf are a document's commands, and its files as an archive has them.
+func commandsOf(text string) (commands, files string) {
 	text = fence.ReplaceAllStringFunc(text, func(block string) string {
 		m := fence.FindStringSubmatch(block)
 		switch {
@@ -65,15 +119,10 @@ func scriptOf(text string) string {
 		}
 		return ""
 	})
-	commands := ""
 	for _, m := range prepare.FindAllStringSubmatch(text, -1) {
-		commands += asked.Replace(m[1])
+		commands += m[1]
 	}
-	if commands == "" {
-		return ""
-	}
-	return fmt.Sprintf("[!has:sftp] skip 'sftp is not installed'\n[!has:curl] skip 'curl is not installed'\nstart\nexec sh commands\ndrain\n%s-- commands --\n"+
-		"set -eux\nsftp() { command sftp -F \"$SSH_CONFIG\" \"$@\"; }\n%s", files, commands)
+	return commands, files
 }
 
 // The commands of a document are found in their order, with its files.

@@ -48,6 +48,7 @@ func params() testscript.Params {
 			"tree":     tree,
 			"proxy":    proxy,
 			"totp":     totp,
+			"redis":    redis,
 		},
 	}
 }

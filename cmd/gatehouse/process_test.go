@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,7 @@ const adminPassword = "torture, but gently"
 type node struct {
 	t       testing.TB
 	data    string
+	tree    string // where the files are, if not in the data folder
 	logName string
 	cmd     *exec.Cmd
 	addr    map[string]string // of the doors, as the gateway prints them
@@ -55,7 +57,7 @@ func newNode(t testing.TB, data string) *node {
 
 // files is where a tree path lies on disk.
 func (n *node) files(tree string) string {
-	return filepath.Join(n.data, "files", filepath.FromSlash(tree))
+	return filepath.Join(cmp.Or(n.tree, filepath.Join(n.data, "files")), filepath.FromSlash(tree))
 }
 
 // launch starts the process and does not wait until it serves.

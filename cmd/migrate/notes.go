@@ -1,0 +1,50 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"gatehouse/storage/seal"
+)
+
+// weaknesses are the settings of Redis by which it can lose what it has
+// acknowledged.
+func (s *store) weaknesses(ctx context.Context) ([]string, error) {
+	if s.redis == nil {
+		return nil, nil
+	}
+	servers, err := s.redis.Durability(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var notes []string
+	for _, d := range servers {
+		for _, weak := range d.Weaknesses() {
+			notes = append(notes, fmt.Sprintf("Redis at %s can lose what it has acknowledged: %s", d.Server, weak))
+		}
+	}
+	return notes, nil
+}
+
+// keyNotes tell where the key is that secrets are sealed with. It is an error
+// where nobody could read them.
+func (o Options) keyNotes() ([]string, error) {
+	if o.Config.SecretKey != "" {
+		return nil, nil
+	}
+	file := filepath.Join(o.Config.Data, seal.FileName)
+	_, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("the secrets of the state are sealed with a key that is neither in secret_key nor in %s: bring it there first", file)
+	case err != nil:
+		return nil, fmt.Errorf("look for the key: %w", err)
+	case o.To == Redis:
+		return []string{fmt.Sprintf("the secrets of the state are sealed with the key in %s: every node needs it, as that file or as secret_key", file)}, nil
+	}
+	return nil, nil
+}
