@@ -94,8 +94,9 @@ func (c *connection) serve() {
 	c.beside(func() { c.answer(requests) })
 	c.beside(c.watch)
 	if err := c.announce(); err != nil {
-		return
+		c.log.Debug("announce the host keys", "error", err)
 	}
+	// To their end, whatever else has failed: nothing else lets the transport end.
 	for ch := range channels {
 		c.take(ch)
 	}

@@ -31,8 +31,8 @@ func (s *server) copyData(ctx context.Context, r wire.Request) error {
 	if err != nil {
 		return s.out.send(s.refusal(r, err))
 	}
-	if err := s.memory.Acquire(ctx, buffers.Large); err != nil {
-		return context.Cause(ctx)
+	if err := s.in.reserve(ctx, s.memory, buffers.Large); err != nil {
+		return err
 	}
 	beginCopy(d.from.lane, d.to.lane, d.off)
 	id, turn, before := r.ID, d.to.turn(false), d.from.turn(false)

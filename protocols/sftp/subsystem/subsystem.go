@@ -84,10 +84,11 @@ type server struct {
 func Serve(ctx context.Context, channel io.ReadWriter, c Config) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	out := newReplies(channel, c.Stalled, c.Cut)
 	s := &server{
 		Config:  c,
-		in:      newPackets(channel, c.Buffers, c.Stalled, c.Cut),
-		out:     newReplies(channel, c.Stalled, c.Cut),
+		in:      newPackets(channel, c.Buffers, c.Stalled, c.Cut, out.flush),
+		out:     out,
 		memory:  semaphore.NewWeighted(inFlight),
 		end:     end,
 		files:   map[string]*file{},
@@ -96,7 +97,7 @@ func Serve(ctx context.Context, channel io.ReadWriter, c Config) error {
 		crew:    newCrew(),
 		ended:   make(chan error, 1),
 	}
-	s.post = newPost(func() { s.crew.all.Go(func() { s.readOn(ctx) }) }, s.out.flush)
+	s.post = newPost(func() { s.crew.all.Go(func() { s.readOn(ctx) }) }, out.flushSoon)
 	defer s.close()
 	defer s.in.stop()
 	defer s.out.stop()

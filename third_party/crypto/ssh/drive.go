@@ -4,6 +4,7 @@ package ssh
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -12,6 +13,10 @@ import (
 // patience is how long a reader that receives packets may be away from it before
 // the loop receives them in its place.
 const patience = 20 * time.Millisecond
+
+// often is how many times a reader is back within patience if it is quick: one that
+// is not has its packets received for it, since much else may have come behind them.
+const often = 8
 
 // A drive says whose turn it is to receive packets: that of the read loop, or of the
 // one channel's reader, which takes what it asks for from the connection in its own
@@ -113,7 +118,8 @@ func (d *drive) resume() {
 	}
 }
 
-// look gives the loop the turn where the reader was not back since the last look.
+// look gives the loop the turn where the reader is busy, and was not back often since
+// the last look.
 func (d *drive) look() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -121,7 +127,7 @@ func (d *drive) look() {
 	if d.by != nobodys {
 		return
 	}
-	if d.seen == d.steps {
+	if d.steps-d.seen < often {
 		d.by = loops
 		d.loop.Signal()
 		return
@@ -138,6 +144,9 @@ type direct interface {
 	receive(enough func() bool, wake func()) bool
 	// resume lets the loop receive packets, since the caller waits for one.
 	resume()
+	// drain returns when the connection has ended. It lets whoever receives come to
+	// its end where nobody calls readPacket any more.
+	drain()
 }
 
 // handleWith implements direct.
@@ -148,20 +157,37 @@ func (t *handshakeTransport) handleWith(handle func([]byte, *loan) (bool, error)
 // resume implements direct.
 func (t *handshakeTransport) resume() { t.drive.resume() }
 
+// drain implements direct.
+func (t *handshakeTransport) drain() {
+	for range t.incoming {
+	}
+}
+
+// errReceiver is why a connection ends whose receiver has panicked.
+var errReceiver = errors.New("ssh: a panic while receiving a packet")
+
 // receive implements direct.
 func (t *handshakeTransport) receive(enough func() bool, wake func()) bool {
 	if !t.drive.enter(wake) {
 		return false
 	}
+	whole := false
+	defer func() {
+		if !whole {
+			t.drive.back(errReceiver, wake)
+		}
+	}()
 	for !enough() {
 		if waiter, ok := t.conn.(interface{ waits() bool }); ok && !waiter.waits() {
 			t.flush()
 		}
 		if queued, err := t.receiveOne(false); queued || err != nil {
+			whole = true
 			t.drive.back(err, wake)
 			return false
 		}
 	}
+	whole = true
 	t.drive.left()
 	return true
 }

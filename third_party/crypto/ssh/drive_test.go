@@ -50,9 +50,7 @@ func (w wire) Close() error {
 	return nil
 }
 
-// connect returns a client, and the channels that its server accepts. All ends with
-// the test.
-func connect(t *testing.T, config Config) (*Client, <-chan receiving, *ServerConn) {
+func testKey(t *testing.T) Signer {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -62,9 +60,16 @@ func connect(t *testing.T, config Config) (*Client, <-chan receiving, *ServerCon
 	if err != nil {
 		t.Fatal(err)
 	}
+	return key
+}
+
+// connect returns a client, and the channels that its server accepts. All ends with
+// the test.
+func connect(t *testing.T, config Config) (*Client, <-chan receiving, *ServerConn) {
+	t.Helper()
 	near, far := newWire()
 	server := &ServerConfig{Config: config, NoClientAuth: true}
-	server.AddHostKey(key)
+	server.AddHostKey(testKey(t))
 	served := make(chan *ServerConn, 1)
 	accepted := make(chan receiving, 10)
 	go func() { // ends with the connection
@@ -370,6 +375,147 @@ func TestForgedPacketEndsReceive(t *testing.T) {
 			t.Errorf("%d bytes came, %v", n, err)
 		}
 		if err := conn.Wait(); err == nil || err == io.EOF {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+}
+
+// A reader that is slow at much that came at once has its packets received for it: what
+// was sent behind them, a request or a channel, is heard of while they are worked on.
+func TestSlowReaderOfMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, accepted, _ := connect(t, Config{})
+		ch := open(t, client)
+		server := <-accepted
+		const many = 200
+		var all sync.WaitGroup
+		defer all.Wait()
+		all.Go(func() { // ends when all is read
+			for range many {
+				if _, err := server.Receive(make([]byte, 1)); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(patience * 3 / 4)
+			}
+		})
+		for range many {
+			ch.Write([]byte("x"))
+		}
+		start := time.Now()
+		if ok, _, err := client.SendRequest("ping", true, nil); !ok || err != nil {
+			t.Fatalf("a request was answered by %v, %v", ok, err)
+		}
+		if took := time.Since(start); took > 3*patience {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// Whoever breaks the protocol is told off once: what it sent behind that holds nobody,
+// however much it is.
+func TestNobodyIsHeldByWhatFollowsABreach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, accepted, conn := connect(t, Config{})
+		ch := open(t, client)
+		server := <-accepted
+		for range 2 {
+			go ch.Write([]byte("x"))
+			server.Receive(make([]byte, 1))
+		}
+		go func() { // ends with the connection
+			transport := client.Conn.(*connection).transport
+			transport.writePacket([]byte{255})
+			for range 3 * chanSize {
+				transport.writePacket(Marshal(globalRequestMsg{Type: "x"}))
+			}
+		}()
+		if n, err := server.Receive(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%d bytes came, %v", n, err)
+		}
+		conn.Wait()
+	})
+}
+
+// A stranger holds nobody either, with what it sent behind a login that failed.
+func TestNobodyIsHeldByWhatFollowsAFailedLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := newWire()
+		server := &ServerConfig{NoClientAuth: true}
+		server.AddHostKey(testKey(t))
+		go func() { // ends when the client has written all
+			raw := newTransport(near, rand.Reader, true)
+			near.Write([]byte("SSH-2.0-x\r\n"))
+			readVersion(near)
+			client := newClientTransport(raw, []byte("SSH-2.0-x"), []byte(packageVersion), &ClientConfig{
+				Config: *withDefaults(), HostKeyCallback: InsecureIgnoreHostKey(),
+			}, "", nil)
+			if err := client.waitSession(); err != nil {
+				t.Error(err)
+			}
+			client.writePacket(Marshal(serviceRequestMsg{Service: "other"}))
+			for range 3 * chanSize {
+				client.writePacket(make([]byte, 1<<10))
+			}
+		}()
+		if _, _, _, err := NewServerConn(far, server); err == nil {
+			t.Error("it was served")
+		}
+	})
+}
+
+func withDefaults() *Config {
+	c := &Config{}
+	c.SetDefaults()
+	return c
+}
+
+// panicking is a connection that panics when it is read again.
+type panicking struct {
+	keyingTransport
+	packets chan []byte
+}
+
+func (p panicking) readPacket() ([]byte, error) {
+	b, more := <-p.packets
+	if !more {
+		panic("boom")
+	}
+	return b, nil
+}
+
+func (panicking) Close() error { return nil }
+
+// A panic where packets are received ends the connection, whoever recovers from it.
+func TestPanicOfTheReceiverEndsTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := panicking{packets: make(chan []byte)}
+		transport := newHandshakeTransport(conn, &Config{}, nil, nil)
+		transport.sessionID = []byte{1}
+		go func() { // ends with the connection
+			for kex := range transport.startKex {
+				kex.done <- nil
+			}
+		}()
+		go transport.readLoop()
+		synctest.Wait()
+		woken := make(chan struct{}, 1)
+		wake := func() { woken <- struct{}{} }
+		never := func() bool { return false }
+		if transport.receive(never, wake) {
+			t.Fatal("the loop had not the turn")
+		}
+		conn.packets <- []byte{msgKexInit}
+		<-woken
+		close(conn.packets)
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			transport.receive(never, wake)
+		}()
+		if _, err := transport.readPacket(); err != errReceiver {
 			t.Errorf("it ended with %v", err)
 		}
 	})

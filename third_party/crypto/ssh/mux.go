@@ -230,6 +230,9 @@ func (m *mux) loop() {
 	close(m.incomingRequests)
 	close(m.globalResponses)
 
+	if d, ok := m.conn.(direct); ok {
+		go d.drain() // ends with the connection
+	}
 	m.conn.Close()
 
 	m.errCond.L.Lock()
