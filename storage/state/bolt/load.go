@@ -30,7 +30,10 @@ func (s *Store) Load(ctx context.Context, items iter.Seq2[state.Item, error]) er
 		return fmt.Errorf("load the state: %w", err)
 	}
 	l := loader{store: s, streams: make(map[string]*loading)}
-	err := l.load(ctx, items)
+	err := s.streams.Clear() // of streams that have files and nothing in them
+	if err == nil {
+		err = l.load(ctx, items)
+	}
 	if err == nil {
 		err = s.records.db.Update(unmark)
 	}

@@ -147,7 +147,7 @@ func endMigration(dir, folder string) error {
 	if err := syncDir(dir); err != nil {
 		return err
 	}
-	return os.Remove(mark)
+	return errors.Join(os.Remove(mark), syncDir(folder))
 }
 
 func (s *Store) copyStreams(tx *bbolt.Tx, to *journal.Journal) error {

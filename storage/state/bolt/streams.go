@@ -35,6 +35,10 @@ func (s *Store) ReadBack(ctx context.Context, stream string, before uint64, limi
 	return s.streams.ReadBack(stream, before, limit)
 }
 
+// Damaged returns where files of the streams were found damaged since the store
+// was opened.
+func (s *Store) Damaged() []string { return s.streams.Damaged() }
+
 // Trim implements state.Store.
 func (s *Store) Trim(ctx context.Context, stream string, upTo uint64) error {
 	if err := s.begin(ctx); err != nil {

@@ -19,6 +19,7 @@ type disk struct {
 }
 
 type diskContent struct {
+	info    os.FileInfo
 	durable []byte
 	pending []diskWrite // since the last sync
 }
@@ -46,29 +47,40 @@ func (d *disk) open(path string, flag int) (file, error) {
 	if err := d.failing("open"); err != nil {
 		return nil, err
 	}
+	d.renamed()
 	f, err := os.OpenFile(path, flag, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	d.renamed()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	c := d.files[path]
 	if c == nil || flag&os.O_TRUNC != 0 {
-		c = new(diskContent)
+		c = &diskContent{info: info}
 		d.files[path] = c
 	}
 	return &faulty{File: f, disk: d, content: c}, nil
 }
 
-func (d *disk) syncDir(string) error { return nil }
+func (d *disk) syncDir(string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failing("folder")
+}
 
 // renamed finds what has got its name since it was opened.
 func (d *disk) renamed() {
 	for path, c := range d.files {
 		name, made := strings.CutSuffix(path, unfinished)
-		if _, err := os.Stat(path); made && errors.Is(err, os.ErrNotExist) {
-			d.files[name] = c
-			delete(d.files, path)
+		if _, err := os.Stat(path); !made || !errors.Is(err, os.ErrNotExist) {
+			continue
 		}
+		if now, err := os.Stat(name); err == nil && os.SameFile(now, c.info) { // else it was removed
+			d.files[name] = c
+		}
+		delete(d.files, path)
 	}
 }
 
@@ -164,6 +176,7 @@ func (f *faulty) Sync() error {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if err := f.disk.failing("sync"); err != nil {
+		f.content.pending = nil // it is not tried again, though it can be read
 		return err
 	}
 	for _, w := range f.content.pending {

@@ -2,9 +2,12 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"gatehouse/storage/state"
 )
@@ -33,7 +36,8 @@ func (s *Snapshot) Release() {
 	}
 }
 
-// Dump yields each stream and its entries.
+// Dump yields each stream and its entries. In the place of one that is damaged
+// is an empty one, so that a backup can be made, and what is restored shows it.
 func (s *Snapshot) Dump(yield func(state.Item) error) error {
 	for _, v := range s.views {
 		if v.last == 0 {
@@ -51,20 +55,39 @@ func (v *view) dump(yield func(state.Item) error) error {
 	if err := yield(state.Item{Kind: state.ItemStream, Scope: name, Revision: v.last}); err != nil {
 		return err
 	}
-	for at := v.trimmed; at < v.last; {
-		entries, err := v.read(at, state.DefaultLimit)
+	told := uint64(0)
+	before := state.Entry{Position: v.trimmed, Time: time.Unix(0, 1).UTC()}
+	for before.Position < v.last {
+		entries, err := v.read(before.Position, state.DefaultLimit)
+		var damage *state.DamageError
+		if errors.As(err, &damage) {
+			if told != damage.Last {
+				v.stream.log.Error("a dump has nothing in the place of entries that are damaged", slog.Any("error", err))
+			}
+			told = damage.Last
+			entries, err = unreadable(before, damage.Last), nil
+		}
 		if err != nil {
 			return err
 		}
-		for _, e := range entries {
-			item := state.Item{Kind: state.ItemEntry, Scope: name, Value: e.Value, Revision: e.Position, Expires: e.Time}
+		for _, before = range entries {
+			item := state.Item{Kind: state.ItemEntry, Scope: name, Value: before.Value, Revision: before.Position, Expires: before.Time}
 			if err := yield(item); err != nil {
 				return err
 			}
-			at = e.Position
 		}
 	}
 	return nil
+}
+
+// unreadable stands for what is damaged after an entry: empty ones, some at a
+// time, so that all others keep their positions.
+func unreadable(before state.Entry, last uint64) []state.Entry {
+	entries := make([]state.Entry, min(last-before.Position, state.DefaultLimit))
+	for i := range entries {
+		entries[i] = state.Entry{Position: before.Position + 1 + uint64(i), Time: before.Time}
+	}
+	return entries
 }
 
 // Empty reports that no stream was ever appended to.

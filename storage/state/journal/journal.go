@@ -42,6 +42,8 @@ type Journal struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	streams map[string]*stream
+
+	found findings
 }
 
 // Open opens the journal of a folder, which it makes where it is missing. What a
@@ -69,7 +71,7 @@ func open(dir string, o Options, on system, size int64) (*Journal, error) {
 		return nil, fmt.Errorf("look for the streams: %w", err)
 	}
 	for _, f := range folders {
-		if !f.IsDir() {
+		if !isFolder(f.Name()) {
 			continue
 		}
 		s, err := j.load(filepath.Join(dir, f.Name()))

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"gatehouse/storage/state"
@@ -40,6 +40,9 @@ func (j *Journal) load(dir string) (*stream, error) {
 // made whole.
 func segmentsIn(dir string) ([]uint64, error) {
 	names, err := os.ReadDir(dir)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -64,10 +67,8 @@ func (s *stream) take1(path string, first, limit uint64) error {
 	if err == nil && (h.first != first || folderOf(h.stream) != filepath.Base(s.dir)) {
 		err = errors.Join(errHeader, f.Close())
 	}
-	if errors.Is(err, errHeader) && limit != noLimit { // the others can be read all the same
-		s.log.Error("a file of a stream is damaged", slog.String("place", seg.where(0)), slog.Any("error", err))
-		s.segments = append(s.segments, &segment{path: path, first: first, broken: errHeader})
-		return nil
+	if errors.Is(err, errHeader) { // the others can be read all the same
+		return s.takeBroken(&segment{path: path, first: first, broken: err}, limit)
 	}
 	if err != nil {
 		return err
@@ -78,38 +79,96 @@ func (s *stream) take1(path string, first, limit uint64) error {
 	return errors.Join(err, f.Close())
 }
 
+// takeBroken takes a segment of which nothing can be read.
+func (s *stream) takeBroken(seg *segment, limit uint64) error {
+	s.log.Error("a file of a stream is damaged", slog.String("place", seg.where(0)), slog.Any("error", seg.broken))
+	s.j.found.add(seg.where(0))
+	s.segments = append(s.segments, seg)
+	if limit != noLimit {
+		return nil
+	}
+	if s.name == "" {
+		if s.name = filepath.Base(s.dir); folderOf(s.name) != s.name {
+			return fmt.Errorf("it is not known which stream it is of: %w", seg.broken)
+		}
+	}
+	info, err := os.Stat(seg.path)
+	if err != nil {
+		return err
+	}
+	s.marks, s.end = nil, 0
+	s.trimmed = max(s.trimmed, s.segments[0].first-1) // which a trim has removed
+	s.pass(seg, seg.first-1, info.Size())
+	return nil
+}
+
+// pass gives up the end of the newest segment, of which nobody knows what it held
+// after a position: as many positions as may stand there are damaged for ever,
+// and the stream goes on after them in a further segment.
+func (s *stream) pass(seg *segment, last uint64, size int64) {
+	s.last = last + uint64(max((size-seg.end)/frameSize, 1))
+	s.j.found.add(seg.where(seg.end))
+	s.log.Error("the end of a stream cannot be read: it goes on after what may be lost", slog.String("stream", s.name),
+		slog.String("place", seg.where(seg.end)), slog.Uint64("first", last+1), slog.Uint64("last", s.last))
+}
+
 // look finds what is in a segment, by its seal or by reading it.
 func (s *stream) look(seg *segment, f *os.File, h heading, limit uint64) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	end, c, marks, sealed := readSeal(f, info.Size())
+	end, c, marks, sealed := readSeal(f, info.Size(), seg.seed)
 	if sealed {
 		seg.end, seg.marks = end, marks
-	} else {
-		data, err := io.ReadAll(io.NewSectionReader(f, 0, math.MaxInt64))
-		if err != nil {
-			return err
-		}
-		sc := scanSegment(seg, data, limit)
-		c = sc.content
-		s.tell(seg, sc)
-		if limit == noLimit {
-			if err := s.goOn(seg, info.Size(), sc.torn); err != nil {
-				return err
-			}
-		}
+		s.is(seg, c, h)
+		return nil
 	}
+	data, unread, err := readAround(f, info.Size())
+	if err != nil {
+		return err
+	}
+	sc := scanSegment(seg, data, limit)
+	s.is(seg, sc.content, h)
+	if limit == noLimit && unread > seg.end {
+		s.pass(seg, sc.content.last, info.Size())
+		return nil
+	}
+	s.tell(seg, sc)
+	if limit != noLimit {
+		return nil
+	}
+	return s.goOn(seg, data, sc.torn)
+}
+
+// is notes that the stream has come to the end of a segment.
+func (s *stream) is(seg *segment, c content, h heading) {
 	s.marks, s.end, s.last, s.trimmed = seg.marks, seg.end, c.last, max(h.trimmed, c.trimmed)
 	s.writer.newest = c.newest
 	s.writer.remember(c)
-	return nil
+}
+
+// readAround reads a file, with zeroes for what the disk does not give, and
+// returns where the last of that ends.
+func readAround(f io.ReaderAt, size int64) (data []byte, unread int64, err error) {
+	data = make([]byte, size)
+	for at := int64(0); at < size; at += blockSize {
+		b := data[at:min(at+blockSize, size)]
+		switch _, err := f.ReadAt(b, at); {
+		case errors.Is(err, syscall.EIO):
+			clear(b)
+			unread = at + int64(len(b))
+		case err != nil && !errors.Is(err, io.EOF):
+			return nil, 0, err
+		}
+	}
+	return data, unread, nil
 }
 
 // tell says what is wrong with a segment.
 func (s *stream) tell(seg *segment, sc *scan) {
 	for _, g := range sc.damaged {
+		s.j.found.add(seg.where(g.offset))
 		s.log.Error("entries of a stream are damaged", slog.String("place", seg.where(g.offset)),
 			slog.Uint64("first", g.first), slog.Uint64("last", g.last))
 	}
@@ -119,15 +178,20 @@ func (s *stream) tell(seg *segment, sc *scan) {
 }
 
 // goOn opens the last segment to be written. What was found there, and its name,
-// may not have been made durable yet.
-func (s *stream) goOn(seg *segment, size int64, torn bool) error {
+// may not have been made durable yet, not even by a sync, where one has failed
+// before: the last write is made again.
+func (s *stream) goOn(seg *segment, data []byte, torn bool) error {
 	f, err := s.j.system.open(seg.path, os.O_RDWR)
 	if err != nil {
 		return err
 	}
+	size := int64(len(data))
 	if torn {
 		err = f.Truncate(seg.end)
 		size = seg.end
+	}
+	if err == nil {
+		_, err = f.WriteAt(data[seg.written:seg.end], seg.written)
 	}
 	if err == nil {
 		err = f.Sync()

@@ -28,6 +28,10 @@ func folderOf(stream string) string {
 	return "~" + hex.EncodeToString(hash[:16])
 }
 
+// isFolder reports whether a name can be that of a stream's folder, which may
+// stand elsewhere, behind a link.
+func isFolder(name string) bool { return plainName.MatchString(name) || strings.HasPrefix(name, "~") }
+
 // fileOf is the name of the segment that begins with a position.
 func fileOf(first uint64) string { return fmt.Sprintf("%020d%s", first, segmentEnd) }
 

@@ -170,6 +170,7 @@ func (h *history) failSoon(r *rapid.T) {
 	h.failing = rapid.SampledFrom([]int{1, 1, 2, 50}).Draw(r, "how many")
 	h.kinds = rapid.SampledFrom([][]string{
 		{"write"}, {"sync"}, {"write", "sync"}, {"open"}, {"sync", "open"}, {"write", "truncate"}, {"write", "sync", "truncate", "open"},
+		{"folder"}, {"sync", "truncate", "folder"},
 	}).Draw(r, "what")
 }
 

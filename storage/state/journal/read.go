@@ -30,7 +30,11 @@ func (s *stream) view() *view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pins++
-	return &view{s, s.segments, s.marks, s.end, s.last, s.trimmed}
+	v := &view{s, s.segments, s.marks, s.end, s.last, s.trimmed}
+	if len(s.segments) == 0 { // it is being made
+		v.last = v.trimmed
+	}
+	return v
 }
 
 func (v *view) release() {
@@ -46,6 +50,7 @@ type piece struct {
 	entries []state.Entry
 	gaps    []gap
 	seg     *segment
+	found   *findings
 }
 
 // piece reads the block with a position.
@@ -53,7 +58,7 @@ func (v *view) piece(position uint64) (piece, error) {
 	i := sort.Search(len(v.segments), func(i int) bool { return v.segments[i].first > position }) - 1
 	if i < 0 { // the first segments are gone
 		seg := v.segments[0]
-		return lost(seg, block{v.trimmed + 1, seg.first - 1, 0, 0}), nil
+		return v.lost(seg, block{v.trimmed + 1, seg.first - 1, 0, 0}), nil
 	}
 	seg, last := v.segments[i], v.last
 	marks, end := seg.marks, seg.end
@@ -63,23 +68,23 @@ func (v *view) piece(position uint64) (piece, error) {
 		marks, end = v.marks, v.end
 	}
 	if seg.broken != nil {
-		return lost(seg, block{seg.first, last, 0, 0}), nil
+		return v.lost(seg, block{seg.first, last, 0, 0}), nil
 	}
 	b := blockOf(seg, marks, end, position, last)
 	data, err := seg.read(b)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, io.EOF), errors.Is(err, syscall.EIO):
-		return lost(seg, b), nil
+		return v.lost(seg, b), nil
 	case err != nil:
 		return piece{}, fmt.Errorf("read the stream %s: %w", v.stream.name, err)
 	}
 	found, gaps := entriesIn(data, b, seg.seed)
-	return piece{b, found, gaps, seg}, nil
+	return piece{b, found, gaps, seg, &v.stream.j.found}, nil
 }
 
 // lost is a block of which nothing can be read.
-func lost(s *segment, b block) piece {
-	return piece{block: b, gaps: []gap{{b.first, b.last, b.begin}}, seg: s}
+func (v *view) lost(s *segment, b block) piece {
+	return piece{block: b, gaps: []gap{{b.first, b.last, b.begin}}, seg: s, found: &v.stream.j.found}
 }
 
 func (s *segment) read(b block) (data []byte, err error) {
@@ -94,7 +99,9 @@ func (s *segment) read(b block) (data []byte, err error) {
 
 // damage is the error for positions that are not there.
 func (p *piece) damage(stream string, g gap) error {
-	return &state.DamageError{Stream: stream, First: g.first, Last: g.last, Where: p.seg.where(g.offset)}
+	e := &state.DamageError{Stream: stream, First: g.first, Last: g.last, Where: p.seg.where(g.offset)}
+	p.found.add(e.Where)
+	return e
 }
 
 // read returns up to limit entries after a position, fewer where they are long,

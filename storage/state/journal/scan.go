@@ -32,7 +32,7 @@ const noLimit = math.MaxUint64
 // scanSegment sets the end and the marks of a segment as well.
 func scanSegment(s *segment, data []byte, limit uint64) *scan {
 	c := &scan{seg: s, data: data, limit: limit, next: s.first, off: s.begin}
-	c.content.last, s.end = s.first-1, s.begin
+	c.content.last, s.end, s.written = s.first-1, s.begin, s.begin
 	for c.next <= limit {
 		f, ok := parse(data[min(c.off, int64(len(data))):], s.seed)
 		if ok && c.follows(&f) {
@@ -42,6 +42,9 @@ func scanSegment(s *segment, data []byte, limit uint64) *scan {
 		if !c.skip() {
 			break
 		}
+	}
+	for n := len(s.marks); n > 0 && s.marks[n-1].position > c.content.last; n-- { // of an append that is not whole
+		s.marks = s.marks[:n-1]
 	}
 	if limit == noLimit {
 		c.torn = len(bytes.Trim(data[min(s.end, int64(len(data))):], "\x00")) > 0
@@ -73,6 +76,7 @@ func (c *scan) take(f *frame) {
 		return
 	}
 	c.content.last, c.seg.end = c.next-1, c.off
+	c.seg.written = max(c.off-int64(f.size)-int64(f.back), c.seg.begin)
 	if f.id != (key{}) {
 		c.content.made = append(c.content.made, made{f.id, c.content.last, f.time})
 	}
@@ -124,7 +128,7 @@ func (c *scan) resume(f *frame, off int64) {
 		c.damaged = append(c.damaged, gap{c.next, next - 1, c.off})
 	}
 	c.next, c.off, c.open = next, off, false
-	c.content.last, c.seg.end = next-1, off
+	c.content.last, c.seg.end, c.seg.written = next-1, off, off
 }
 
 // trimmedValue is the value of a trimFrame.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"syscall"
 
 	"gatehouse/storage/state"
 )
@@ -19,13 +20,14 @@ import (
 // A segment is a file of a stream: a header, then frames. What is no longer
 // written ends with a seal, by which it is opened without being read.
 type segment struct {
-	path   string
-	first  uint64 // the first position that may stand here
-	seed   uint32 // of the sums of its frames
-	begin  int64  // where the frames begin
-	end    int64  // and end
-	marks  []mark // where some of them are
-	broken error  // nothing of it can be read
+	path    string
+	first   uint64 // the first position that may stand here
+	seed    uint32 // of the sums of its frames
+	begin   int64  // where the frames begin
+	end     int64  // and end
+	written int64  // where the last write to it began
+	marks   []mark // where some of them are
+	broken  error  // nothing of it can be read
 }
 
 // A mark is where the frame of an entry stands. There is one about every
@@ -109,8 +111,8 @@ type made struct {
 
 // The seal: the marks, the ids that were remembered by then, and a trailer of
 // fixed size with where the frames end, the last position, the last one trimmed,
-// the time of the last frame, the numbers of marks and ids, the CRC and a magic.
-// It begins with a size of 0, as the end of the frames does.
+// the time of the last frame, the numbers of marks and ids, the CRC, which goes on
+// from the segment's as those of the frames do, and a magic. It begins with a size of 0, as the end of the frames does.
 const (
 	sealMagic   = "GHsealed"
 	trailerSize = 8 + 8 + 8 + 8 + 4 + 4 + 4 + 8
@@ -118,7 +120,7 @@ const (
 	madeSize    = idSize + 8 + 8
 )
 
-func seal(end int64, c content, marks []mark) []byte {
+func seal(seed uint32, end int64, c content, marks []mark) []byte {
 	b := make([]byte, 4, 4+len(marks)*markSize+len(c.made)*madeSize+trailerSize)
 	for _, m := range marks {
 		b = binary.BigEndian.AppendUint64(b, m.position)
@@ -134,13 +136,13 @@ func seal(end int64, c content, marks []mark) []byte {
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(marks)))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(c.made)))
-	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = binary.BigEndian.AppendUint32(b, crc32.Update(seed, castagnoli, b))
 	return append(b, sealMagic...)
 }
 
 // readSeal returns where a sealed segment's frames end, and what it holds; false
 // where there is no seal that can be read.
-func readSeal(f io.ReaderAt, size int64) (end int64, c content, marks []mark, ok bool) {
+func readSeal(f io.ReaderAt, size int64, seed uint32) (end int64, c content, marks []mark, ok bool) {
 	trailer := make([]byte, trailerSize)
 	if size < trailerSize {
 		return 0, c, nil, false
@@ -155,7 +157,7 @@ func readSeal(f io.ReaderAt, size int64) (end int64, c content, marks []mark, ok
 		return 0, c, nil, false
 	}
 	b := make([]byte, length)
-	if _, err := f.ReadAt(b, end); err != nil || crc32.Checksum(b[:length-12], castagnoli) != binary.BigEndian.Uint32(trailer[40:]) {
+	if _, err := f.ReadAt(b, end); err != nil || crc32.Update(seed, castagnoli, b[:length-12]) != binary.BigEndian.Uint32(trailer[40:]) {
 		return 0, c, nil, false
 	}
 	c.last, c.trimmed = binary.BigEndian.Uint64(trailer[8:]), binary.BigEndian.Uint64(trailer[16:])
@@ -267,8 +269,11 @@ func openSegment(path string) (*segment, heading, *os.File, error) {
 	}
 	b := make([]byte, 512)
 	n, err := f.ReadAt(b, 0)
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		err = nil
+	case errors.Is(err, syscall.EIO):
+		err = errHeader
 	}
 	var h heading
 	if err == nil {

@@ -28,6 +28,7 @@ type writer struct {
 	newest int64
 	ids    ids
 
+	passed    bool         // a further segment may stand after it: it is written no more
 	torn      bool         // a write failed, and may be there or not
 	unsettled map[key]bool // the ids in it
 	written   bool         // anything, since it was opened
@@ -39,10 +40,7 @@ func (w *writer) settle() error {
 	if !w.torn {
 		return nil
 	}
-	err := w.file.Truncate(w.end)
-	if err == nil {
-		err = w.file.Sync()
-	}
+	err := w.cut()
 	if err == nil {
 		w.room = w.end
 	} else if begin := w.begin(); begin != nil {
@@ -50,6 +48,18 @@ func (w *writer) settle() error {
 	}
 	w.torn, w.unsettled = false, nil
 	return nil
+}
+
+var errPassed = errors.New("a further file was begun")
+
+func (w *writer) cut() error {
+	if w.passed {
+		return errPassed
+	}
+	if err := w.file.Truncate(w.end); err != nil {
+		return err
+	}
+	return w.file.Sync()
 }
 
 // ready makes a segment that takes what a group may write.
@@ -62,7 +72,7 @@ func (w *writer) ready(group []*job) error {
 	switch {
 	case w.seg == nil && only && len(w.stream.segments) == 0:
 		return nil // there is nothing to trim
-	case w.seg != nil && (w.end+size <= w.stream.j.segmentSize || w.end == w.seg.begin):
+	case w.seg != nil && !w.passed && (w.end+size <= w.stream.j.segmentSize || w.end == w.seg.begin):
 		return nil
 	}
 	return w.begin()
@@ -80,15 +90,19 @@ func (w *writer) begin() error {
 	if err != nil {
 		return fmt.Errorf("begin a file for the stream %s: %w", s.name, err)
 	}
+	w.passed = true
+	if err := s.show(seg); err != nil {
+		return errors.Join(fmt.Errorf("begin a file for the stream %s: %w", s.name, err), f.Close())
+	}
 	if err := w.leave(); err != nil {
 		s.log.Warn("a file of a stream was not sealed", slog.String("stream", s.name), slog.Any("error", err))
 	}
-	w.seg, w.file, w.end, w.room = seg, f, seg.begin, seg.begin
+	w.seg, w.file, w.end, w.room, w.passed = seg, f, seg.begin, seg.begin, false
 	s.begun(seg)
 	return nil
 }
 
-// create makes a segment that appears whole or not at all.
+// create makes a segment that has its content, and not yet its name.
 func (s *stream) create(first, trimmed uint64) (seg *segment, f file, err error) {
 	path := filepath.Join(s.dir, fileOf(first))
 	if f, err = s.j.system.open(path+unfinished, os.O_RDWR|os.O_CREATE|os.O_TRUNC); err != nil {
@@ -102,16 +116,19 @@ func (s *stream) create(first, trimmed uint64) (seg *segment, f file, err error)
 	if err == nil {
 		err = f.Sync()
 	}
-	if err == nil {
-		err = os.Rename(path+unfinished, path)
-	}
-	if err == nil {
-		err = s.j.system.syncDir(s.dir)
-	}
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
 	return &segment{path: path, first: first, seed: h.seed, begin: h.size, end: h.size}, f, nil
+}
+
+// show has a segment that was made be the last one of its folder. Where that
+// fails it may be so all the same.
+func (s *stream) show(seg *segment) error {
+	if err := os.Rename(seg.path+unfinished, seg.path); err != nil {
+		return err
+	}
+	return s.j.system.syncDir(s.dir)
 }
 
 // append makes frames durable.
@@ -157,7 +174,7 @@ func (w *writer) leave() error {
 		return f.Close()
 	}
 	s := w.stream
-	sealed := seal(w.end, content{
+	sealed := seal(w.seg.seed, w.end, content{
 		last: s.last, trimmed: s.trimmed, newest: w.newest, made: w.ids.since(w.seg.first),
 	}, s.marks)
 	_, err := f.WriteAt(sealed, w.end)
@@ -176,7 +193,7 @@ func (w *writer) close() error {
 		return nil
 	}
 	err := w.settle()
-	if err == nil && w.written {
+	if err == nil && w.written && !w.passed {
 		b := appendFrame(nil, closedFrame, key{}, nil)
 		stamp(b, w.stream.last, instant(time.Now()), 0, w.seg.seed)
 		err = w.append(b)
