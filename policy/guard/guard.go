@@ -52,10 +52,17 @@ var ErrChanged = errors.New("the file has changed")
 type FS struct {
 	s      *session
 	tokens []string
+	view   *locks.View // nil: Locks asks each time
 }
 
 // With returns the same file system for operations that submit lock tokens.
-func (f *FS) With(tokens []string) *FS { return &FS{s: f.s, tokens: slices.Clone(tokens)} }
+func (f *FS) With(tokens []string) *FS {
+	return &FS{s: f.s, tokens: slices.Clone(tokens), view: f.view}
+}
+
+// Once returns the same file system for one who only reads: Locks and LocksBelow tell
+// what stood when this was called, or later, and ask the state once.
+func (f *FS) Once() *FS { return &FS{s: f.s, tokens: f.tokens, view: f.s.tree.locks.View()} }
 
 // Open says how a file is opened.
 type Open struct {

@@ -169,7 +169,7 @@ func (f *FS) Unlock(ctx context.Context, p path.Path, token string) error {
 
 // Locks returns the locks that hold on p.
 func (f *FS) Locks(ctx context.Context, p path.Path) ([]Lock, error) {
-	return f.listLocks(ctx, p, func(p path.Path) ([]Lock, error) { return f.s.tree.locks.Covering(ctx, p) })
+	return f.listLocks(ctx, p, func(p path.Path) ([]Lock, error) { return f.lockView().Covering(ctx, p) })
 }
 
 // LocksBelow returns the locks on p and on what is below it, as far as the
@@ -177,7 +177,7 @@ func (f *FS) Locks(ctx context.Context, p path.Path) ([]Lock, error) {
 func (f *FS) LocksBelow(ctx context.Context, p path.Path) ([]Lock, error) {
 	return f.listLocks(ctx, p, func(p path.Path) ([]Lock, error) {
 		r := f.s.rules.Load()
-		all, err := f.s.tree.locks.List(ctx, p)
+		all, err := f.lockView().List(ctx, p)
 		var seen []Lock
 		for _, l := range all {
 			if r.sees(policy.Target{Path: l.Path}) || r.sees(policy.Target{Path: l.Path, Folder: true}) {
@@ -186,6 +186,14 @@ func (f *FS) LocksBelow(ctx context.Context, p path.Path) ([]Lock, error) {
 		}
 		return seen, err
 	})
+}
+
+// lockView is what Locks and LocksBelow look at.
+func (f *FS) lockView() *locks.View {
+	if f.view != nil {
+		return f.view
+	}
+	return f.s.tree.locks.View()
 }
 
 func (f *FS) listLocks(ctx context.Context, p path.Path, list func(path.Path) ([]Lock, error)) ([]Lock, error) {

@@ -87,6 +87,7 @@ var denials = map[policy.Rule]reply{
 	policy.RuleNames:         {553, "The name is not allowed here"},
 	policy.RuleLargestUpload: {552, "The file is larger than allowed"},
 	policy.RuleBytesPerDay:   {552, "The traffic allowed per day is used up"},
+	policy.RuleAudit:         {451, "The event log takes nothing now, try again later"},
 	policy.RuleBytesPerMonth: {552, "The traffic allowed per month is used up"},
 }
 

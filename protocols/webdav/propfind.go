@@ -186,14 +186,15 @@ func (s *propStream) lookForLocks() error {
 	if !s.ask.all && !slices.Contains(s.ask.names, dav("lockdiscovery")) {
 		return nil
 	}
-	above, err := s.q.fs.Locks(s.q.ctx, s.q.path)
+	s.q.fs = s.q.fs.Once()
+	below, err := s.q.fs.LocksBelow(s.q.ctx, s.q.path)
 	if s.q.path.IsRoot() && unseen(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	below, err := s.q.fs.LocksBelow(s.q.ctx, s.q.path)
+	above, err := s.q.fs.Locks(s.q.ctx, s.q.path)
 	s.unlocked = err == nil && len(above)+len(below) == 0
 	return err
 }

@@ -84,6 +84,8 @@ func answerTo(method string, err error) answer {
 		return answer{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
 	case errors.As(err, &denied) && denied.Rule == policy.RuleLargestUpload:
 		return answer{status: http.StatusRequestEntityTooLarge, text: denied.Because}
+	case denied != nil && denied.Rule == policy.RuleAudit: // it passes
+		return answer{status: http.StatusServiceUnavailable, text: denied.Because}
 	case denied != nil && spent[denied.Rule] != "":
 		return answer{status: http.StatusForbidden, text: spent[denied.Rule]}
 	case errors.As(err, &name):

@@ -42,6 +42,7 @@ func TestAnswerTo(t *testing.T) {
 		"exists, LOCK":                 {"LOCK", at(fs.ErrExist), 409, ""},
 		"not empty":                    {"DELETE", at(session.ErrNotEmpty), 409, ""},
 		"denied":                       {"PUT", at(&session.DeniedError{}), 403, ""},
+		"log away":                     {"GET", at(&session.DeniedError{Decision: policy.Decision{Rule: policy.RuleAudit}}), 503, ""},
 		"store denies":                 {"PUT", at(fs.ErrPermission), 403, ""},
 		"mount point":                  {"DELETE", at(session.ErrBusy), 403, ""},
 		"store cannot":                 {"PROPPATCH", at(session.ErrUnsupported), 403, ""},

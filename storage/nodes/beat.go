@@ -42,7 +42,7 @@ func (n *Nodes) Lapsed() <-chan struct{} {
 
 // run beats and looks until ctx ends or the run has lapsed.
 func (n *Nodes) run(ctx context.Context) {
-	wait := n.lease / beats
+	wait, failed := n.lease/beats, false
 	for {
 		t := time.NewTimer(wait)
 		select {
@@ -61,10 +61,15 @@ func (n *Nodes) run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			n.log.Warn("the store was not told that this node is there", "node", n.own, "error", err)
-			wait = min(again, n.lease/beats)
+			if !failed {
+				n.log.Warn("the store was not told that this node is there", "node", n.own, "error", err)
+			}
+			wait, failed = min(again, n.lease/beats), true
 		default:
-			wait = n.lease / beats
+			if failed {
+				n.log.Info("the store is told again that this node is there", "node", n.own)
+			}
+			wait, failed = n.lease/beats, false
 		}
 	}
 }

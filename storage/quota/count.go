@@ -117,8 +117,14 @@ func (p *pool) isCounted() bool {
 func (p *pool) lookAgain() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.countLater(secondLook)
+}
+
+// countLater asks for a count after a while though the figure is not in doubt. p.mu is
+// held.
+func (p *pool) countLater(after time.Duration) {
 	unsure := p.unsure
-	p.recount(secondLook)
+	p.recount(after)
 	p.unsure = unsure
 }
 
@@ -176,10 +182,29 @@ func (p *pool) enter(ctx context.Context, began view, found Amount, must bool) (
 		ops[f] = f.begin(p.holder, asks[i])
 	}
 	p.mu.Unlock()
-	return true, p.both(func(f *figure) error {
+	err := p.both(func(f *figure) error {
 		_, err := p.do(ctx, f, ops[f])
 		return err
 	})
+	if err == nil && now != nil && quiet {
+		err = p.afterwards(ctx, now)
+	}
+	return true, err
+}
+
+// afterwards looks whether another node removed something in the moment between the
+// last look at it and the new figure: that was booked, and is part of the figure again.
+func (p *pool) afterwards(ctx context.Context, before *others) error {
+	o, err := p.around(ctx)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if o.marked || o.closed != before.closed {
+		p.uncertain()
+	}
+	return nil
 }
 
 // quiet reports that nothing has happened since a walk began, by this node or, where

@@ -171,11 +171,19 @@ func (f *figure) beginFreed(holder string) state.Lease {
 }
 
 // done takes in what an operation led to, beside what heard does.
-func (f *figure) done(op state.Lease, v state.CounterValue) {
+// It reports whether the store holds another lease than it should: it has lost some,
+// or more was written than was leased. Nothing is handed out of that then.
+func (f *figure) done(op state.Lease, v state.CounterValue) (amiss bool) {
 	f.stuck = nil
+	amiss = f.held+v.Granted != v.Held
 	f.held = v.Held
 	f.avail += v.Granted
 	f.booked += max(op.Commit, 0)
+	if amiss {
+		f.avail = max(0, v.Held-f.out-f.pending)
+		f.beyond = f.beyond || v.Held < f.out+f.pending
+	}
+	return amiss
 }
 
 // undo takes back an operation that was surely not done.

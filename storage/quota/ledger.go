@@ -161,6 +161,17 @@ func (l *Ledger) activate(p *pool) {
 	}
 }
 
+// activateDue is activate for a pool that has been looked at, where that showed that it
+// is to be counted.
+func (l *Ledger) activateDue(p *pool) {
+	p.mu.Lock()
+	due := !p.due.IsZero()
+	p.mu.Unlock()
+	if due {
+		l.activate(p)
+	}
+}
+
 // rest takes a pool off the list, unless it is active again.
 func (l *Ledger) rest(p *pool) {
 	l.mu.Lock()

@@ -225,9 +225,13 @@ func (p *pool) hear(ctx context.Context, f *figure) (state.CounterValue, error) 
 	if err != nil {
 		return v, err
 	}
+	left := p.left(v)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.heard(f, v)
+	if left {
+		p.countLater(secondLook)
+	}
 	return v, nil
 }
 
@@ -239,6 +243,20 @@ func (p *pool) heard(f *figure, v state.CounterValue) {
 	if counted && f.shared() {
 		p.spoiled(f)
 	}
+}
+
+// left reports that a dead run holds a lease. It is settled when that run is buried,
+// but for what it had asked for before it stood still, and what comes thereafter.
+func (p *pool) left(v state.CounterValue) bool {
+	if p.share.Load() == nil {
+		return false
+	}
+	for holder := range v.Holders {
+		if p.dead(holder) {
+			return true
+		}
+	}
+	return false
 }
 
 // patience bounds an operation at the store. It outlives who asked for it,
@@ -256,7 +274,9 @@ func (p *pool) do(ctx context.Context, f *figure, op state.Lease) (state.Counter
 	defer p.mu.Unlock()
 	switch {
 	case err == nil:
-		f.done(op, v)
+		if f.done(op, v) && f.shared() {
+			p.recount(0)
+		}
 		p.heard(f, v)
 		if op.Recounts != nil && *op.Recounts != v.Recounts {
 			p.uncertain() // what was freed was left out

@@ -167,6 +167,7 @@ func (l *Ledger) settleFor(ctx context.Context, p *pool, holder string, marked b
 type others struct {
 	// calm says that none of them held a lease or had noted a change.
 	calm   bool
+	marked bool     // one of them had noted a change
 	dead   []string // holders of leases
 	marks  []string // notes of dead ones, and that the figure is in doubt
 	closed uint64   // revision of the last note that was taken away
@@ -217,7 +218,7 @@ func (p *pool) around(ctx context.Context) (*others, error) {
 		case holder == doubted || p.dead(holder):
 			o.marks = append(o.marks, r.Name)
 		default:
-			o.calm = false
+			o.calm, o.marked = false, true
 		}
 		return nil
 	})

@@ -387,3 +387,33 @@ func TestDoubtOutlivesTheRun(t *testing.T) {
 		closeLedger(t, other.ledger)
 	})
 }
+
+// A store that has lost its last second has lost a lease too: what was written of it is
+// counted, and nothing more is handed out of it.
+func TestLeaseThatTheStoreHasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{t: t, store: memory.New(), disk: newDisk(), random: rand.New(rand.NewPCG(1, 1)), dead: make(map[string]bool)}
+		m, other := c.begin("a"), c.begin("b")
+		set(t, m.ledger, "/q", 1000, 10)
+		time.Sleep(time.Hour)
+		if err := c.disk.write(t.Context(), m.ledger, p("/q/f"), 300); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"bytes", "files"} {
+			lost := state.Lease{ID: state.NewOperationID(), Name: name, Holder: m.holder(), ReleaseAll: true}
+			if _, err := c.store.Count(t.Context(), "quota:"+quotaID(t, c.store), lost); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		wantUsed(t, other.ledger, "/q", quota.Amount{Bytes: 300, Files: 1})
+		for i := range 8 {
+			_ = c.disk.write(t.Context(), []*member{other, m}[i%2].ledger, p(fmt.Sprint("/q/", i)), 100)
+		}
+		if there := c.disk.total(p("/q")).Bytes; there != 1000 {
+			t.Errorf("%d bytes on disk, the limit is 1000", there)
+		}
+		closeLedger(t, m.ledger)
+		closeLedger(t, other.ledger)
+	})
+}

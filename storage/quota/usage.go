@@ -42,6 +42,7 @@ func (l *Ledger) List(ctx context.Context) ([]Usage, error) {
 	list := make([]Usage, 0, len(pools))
 	for _, p := range pools {
 		u, err := p.usage(ctx)
+		l.activateDue(p)
 		if err != nil {
 			return nil, err
 		}
@@ -60,6 +61,7 @@ func (l *Ledger) Get(ctx context.Context, folder path.Path) (u Usage, ok bool, e
 		return Usage{}, false, nil
 	}
 	u, err = p.usage(ctx)
+	l.activateDue(p)
 	return u, err == nil, err
 }
 
