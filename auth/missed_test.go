@@ -2,8 +2,10 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -127,4 +129,42 @@ func sharedConfig(t *testing.T, c Config, st state.Store) Config {
 	store.Share()
 	c.Accounts, c.State, c.Key = store, st, []byte("the same on every node")
 	return c
+}
+
+// Nodes on which accounts change all the time hash as often as others: once, whatever
+// the outcome, or a guess would be told from another by what it costs.
+func TestOneHashWhateverOthersChange(t *testing.T) {
+	st := memory.New()
+	behind := &late{Store: st, asked: make(chan struct{}, 1)}
+	there := newWorld(t, func(c *Config) { *c = sharedConfig(t, *c, st) })
+	here := newWorld(t, func(c *Config) { *c = sharedConfig(t, *c, behind) })
+	there.accounts, here.accounts = there.Authenticator.accounts, here.Authenticator.accounts
+	all := there.outcomes(t)
+	there.add(t, "other", "", nil)
+	for i, c := range all {
+		hearAll(t, here.accounts)
+		there.change(t, "other", func(a *accounts.Account) { a.DisplayName = fmt.Sprint(i) })
+		before := here.hashes.Load()
+		here.prove(t, c.attempt, Once)
+		most := int64(1)
+		if c.name == "dearer hash, disabled, right" {
+			most = 2 // its hash is brought up to date by it, once
+		}
+		if got := here.hashes.Load() - before; got < 1 || got > most {
+			t.Errorf("%s: got %d hashes, want 1", c.name, got)
+		}
+	}
+}
+
+// hearAll has a node that hears of one change at a time hear of all.
+func hearAll(t *testing.T, s *accounts.Store) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		_, err := s.Current(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
 }

@@ -12,6 +12,10 @@ type Store struct {
 	state.Store
 	calls atomic.Int64
 	away  atomic.Bool
+	// Got is called after a record was read, and before whoever reads it has it;
+	// Applying before a batch is made, which its error prevents. nil: neither.
+	Got      func(scope, name string)
+	Applying func(state.Batch) error
 }
 
 // Away has the store answer nothing, or answer again.
@@ -39,7 +43,11 @@ func asked[T any](s *Store, call func() (T, error)) (T, error) {
 
 // Get is state.Store's.
 func (s *Store) Get(ctx context.Context, scope, name string) (state.Record, error) {
-	return asked(s, func() (state.Record, error) { return s.Store.Get(ctx, scope, name) })
+	r, err := asked(s, func() (state.Record, error) { return s.Store.Get(ctx, scope, name) })
+	if s.Got != nil {
+		s.Got(scope, name)
+	}
+	return r, err
 }
 
 // List is state.Store's.
@@ -49,7 +57,14 @@ func (s *Store) List(ctx context.Context, scope, prefix, after string, limit int
 
 // Apply is state.Store's.
 func (s *Store) Apply(ctx context.Context, b state.Batch) (state.Result, error) {
-	return asked(s, func() (state.Result, error) { return s.Store.Apply(ctx, b) })
+	return asked(s, func() (state.Result, error) {
+		if s.Applying != nil {
+			if err := s.Applying(b); err != nil {
+				return state.Result{}, err
+			}
+		}
+		return s.Store.Apply(ctx, b)
+	})
 }
 
 // Count is state.Store's.

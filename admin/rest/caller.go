@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -23,6 +24,9 @@ type Caller struct {
 	// Door is the API's, or that of the account pages.
 	Door   policy.Door
 	Cookie string
+	// Proved is when a person has proved the login that this cookie was given for. A
+	// step-up is worth nothing to who has the cookie of before, whose session it is too.
+	Proved time.Time
 	// Bearer says that a token proved the account, whose scope the session has.
 	Bearer bool
 	// ReadOnly is the scope of that token.
@@ -68,7 +72,7 @@ func (c Caller) Stale() (status int, why string) {
 		return 0, ""
 	case c.Bearer || !c.Session.Interactive():
 		return http.StatusForbidden, "no token changes the credentials of its own account: log in with the password"
-	case !c.Session.Fresh():
+	case !c.Session.Fresh() || !session.IsFresh(c.Proved):
 		return http.StatusForbidden, "the login was proved too long ago for this: POST /login/step-up first"
 	}
 	return 0, ""

@@ -39,7 +39,7 @@ func (a *API) CookieCaller(r *http.Request, f logins.Face) (*Caller, error) {
 	if err != nil {
 		return nil, nil
 	}
-	s, err := a.Cookies.Find(r.Context(), cookie.Value, f, current)
+	s, proved, err := a.Cookies.Find(r.Context(), cookie.Value, f, current)
 	if err != nil || s == nil || !s.Renew(r.Context(), address, transport) {
 		return nil, err
 	}
@@ -48,5 +48,5 @@ func (a *API) CookieCaller(r *http.Request, f logins.Face) (*Caller, error) {
 		return nil, nil
 	}
 	places.From(r.Context()).Keep()
-	return &Caller{Name: x.Name, Role: x.Role, Session: s, Cookie: cookie.Value}, nil
+	return &Caller{Name: x.Name, Role: x.Role, Session: s, Cookie: cookie.Value, Proved: proved}, nil
 }

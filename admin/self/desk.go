@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"gatehouse/admin/invitation"
 	"gatehouse/admin/pages"
@@ -109,7 +110,7 @@ func (d *desk) Visitor(r *http.Request) (pages.Visitor, bool) {
 	}
 	return pages.Visitor{
 		Username: x.Name, Login: c.Cookie,
-		MustChange: c.Session.MustChange(), MustEnrol: c.Session.MustEnrol(), Fresh: c.Session.Fresh(), HasFactor: x.HasCode(),
+		MustChange: c.Session.MustChange(), MustEnrol: c.Session.MustEnrol(), Fresh: c.Fresh() == nil, HasFactor: x.HasCode(),
 	}, true
 }
 
@@ -291,13 +292,14 @@ func (d *desk) again(w http.ResponseWriter, r *http.Request, p pages.Proof) (con
 		return ctx, d.problem(err)
 	}
 	var err error
+	c.Proved = time.Now()
 	c.Cookie, err = d.renew(w, r, c)
 	return rest.WithCaller(ctx, c), err
 }
 
 // proofMissing asks a login that is not fresh for the present password.
 func proofMissing(c rest.Caller, p pages.Proof) error {
-	if p.Password != "" || c.Session == nil || c.Session.Fresh() {
+	if p.Password != "" || c.Session == nil || c.Fresh() == nil {
 		return nil
 	}
 	return &pages.Problem{Status: http.StatusForbidden, Field: "current", Text: "Type your present password, too."}

@@ -59,6 +59,7 @@ func (a *API) me(ctx context.Context, _ *rest.Nothing) (*rest.Body[MeView], erro
 	}
 	profile := profileOf(x)
 	v.SessionView, v.ID, v.Profile, v.Created, v.Shared = sessionView(c.Session), x.ID, &profile, &x.Created, x.Shared
+	v.Fresh = c.Fresh() == nil
 	v.AgeDays = int(time.Since(x.Created) / (24 * time.Hour))
 	v.Protocols, v.Grants, v.Manage = e.Protocols(), e.Grants(), x.Manage
 	v.Password, v.Factor = ownPasswordView(x, e), factorView(x, e)

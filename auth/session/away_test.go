@@ -61,6 +61,34 @@ func TestReadersComeInWhileTheStoreIsAway(t *testing.T) {
 	})
 }
 
+// Who came in by the last known accounts must not write by them, once the store is
+// back: what was changed meanwhile counts, also where that is heard of late.
+func TestReadersWriteByWhatHoldsByThen(t *testing.T) {
+	cutOff(t, func(*world) {}, func(t *testing.T, w *world) {
+		s := w.login(sftp("ann"))
+		heard := w.store.silence()
+		other, err := accounts.Open(t.Context(), w.memory)
+		w.must(err)
+		other.Share()
+		_, err = other.Update(t.Context(), "ann", 0, func(a *accounts.Account) error {
+			a.Status.Disabled = true
+			return nil
+		}, accounts.Guarded)
+		w.must(err)
+		w.must(other.Close(t.Context()))
+		w.store.heal()
+		after(lease)
+		if writes(s) || s.Context().Err() != nil {
+			t.Error("it writes, or was cut, before the node has heard of the change")
+		}
+		close(heard)
+		after(2 * time.Second)
+		if rule := waitCut(t, s); rule != policy.RuleStatus {
+			t.Errorf("cut by %s", rule)
+		}
+	})
+}
+
 // Whatever would have to be asked of the store, or be counted there, lets nobody in.
 func TestWhoDoesNotComeInWhileTheStoreIsAway(t *testing.T) {
 	nothing := func(*world) {}

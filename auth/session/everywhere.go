@@ -20,7 +20,7 @@ const (
 	endScope     = "sessions:end"
 	endSession   = "session/"
 	endAccount   = "account/"
-	endLife      = 10 * time.Minute // longer than a node can be away and have sessions
+	endLife      = time.Hour // longer than a node can be away and have sessions
 	endPatience  = 2 * time.Second
 	endLookEvery = 20 * time.Millisecond
 )

@@ -53,8 +53,11 @@ func (s *Session) Interactive() bool { return s.proved.Load().Interactive() }
 // change what the account is proved with.
 func (s *Session) Fresh() bool {
 	at := s.fresh.Load()
-	return at != 0 && time.Since(time.Unix(0, at)) < freshness
+	return at != 0 && IsFresh(time.Unix(0, at))
 }
+
+// IsFresh reports whether an interactive proof of then is one of the last 10 minutes.
+func IsFresh(at time.Time) bool { return time.Since(at) < freshness }
 
 // StepUp makes a session fresh that a person proves once more. The attempt's
 // account and door are the session's own. It refuses and counts as Login does.

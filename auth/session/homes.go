@@ -56,7 +56,10 @@ func (m *Manager) makeHome(ctx context.Context, a accounts.Account, adopt bool) 
 	if there {
 		return nil
 	}
-	return m.mkdirHome(ctx, a)
+	if err := m.mkdirHome(ctx, a); !adopt || !errors.Is(err, accounts.ErrHome) {
+		return err
+	}
+	return nil
 }
 
 // HomeFree refuses, with accounts.ErrHome, a home that CreateAccount and
@@ -123,7 +126,11 @@ func (m *Manager) mkdirHome(ctx context.Context, a accounts.Account) error {
 		Effective: policy.System(site.Site), Door: policy.API, Report: m.report, UID: a.UID, GID: a.GID,
 	})
 	defer own.Close(context.Canceled)
-	if err := own.Mkdir(ctx, a.Home, 0); err != nil && !errors.Is(err, fs.ErrExist) {
+	err = own.Mkdir(ctx, a.Home, 0)
+	if errors.Is(err, fs.ErrExist) { // somebody was faster, for an account of theirs
+		return fmt.Errorf("%s: %w", a.Home, accounts.ErrHome)
+	}
+	if err != nil {
 		return fmt.Errorf("make the home: %w", err)
 	}
 	return nil

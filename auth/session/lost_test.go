@@ -1,10 +1,12 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
+	"gatehouse/auth"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/state"
@@ -63,11 +65,11 @@ func TestPlacesAreCountedOnceTheStoreIsBack(t *testing.T) {
 		for _, w := range all {
 			w.kill()
 		}
-		after(2 * placeLife)
+		after(2*placeLife + renewal/2)
 		for _, w := range all {
 			w.store.heal()
 		}
-		after(renewAgain + time.Second)
+		after(2 * time.Second)
 		if rule := all[1].refusedBy(sftp("ann")); rule != policy.RuleSessionsAccount {
 			t.Errorf("refused by %q", rule)
 		}
@@ -117,6 +119,7 @@ func TestNothingIsLeasedWhileNotHeld(t *testing.T) {
 		if err := w.shared.renewAll(t.Context()); err == nil || w.store.placesAsked() != before {
 			t.Errorf("got %v", err)
 		}
+		after(2 * time.Second)
 	})
 }
 
@@ -179,4 +182,90 @@ func TestMissedEndIsGrantedInSpiteOfClocks(t *testing.T) {
 	if r.Context().Err() != nil {
 		t.Error("a session of requests ends by a wish for the one before it")
 	}
+}
+
+// Whoever ends a session that is on a dead node hears that it is not done, until the
+// node is known to be dead and there is nothing to end.
+func TestEndOfASessionOnADeadNode(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, all []*world) {
+		addKnown(t, all, "ann", nil)
+		s := all[0].login(sftp("ann"))
+		after(2 * lease)
+		all[0].kill()
+		silent := all[0].store.silence()
+		for range 2 {
+			began := time.Now()
+			ended, err := all[1].EndAnywhere(t.Context(), s.ID(), "enough")
+			if !ended || !errors.Is(err, ErrNotEnded) || time.Since(began) > 2*endPatience {
+				t.Errorf("got %v, %v after %v", ended, err, time.Since(began))
+			}
+		}
+		after(4 * lease)
+		if ended, err := all[1].EndAnywhere(t.Context(), s.ID(), "enough"); ended || err != nil {
+			t.Errorf("got %v, %v for one that ended with its node", ended, err)
+		}
+		close(silent)
+		all[0].store.heal()
+		after(time.Second)
+		if s.Context().Err() == nil {
+			t.Error("it goes on when its node is back")
+		}
+	})
+}
+
+// A store that takes every call and answers none must not keep a node from ending,
+// however many sessions it has.
+func TestShutdownIsBoundedWhileTheStoreHangs(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, all []*world) {
+		w := all[0]
+		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 100 })
+		for range 60 {
+			w.login(sftp("ann"))
+		}
+		stuck := w.store.block()
+		w.untold = true
+		after(renewal + time.Second) // they are being renewed
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := w.Shutdown(ctx); err == nil {
+			t.Error("all was told to the others")
+		}
+		if took := time.Since(began); took > 3*patience {
+			t.Errorf("it took %v", took)
+		}
+		close(stuck)
+		after(2 * patience)
+	})
+}
+
+// The sessions of a big node are told, listed and taken away in pieces.
+func TestManySessionsAreTold(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, all []*world) {
+		const many = 10_000
+		ann := addKnown(t, all, "ann", nil)
+		account, effective, err := all[0].accounts.LookByID(t.Context(), ann.ID)
+		all[0].must(err)
+		p := auth.Proof{Account: account, Effective: effective, Proved: &auth.Proved{}}
+		for range many {
+			s := all[0].newSession(sftp("ann"), p, newSessionID())
+			close(s.admitted)
+			if _, err := all[0].table.enter(s, func(policy.Sessions) policy.Decision { return policy.Decision{Allowed: true} }); err != nil {
+				t.Fatal(err)
+			}
+			all[0].shared.changed(s.id)
+		}
+		after(time.Second)
+		if n := len(all[1].everywhere()); n != many {
+			t.Errorf("%d are listed", n)
+		}
+		all[0].must(all[1].shared.bury(t.Context(), "node1", "1"))
+		if n := len(all[1].everywhere()); n != 0 {
+			t.Errorf("%d are left", n)
+		}
+		after(refresh)
+		if n := len(all[1].everywhere()); n != many {
+			t.Errorf("%d are told anew", n)
+		}
+	})
 }

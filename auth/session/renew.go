@@ -63,9 +63,12 @@ func (s *shared) renewThose(ctx context.Context, which func(*Session, place) boo
 	if err != nil {
 		return err
 	}
-	var all errgroup.Group
+	all, ctx := errgroup.WithContext(ctx) // one that fails is the store that does
 	all.SetLimit(renewers)
 	for _, who := range s.table.all() {
+		if ctx.Err() != nil {
+			break
+		}
 		for _, p := range s.placesOf(who.standing.Load().effective, who.accountID, who.address) {
 			if p.counts && !p.isLease() && which(who, p) {
 				all.Go(func() error { return s.renew(ctx, who, p) })
@@ -82,7 +85,7 @@ func (s *shared) renewThose(ctx context.Context, which func(*Session, place) boo
 func (s *shared) renew(ctx context.Context, who *Session, p place) error {
 	who.count(func(counted map[string]bool) { counted[p.name] = true })
 	_, err := s.op(ctx, state.Distinct{ID: state.NewOperationID(), Name: p.name, Add: who.id, TTL: placeLife})
-	if who.ctx.Err() != nil && !who.staysElsewhere() {
+	if who.ctx.Err() != nil && !who.staysElsewhere() && (err == nil || ctx.Err() == nil) {
 		s.giveBack(ctx, who) // it ended meanwhile
 	}
 	return err

@@ -45,6 +45,7 @@ type world struct {
 	quotas *quota.Ledger
 	auth   *auth.Authenticator
 	nodes  *nodes.Nodes // nil: alone
+	untold bool         // the others cannot be told that its sessions have ended
 }
 
 func newWorld(t *testing.T) *world {
@@ -125,7 +126,7 @@ func (w *world) close(log *events.Log, mounts *mount.Table) {
 		s.Close()
 	}
 	for _, end := range []func(context.Context) error{w.Shutdown, w.accounts.Close, log.Close, w.quotas.Close} {
-		if err := end(ctx); err != nil {
+		if err := end(ctx); err != nil && !(w.untold && errors.Is(err, ErrUntold)) {
 			w.t.Errorf("end the world: %v", err)
 		}
 	}
@@ -259,11 +260,47 @@ type flaky struct {
 	changes int // that were made
 	counted int // operations on the places of sessions
 	stuck   chan struct{}
+	silent  chan struct{}
 	full    bool // for events
 	// kill fails the counters of the scopes that it says.
 	kill func(scope string) bool
 	// told is what is answered to a counter's operation that was made.
 	told func(scope string, v state.CounterValue) (state.CounterValue, error)
+}
+
+// silence has nothing heard of what others change, until the channel is closed.
+func (f *flaky) silence() chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.silent = make(chan struct{})
+	return f.silent
+}
+
+func (f *flaky) Watch(ctx context.Context, scope string, after uint64) (<-chan state.Change, error) {
+	in, err := f.Store.Watch(ctx, scope, after)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan state.Change)
+	go func() {
+		defer close(out)
+		for c := range in {
+			f.mu.Lock()
+			silent := f.silent
+			f.mu.Unlock()
+			if silent != nil {
+				select {
+				case <-silent:
+				case <-ctx.Done():
+				}
+			}
+			select {
+			case out <- c:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return out, nil
 }
 
 func (f *flaky) answer(told func(string, state.CounterValue) (state.CounterValue, error)) {
@@ -299,12 +336,16 @@ func (f *flaky) block() chan struct{} {
 	return f.stuck
 }
 
-func (f *flaky) wait() {
+func (f *flaky) wait(ctx context.Context) {
 	f.mu.Lock()
 	stuck := f.stuck
 	f.mu.Unlock()
-	if stuck != nil {
-		<-stuck
+	if stuck == nil {
+		return
+	}
+	select {
+	case <-stuck:
+	case <-ctx.Done():
 	}
 }
 
@@ -329,8 +370,10 @@ func (f *flaky) heal() {
 	f.full = false
 }
 
-func (f *flaky) spend() error {
-	f.wait()
+func (f *flaky) spend(ctx context.Context) error {
+	if f.wait(ctx); ctx.Err() != nil {
+		return ctx.Err()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.left == 0 {
@@ -344,14 +387,14 @@ func (f *flaky) spend() error {
 }
 
 func (f *flaky) Apply(ctx context.Context, b state.Batch) (state.Result, error) {
-	if err := f.spend(); err != nil {
+	if err := f.spend(ctx); err != nil {
 		return state.Result{}, err
 	}
 	return f.Store.Apply(ctx, b)
 }
 
 func (f *flaky) Count(ctx context.Context, scope string, op state.CounterOp) (state.CounterValue, error) {
-	if err := f.spend(); err != nil {
+	if err := f.spend(ctx); err != nil {
 		return state.CounterValue{}, err
 	}
 	if f.kill != nil && f.kill(scope) {
@@ -376,7 +419,7 @@ func (f *flaky) Append(ctx context.Context, stream string, op state.OperationID,
 	if f.isFull() {
 		return 0, errAway
 	}
-	if err := f.spend(); err != nil {
+	if err := f.spend(ctx); err != nil {
 		return 0, err
 	}
 	return f.Store.Append(ctx, stream, op, entries...)

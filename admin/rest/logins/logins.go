@@ -82,6 +82,8 @@ type Jar struct {
 	mu     sync.Mutex // guards what follows
 	open   map[string]*open
 	copies map[*session.Session]int // how many of open have it
+	// arriving are logins that requests are being answered for.
+	arriving map[string]*arrival
 	// ended are logins whose session somebody has ended, until the store knows.
 	ended  map[string]bool
 	closed bool
@@ -92,7 +94,8 @@ func New(c Config) *Jar {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Jar{
 		records: records{state: c.State, sealer: c.Sealer}, sessions: c.Sessions, accounts: c.Accounts, log: c.Log,
-		ctx: ctx, stop: stop, scopes: follow.New(c.State), open: map[string]*open{}, copies: map[*session.Session]int{}, ended: map[string]bool{},
+		ctx: ctx, stop: stop, scopes: follow.New(c.State), open: map[string]*open{}, copies: map[*session.Session]int{},
+		arriving: map[string]*arrival{}, ended: map[string]bool{},
 	}
 }
 
@@ -102,9 +105,11 @@ func (j *Jar) Begin(ctx context.Context, s *session.Session, f Face) (value stri
 	now := time.Now()
 	value, name := newValue()
 	l := login{Face: f, Began: now, Used: now}
-	if err := j.describe(ctx, &l, s); err != nil {
+	a, err := j.describe(ctx, &l, s)
+	if err != nil {
 		return "", err
 	}
+	l.Status = a.Status.At
 	l.revision, err = j.put(ctx, name, l, 0)
 	if err != nil {
 		return "", fmt.Errorf("begin a login: %w", err)
@@ -114,46 +119,46 @@ func (j *Jar) Begin(ctx context.Context, s *session.Session, f Face) (value stri
 }
 
 // describe notes what it takes to go on with a session elsewhere.
-func (j *Jar) describe(ctx context.Context, l *login, s *session.Session) error {
+func (j *Jar) describe(ctx context.Context, l *login, s *session.Session) (accounts.Account, error) {
 	a, err := j.accounts.ByID(ctx, s.AccountID())
 	if err != nil {
-		return fmt.Errorf("read the account of a login: %w", err)
+		return a, fmt.Errorf("read the account of a login: %w", err)
 	}
 	l.Session, l.Account = s.Resumption(), a.Revision
-	return nil
+	return a, nil
 }
 
 // Find returns the session of a login, nil where there is none, none for this
-// face, or policy does not let it go on now. An error says that this cannot be
-// told: the login stands. judging is called before anything is judged, once the
-// store was asked.
-func (j *Jar) Find(ctx context.Context, value string, f Face, judging func()) (*session.Session, error) {
+// face, or policy does not let it go on now; and when a person has proved what goes
+// by this value. An error says that this cannot be told: the login stands. judging is
+// called before anything is judged, once the store was asked.
+func (j *Jar) Find(ctx context.Context, value string, f Face, judging func()) (s *session.Session, proved time.Time, err error) {
 	name, ok := nameOf(value)
 	if !ok {
-		return nil, nil
+		return nil, time.Time{}, nil
 	}
+	defer j.arrive(name)()
 	l, err := j.read(ctx, name)
 	if errors.Is(err, state.ErrNotFound) {
-		j.drop(name)
-		return nil, nil
+		j.gone(name)
+		return nil, time.Time{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look for a login: %w", err)
+		return nil, time.Time{}, fmt.Errorf("look for a login: %w", err)
 	}
 	judging()
 	now := time.Now()
 	switch {
 	case l.Face != f:
-		return nil, nil
+		return nil, time.Time{}, nil
 	case !now.Before(l.ends()):
 		j.over(name)
-		return nil, nil
+		return nil, time.Time{}, nil
 	}
-	s, err := j.session(ctx, name, l)
-	if s != nil {
+	if s, err = j.session(ctx, name, l); s != nil {
 		j.touch(name, l, now)
 	}
-	return s, err
+	return s, l.Session.Fresh, err
 }
 
 // read is get, without opening again what is known.
@@ -178,7 +183,7 @@ func (j *Jar) session(ctx context.Context, name string, l login) (*session.Sessi
 		return nil, fmt.Errorf("read the account of a login: %w", err)
 	}
 	a, err := j.accounts.ByID(ctx, l.Session.AccountID)
-	if errors.Is(err, accounts.ErrNotFound) || err == nil && a.Status.At.After(l.Began) {
+	if errors.Is(err, accounts.ErrNotFound) || err == nil && !a.Status.At.Equal(l.Status) {
 		return nil, nil // the account was disabled since, and may be enabled again
 	}
 	if err != nil {
@@ -191,7 +196,9 @@ func (j *Jar) session(ctx context.Context, name string, l login) (*session.Sessi
 	if err != nil {
 		return nil, fmt.Errorf("go on with a login: %w", err)
 	}
-	j.hold(name, s, l)
+	if !j.enter(name, s, l) {
+		return nil, nil
+	}
 	return s, nil
 }
 
@@ -232,7 +239,8 @@ func (j *Jar) run(do func()) {
 }
 
 // Renew gives a login a new value, for what its session has become: who knew the
-// old one knows nothing any more. It returns "" where the login has ended.
+// old one knows nothing any more. It returns "" where the login has ended. Where it
+// fails the old value is good for what it was good for before, and no more.
 func (j *Jar) Renew(ctx context.Context, value string, s *session.Session) (string, error) {
 	name, ok := nameOf(value)
 	if !ok {
@@ -242,7 +250,7 @@ func (j *Jar) Renew(ctx context.Context, value string, s *session.Session) (stri
 	for {
 		l, err := j.read(ctx, name)
 		if errors.Is(err, state.ErrNotFound) {
-			j.drop(name)
+			j.gone(name)
 			return "", nil
 		}
 		if err == nil {
@@ -252,6 +260,7 @@ func (j *Jar) Renew(ctx context.Context, value string, s *session.Session) (stri
 			return next, nil
 		}
 		if !errors.Is(err, state.ErrConflict) {
+			j.drop(name) // its session has become more than the old value may open
 			return "", fmt.Errorf("renew a login: %w", err)
 		}
 	}
@@ -261,7 +270,7 @@ func (j *Jar) Renew(ctx context.Context, value string, s *session.Session) (stri
 func (j *Jar) move(ctx context.Context, from, to string, l login, s *session.Session) error {
 	before := l.revision
 	l.Used = time.Now()
-	if err := j.describe(ctx, &l, s); err != nil {
+	if _, err := j.describe(ctx, &l, s); err != nil {
 		return err
 	}
 	j.hold(to, s, l) // so that the end of the old name is not the session's

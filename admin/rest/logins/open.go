@@ -113,6 +113,9 @@ func (j *Jar) drop(name string) {
 
 // close ends a login's session, whose client has gone.
 func (j *Jar) close(name string) {
+	j.mu.Lock()
+	j.turnAway(name)
+	j.mu.Unlock()
 	if s := j.take(name); s != nil {
 		s.Close()
 	}
@@ -124,6 +127,11 @@ func (j *Jar) names() []string {
 	names := make([]string, 0, len(j.open))
 	for name := range j.open {
 		names = append(names, name)
+	}
+	for name := range j.arriving {
+		if j.open[name] == nil {
+			names = append(names, name)
+		}
 	}
 	return names
 }
@@ -156,12 +164,15 @@ func (j *Jar) touched(name string, l login, kept bool) {
 // login has ended as well; where policy has, or this node goes, it may go on as
 // soon, and where, policy lets it.
 func (j *Jar) left(name string, s *session.Session) {
-	ended := wasEnded(s)
-	j.mark(name, ended)
-	j.take(name)
-	if !ended {
+	j.mu.Lock()
+	if o := j.open[name]; o != nil && o.session == s { // and none that goes on in its place
+		j.forget(name, o)
+	}
+	j.mu.Unlock()
+	if !wasEnded(s) {
 		return
 	}
+	j.mark(name, true)
 	j.run(func() {
 		j.insist(func(ctx context.Context) error {
 			_, err := j.remove(ctx, name)
@@ -230,7 +241,7 @@ func (j *Jar) watch() {
 
 func (j *Jar) changed(_ context.Context, c state.Change) error {
 	if c.Deleted {
-		j.drop(c.Name)
+		j.gone(c.Name)
 	}
 	return nil
 }
@@ -244,7 +255,7 @@ func (j *Jar) look(ctx context.Context) (uint64, error) {
 	for _, name := range j.names() {
 		_, err := j.state.Get(ctx, scope, name)
 		if errors.Is(err, state.ErrNotFound) {
-			j.drop(name)
+			j.gone(name)
 		} else if err != nil {
 			return 0, err
 		}

@@ -43,9 +43,11 @@ type login struct {
 	Face    Face               `json:"face"`
 	Session session.Resumption `json:"session"`
 	// Account is the revision that the account had, which who goes on must know.
-	Account uint64    `json:"account"`
-	Began   time.Time `json:"began"`
-	Used    time.Time `json:"used"`
+	Account uint64 `json:"account"`
+	// Status is since when the account was as it was then, enabled.
+	Status time.Time `json:"status,omitzero"`
+	Began  time.Time `json:"began"`
+	Used   time.Time `json:"used"`
 	// Enrolment is a second factor that waits for its first code.
 	Enrolment *auth.Enrolment `json:"enrolment,omitempty"`
 
