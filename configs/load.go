@@ -114,7 +114,7 @@ func (s *setter) file(name string) error {
 		return nil
 	}
 	if err := yaml.Unmarshal(text, &tree); err != nil {
-		return fmt.Errorf("read the configuration %s:\n%s", name, strings.TrimSpace(yaml.FormatError(err, false, true)))
+		return fmt.Errorf("read the configuration %s:\n%s", name, strings.TrimSpace(yaml.FormatError(err, false, false)))
 	}
 	s.tree("", tree)
 	return nil

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // A front takes connections and gives each to the next server, as a load balancer
@@ -13,18 +12,35 @@ import (
 type front struct {
 	addr string
 	to   []atomic.Value // addresses; empty where there is none
+	dial func(addr string) (net.Conn, error)
 	next atomic.Uint64
 	gate atomic.Pointer[chan struct{}] // while it is there, no byte passes it
 	open sync.Map                      // net.Conn: true
 }
 
+// newFront is a front before n servers, on loopback.
 func newFront(t testing.TB, n int) *front {
+	t.Helper()
+	return frontFrom(t, n, outside)
+}
+
+// outside is where the test itself is.
+var outside *namespace
+
+// frontFrom is a front on loopback that reaches its servers from a namespace.
+func frontFrom(t testing.TB, n int, from *namespace) *front {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &front{addr: l.Addr().String(), to: make([]atomic.Value, n)}
+	return serveFront(t, l, n, from)
+}
+
+// serveFront is a front on a listener, until the test ends.
+func serveFront(t testing.TB, l net.Listener, n int, from *namespace) *front {
+	t.Helper()
+	f := &front{addr: l.Addr().String(), to: make([]atomic.Value, n), dial: from.dial}
 	var all sync.WaitGroup
 	all.Go(func() { // until the listener is closed
 		for {
@@ -75,7 +91,7 @@ func (f *front) pass(c net.Conn) {
 		if addr == "" {
 			continue
 		}
-		s, err := net.DialTimeout("tcp", addr, time.Second)
+		s, err := f.dial(addr)
 		if err != nil {
 			continue
 		}

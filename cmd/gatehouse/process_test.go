@@ -30,11 +30,13 @@ type node struct {
 	tree    string // where the files are, if not in the data folder
 	logName string
 	cmd     *exec.Cmd
-	addr    map[string]string // of the doors, as the gateway prints them
-	ended   chan struct{}     // closed when the process is gone
-	err     error             // how it ended
-	http    *http.Client      // to the local socket
-	extra   []string          // of the environment
+	addr    map[string]string // of the doors, as the gateway prints them, or as way says
+	place   *namespace        // where the process runs
+	way     func(addr map[string]string) map[string]string
+	ended   chan struct{} // closed when the process is gone
+	err     error         // how it ended
+	http    *http.Client  // to the local socket
+	extra   []string      // of the environment
 }
 
 func newNode(t testing.TB, data string) *node {
@@ -76,7 +78,7 @@ func (n *node) launch() (doors <-chan map[string]string) {
 	n.cmd.Dir, n.cmd.Stderr, n.cmd.Env = filepath.Dir(n.data), log, n.environment()
 	out, err := n.cmd.StdoutPipe()
 	if err == nil {
-		err = n.cmd.Start()
+		err = n.place.do(n.cmd.Start)
 	}
 	if err != nil {
 		n.t.Fatal(err)
@@ -128,6 +130,9 @@ func (n *node) start() {
 	timeout := time.After(60 * time.Second)
 	select {
 	case n.addr = <-told:
+		if n.way != nil {
+			n.addr = n.way(n.addr)
+		}
 	case <-timeout:
 	}
 	for n.addr["metrics"] != "" {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gatehouse/storage/seal"
@@ -33,25 +34,38 @@ func New(st state.Store, sealer *seal.Sealer) *Keeper { return &Keeper{st, seale
 
 // Used reports whether the state has the secrets of an installation that shares them.
 func (k *Keeper) Used(ctx context.Context) (bool, error) {
-	_, err := k.state.Get(ctx, scope, check)
-	if errors.Is(err, state.ErrNotFound) {
-		return false, nil
-	}
+	first, err := k.state.List(ctx, scope, "", "", 2)
 	if err != nil {
 		return false, fmt.Errorf("look for the installation's secrets: %w", err)
 	}
-	return true, nil
+	return slices.ContainsFunc(first.Records, func(r state.Record) bool { return r.Name != check }), nil
 }
 
 // Check reports ErrOtherKey where the state is sealed with another key than this
 // node's. The first node that asks says which it is.
 func (k *Keeper) Check(ctx context.Context) error {
-	_, err := k.Once(ctx, check, func() ([]byte, error) { return []byte("gatehouse"), nil })
-	if errors.Is(err, seal.ErrKey) || errors.Is(err, seal.ErrSealed) {
+	_, err := k.Once(ctx, check, checked)
+	if isOther(err) {
 		return ErrOtherKey
 	}
 	return err
 }
+
+// Mark says which key the state of a gateway that is alone is sealed with, for the
+// time when it shares its state: no other key is the installation's then.
+func (k *Keeper) Mark(ctx context.Context) error {
+	_, _, err := k.Get(ctx, check)
+	if !isOther(err) && !errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	text, _ := checked()
+	return k.Replace(ctx, check, text)
+}
+
+// checked is what is sealed to tell one key from another.
+func checked() ([]byte, error) { return []byte("gatehouse"), nil }
+
+func isOther(err error) bool { return errors.Is(err, seal.ErrKey) || errors.Is(err, seal.ErrSealed) }
 
 // Get returns a secret and its revision; state.ErrNotFound where there is none.
 func (k *Keeper) Get(ctx context.Context, name string) (secret []byte, revision uint64, err error) {

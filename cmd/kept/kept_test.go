@@ -46,8 +46,32 @@ func TestOfTwoKeysOneIsTheInstallations(t *testing.T) {
 			t.Errorf("asked again: %v, was %v", again[i], errs[i])
 		}
 	}
+	if used, err := mine.Used(t.Context()); used || err != nil {
+		t.Errorf("a state that only knows its key is used: %v, %v", used, err)
+	}
+	if err := mine.Replace(t.Context(), "a", []byte("private")); err != nil {
+		t.Fatal(err)
+	}
 	if used, err := mine.Used(t.Context()); !used || err != nil {
 		t.Errorf("used: %v, %v", used, err)
+	}
+}
+
+// The state of a gateway that was alone is moved to where nodes share it: a first
+// node with another key is not the one that says which key is the right one.
+func TestTheKeyOfWhoWasAloneIsTheInstallations(t *testing.T) {
+	st := memory.New()
+	former, mine, other := kept.New(st, sealer(t, 3)), kept.New(st, sealer(t, 1)), kept.New(st, sealer(t, 2))
+	for _, k := range []*kept.Keeper{former, mine, mine} { // its owner may change it
+		if err := k.Mark(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := other.Check(t.Context()); !errors.Is(err, kept.ErrOtherKey) {
+		t.Errorf("another: %v, want ErrOtherKey", err)
+	}
+	if err := mine.Check(t.Context()); err != nil {
+		t.Errorf("its own: %v", err)
 	}
 }
 

@@ -34,8 +34,8 @@ type Report struct {
 }
 
 // Run copies the state of one store to another, which has to be empty, and
-// compares them. Nothing of the first is changed. It can be cut off anywhere and
-// run again.
+// compares them. Nothing of the first is changed, but that it says which key it is
+// sealed with where it did not. It can be cut off anywhere and run again.
 func Run(ctx context.Context, o Options) (report Report, err error) {
 	if o.From == o.To {
 		return report, fmt.Errorf("the state is to go from %s to %s: name both kinds", o.From, o.To)
@@ -59,6 +59,9 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 		if err := s.wantNobody(ctx); err != nil {
 			return report, err
 		}
+	}
+	if err := from.wantKey(ctx, &o.Config); err != nil {
+		return report, err
 	}
 	weak, err := to.weaknesses(ctx)
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/cmd/kept"
 	"gatehouse/configs"
 	"gatehouse/storage/nodes"
+	"gatehouse/storage/seal"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/bolt"
 	"gatehouse/storage/state/redis"
@@ -65,7 +67,7 @@ func wantError(t *testing.T, o Options, text string) {
 func TestThereAndBack(t *testing.T) {
 	c, _ := configured(t, 700)
 	went, err := Run(t.Context(), there(c))
-	if err != nil || went.Records != 700 {
+	if err != nil || went.Records != 701 { // one tells which key it is
 		t.Fatalf("there: %+v, %v", went, err)
 	}
 	c.Data = t.TempDir()
@@ -152,7 +154,7 @@ func TestWithoutTheKey(t *testing.T) {
 	c, server := configured(t, 10)
 	c.SecretKey = ""
 	wantError(t, there(c), "sealed with a key that is neither in secret_key nor in")
-	if err := os.WriteFile(filepath.Join(c.Data, "secret.key"), []byte(key), 0o600); err != nil {
+	if _, err := seal.LoadOrMake(filepath.Join(c.Data, seal.FileName)); err != nil {
 		t.Fatal(err)
 	}
 	report, err := Run(t.Context(), there(c))
@@ -165,6 +167,25 @@ func TestWithoutTheKey(t *testing.T) {
 		t.Errorf("a data folder was made: %v", err)
 	}
 	server.Stop(t)
+}
+
+// With another key than the one that the state was sealed with, the first node to
+// start would make new keys for all, and the right ones would be refused.
+func TestWithAnotherKey(t *testing.T) {
+	c, _ := configured(t, 10)
+	if _, err := Run(t.Context(), there(c)); err != nil {
+		t.Fatal(err)
+	}
+	c.SecretKey = strings.Repeat("cd", 32)
+	for _, o := range []Options{there(c), back(c)} {
+		o.Config.State.URL += "/1"
+		if o.From == Redis {
+			o.Config.State.URL, o.Config.Data = c.State.URL, t.TempDir()
+		}
+		if _, err := Run(t.Context(), o); !errors.Is(err, kept.ErrOtherKey) {
+			t.Errorf("from %s: %v, want ErrOtherKey", o.From, err)
+		}
+	}
 }
 
 func TestWhatIsMissingIsSaid(t *testing.T) {
@@ -216,7 +237,7 @@ func TestKilledMeanwhile(t *testing.T) {
 		wantError(t, there(c), "is being loaded")
 		server.Do(t, "DEL", "gh:loading:lease") // it ends by itself, in two minutes
 	}
-	if report, err := Run(t.Context(), there(c)); err != nil || report.Records != 30_000 {
+	if report, err := Run(t.Context(), there(c)); err != nil || report.Records != 30_001 {
 		t.Errorf("again: %+v, %v", report, err)
 	}
 }

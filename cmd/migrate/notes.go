@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"gatehouse/cmd/kept"
+	"gatehouse/cmd/server"
+	"gatehouse/configs"
 	"gatehouse/storage/seal"
 )
 
@@ -47,4 +50,17 @@ func (o Options) keyNotes() ([]string, error) {
 		return []string{fmt.Sprintf("the secrets of the state are sealed with the key in %s: every node needs it, as that file or as secret_key", file)}, nil
 	}
 	return nil, nil
+}
+
+// wantKey refuses a key that is not the one of the state's secrets: the first node
+// that starts with it would be taken for the installation.
+func (s *store) wantKey(ctx context.Context, c *configs.Config) error {
+	if scopes, err := s.Scopes(ctx, "", 1); err != nil || len(scopes) == 0 {
+		return err
+	}
+	sealer, err := server.Sealer(c)
+	if err != nil {
+		return err
+	}
+	return kept.New(s, sealer).Check(ctx)
 }

@@ -91,7 +91,7 @@ func (s *store) wantNobody(ctx context.Context) error {
 	case len(living) > 0:
 		return fmt.Errorf("gateways run on %s: stop %s", s.name, strings.Join(living, ", "))
 	case len(left) > 0:
-		return fmt.Errorf("%s ended without giving back what it held: start a gateway on %s and stop it again, so that this is settled",
+		return fmt.Errorf("%s ended without giving back what it held: start a gateway on %s, and stop it when gatehouse node list shows no other, so that this is settled",
 			strings.Join(left, ", "), s.name)
 	}
 	return nil

@@ -49,6 +49,7 @@ type core struct {
 	state    state.Store
 	contact  *contact
 	redis    *redis.Store // what keeps the state, if it does
+	trail    damaged      // else what keeps the events; nil in memory
 	sealer   *seal.Sealer
 	kept     *kept.Keeper // what all nodes have alike; nil where it lies in the data folder
 	events   *events.Log
@@ -85,7 +86,7 @@ func open(starting context.Context, o Options, former string, log *slog.Logger) 
 			err = cmp.Or(err, context.Cause(starting))
 		}
 		if err != nil {
-			err = errors.Join(err, c.close(context.WithoutCancel(starting)))
+			err = errors.Join(err, c.closeSoon(starting))
 		}
 	}()
 	if err = c.takeData(ctx); err != nil {
@@ -146,7 +147,7 @@ func (c *core) takeData(ctx context.Context) (err error) {
 
 func (c *core) openState(ctx context.Context, conf *configs.Loaded, log *slog.Logger) error {
 	var err error
-	if c.sealer, err = openSealer(conf); err != nil {
+	if c.sealer, err = Sealer(&conf.Config); err != nil {
 		return err
 	}
 	store, err := c.openStore(ctx, conf, log)
@@ -164,8 +165,12 @@ func (c *core) openState(ctx context.Context, conf *configs.Loaded, log *slog.Lo
 func (c *core) openKept(ctx context.Context, conf *configs.Loaded) error {
 	keeper := kept.New(c.state, c.sealer)
 	if conf.State.Kind != configs.Redis {
-		if used, err := keeper.Used(ctx); !used || err != nil {
+		used, err := keeper.Used(ctx)
+		if err != nil {
 			return err
+		}
+		if !used {
+			return keeper.Mark(ctx)
 		}
 	}
 	c.kept = keeper
@@ -308,6 +313,13 @@ func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *gua
 	})
 	c.metrics.Sessions(c.sessions.List)
 	return nil
+}
+
+// closeSoon is close, with a bound of its own: ctx may have ended.
+func (c *core) closeSoon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
+	defer cancel()
+	return c.close(ctx)
 }
 
 // close takes the core down from the top.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,7 +154,7 @@ func (g *gateway) checkPassive(ctx context.Context) []admin.Finding {
 		return nil
 	}
 	if len(f.PublicAddress) == 0 {
-		if g.options.Config.SiteURL == "" {
+		if c := g.options.Config; c.SiteURL == "" || slices.Contains(c.ProxyProtocol, "ftp") || slices.Contains(c.ProxyProtocol, "ftps") {
 			return []admin.Finding{finding("passive FTP", levelOK, "clients are told the address they came to", "behind NAT set ftp.public_address")}
 		}
 		return []admin.Finding{finding("passive FTP", levelWarning, "site_url is set, ftp.public_address is not", "behind NAT set ftp.public_address to the outside address")}

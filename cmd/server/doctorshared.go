@@ -28,7 +28,7 @@ func (g *gateway) storeRemedy() string {
 // checkStore tells whether the store is there, and what it can lose.
 func (g *gateway) checkStore(ctx context.Context) []admin.Finding {
 	if g.redis == nil {
-		return nil
+		return damageFindings(g.trail)
 	}
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
@@ -39,6 +39,23 @@ func (g *gateway) checkStore(ctx context.Context) []admin.Finding {
 	var found []admin.Finding
 	for _, d := range servers {
 		found = append(found, storeFinding(d, g.options.Config))
+	}
+	return found
+}
+
+// A damaged store knows which places of its files were met damaged.
+type damaged interface{ Damaged() []string }
+
+// damageFindings tells where files of the embedded store were met damaged since
+// the start.
+func damageFindings(s damaged) []admin.Finding {
+	if s == nil {
+		return nil
+	}
+	var found []admin.Finding
+	for _, place := range s.Damaged() {
+		found = append(found, finding("trail", levelProblem, "the file "+place+" of the data folder is damaged: events there cannot be read",
+			"check the disk; gatehouse event verify names what is missing"))
 	}
 	return found
 }

@@ -75,7 +75,9 @@ func (g *gateway) add(ctx context.Context, name, key, address string, serve func
 	if err != nil {
 		return fmt.Errorf("listen.%s: %w", key, err)
 	}
-	g.again[key] = l.Addr().String()
+	if _, port, err := net.SplitHostPort(address); err == nil && port == "0" {
+		g.again[key] = l.Addr().String()
+	}
 	if c := g.options.Config; slices.Contains(c.ProxyProtocol, key) {
 		l = proxied.New(l, trustedProxies(c).trusts, g.log.With("door", key))
 	}

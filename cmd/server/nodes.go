@@ -84,7 +84,7 @@ func placeOf(data string) (string, error) {
 	}
 	place := []string{firstLine("/etc/machine-id"), firstLine("/proc/sys/kernel/random/boot_id"), dir}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		place = append(place, fmt.Sprint(stat.Ino))
+		place = append(place, fmt.Sprint(stat.Dev), fmt.Sprint(stat.Ino)) // each small file system numbers from one
 	}
 	return strings.Join(place, " "), nil
 }

@@ -9,8 +9,8 @@ import (
 	"gatehouse/storage/seal"
 )
 
-// openSealer takes the key from the configuration, or keeps one in the data folder.
-func openSealer(conf *configs.Loaded) (*seal.Sealer, error) {
+// Sealer takes the key from the configuration, or keeps one in the data folder.
+func Sealer(conf *configs.Config) (*seal.Sealer, error) {
 	if conf.SecretKey == "" {
 		return seal.LoadOrMake(filepath.Join(conf.Data, seal.FileName))
 	}

@@ -18,6 +18,7 @@ import (
 	"gatehouse/auth/session"
 	"gatehouse/cmd/certs"
 	"gatehouse/configs"
+	"gatehouse/storage/state"
 )
 
 // Options is what Run is given by the command line.
@@ -33,45 +34,65 @@ type Options struct {
 
 // Run serves until ctx ends, then drains: nobody new, transfers get their grace
 // period, and everything is closed in order. A node that others have declared dead
-// takes everything down at once and begins anew.
+// takes everything down at once and begins anew, as soon as the store is there.
 func Run(ctx context.Context, o Options) error {
 	level := new(slog.LevelVar)
 	log := newLog(o.Err, o.Config.Log, level)
-	g := &gateway{options: o, log: log, level: level, again: make(map[string]string)}
-	for {
-		err := g.round(ctx)
+	again := make(map[string]string)
+	for former := ""; ; {
+		// Nothing of a round is used by the next: requests that were cut off may still
+		// be looking at it.
+		g := &gateway{options: o, log: log, level: level, again: again}
+		err := g.round(ctx, former)
 		if !errors.Is(err, errLapsed) {
 			return err
 		}
 		log.Warn("this node begins anew: the others have taken it for dead, and all its sessions were cut")
+		former = g.epoch
 	}
 }
 
 // errLapsed ends a round: others have declared this run dead.
 var errLapsed = errors.New("this run was declared dead")
 
-// round is one run of the node, from nothing to nothing.
-func (g *gateway) round(ctx context.Context) error {
-	former := ""
-	if g.core != nil {
-		former = g.epoch
+// closing is how long what is left may take to be given back, and to be told.
+const closing = 10 * time.Second
+
+// round is one run of the node, from nothing to nothing; former is the one before
+// in this process.
+func (g *gateway) round(ctx context.Context, former string) error {
+	if err := g.begin(ctx, former); err != nil {
+		return g.unlessStopped(ctx, err)
 	}
-	core, err := open(ctx, g.options, former, g.log)
-	if err != nil {
-		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-			g.log.Info("the gateway was stopped while it started")
-			return nil
-		}
-		return err
-	}
-	g.core, g.doors, g.fingerprints = core, nil, nil
-	err = g.serve(ctx, former == "")
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	if closed := core.close(closing); !errors.Is(err, errLapsed) {
+	err := g.serve(ctx, former == "")
+	if closed := g.closeSoon(ctx); !errors.Is(err, errLapsed) {
 		return errors.Join(err, closed)
 	}
 	return err // what it held is not its own any more: others settle it
+}
+
+// begin opens the core. A node that has served before waits for its store however
+// long that is away.
+func (g *gateway) begin(ctx context.Context, former string) (err error) {
+	for {
+		g.core, err = open(ctx, g.options, former, g.log)
+		if err == nil || former == "" || !errors.Is(err, state.ErrAway) {
+			return err
+		}
+		g.log.Warn("this node cannot begin anew yet", "error", err)
+		if !wait(ctx, joinPause) {
+			return fmt.Errorf("wait for the store: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// unlessStopped is the error of a start, nil where the start was called off.
+func (g *gateway) unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	g.log.Info("the gateway was stopped while it started")
+	return nil
 }
 
 // gateway is a running gateway: the core and its doors.
@@ -105,7 +126,7 @@ func (g *gateway) serve(ctx context.Context, first bool) error {
 		Domains: c.TLS.ACME.Domains, Email: c.TLS.ACME.Email, Directory: c.TLS.ACME.Directory,
 	})
 	if err != nil {
-		return err
+		return g.unlessStopped(ctx, err)
 	}
 	// The first administrator comes after everything that can stop the start, so
 	// that a password which is shown once is not lost with it.
@@ -118,7 +139,7 @@ func (g *gateway) serve(ctx context.Context, first bool) error {
 		err = g.greet(secret)
 	}
 	if err != nil {
-		return errors.Join(err, g.closeListeners())
+		return errors.Join(g.unlessStopped(ctx, err), g.closeListeners())
 	}
 	return g.run(ctx)
 }
@@ -127,7 +148,7 @@ func (g *gateway) serve(ctx context.Context, first bool) error {
 func (g *gateway) run(ctx context.Context) error {
 	given, err := g.firstPassword(ctx)
 	if err != nil {
-		return errors.Join(fmt.Errorf("look for the first administrator: %w", err), g.closeListeners())
+		return errors.Join(g.unlessStopped(ctx, fmt.Errorf("look for the first administrator: %w", err)), g.closeListeners())
 	}
 	group, inner := errgroup.WithContext(ctx)
 	for _, d := range g.doors {

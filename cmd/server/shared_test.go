@@ -34,6 +34,7 @@ type lines struct {
 	mu    sync.Mutex
 	text  bytes.Buffer
 	wrote chan struct{} // has room for one
+	heard func(string)  // nil: nobody listens; what is written waits for it
 }
 
 func newLines() *lines { return &lines{wrote: make(chan struct{}, 1)} }
@@ -41,6 +42,9 @@ func newLines() *lines { return &lines{wrote: make(chan struct{}, 1)} }
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.heard != nil {
+		l.heard(string(p))
+	}
 	select {
 	case l.wrote <- struct{}{}:
 	default:

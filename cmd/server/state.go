@@ -41,11 +41,11 @@ func RedisOptions(c *configs.Config) redis.Options {
 }
 
 // promised reports whether a change is one that somebody made and must not lose:
-// accounts with what goes with them, bans. What logins, locks and nodes write of
+// accounts with what goes with them, bans, sessions that are to end. What logins, locks and nodes write of
 // themselves is written again, or ends.
 func promised(b state.Batch) bool {
 	switch b.Scope {
-	case "accounts", "links", "quotas", "webhooks", "secrets":
+	case "accounts", "links", "quotas", "webhooks", "secrets", "sessions:end":
 		return true
 	case "failures":
 		isBan := func(name string) bool { return strings.HasPrefix(name, "ban/") }
@@ -78,6 +78,7 @@ func (c *core) openStore(ctx context.Context, conf *configs.Loaded, log *slog.Lo
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
+	c.trail = store
 	return store, nil
 }
 

@@ -26,7 +26,7 @@ import (
 // byte of it. What is charged then is what is there, on every node.
 func TestQuotaLoad(t *testing.T) {
 	const limit, writers, most = 4_000_000, 64, 40_000
-	protocoltest.EachNodes(t, func(t *testing.T, n protocoltest.Nodes) {
+	protocoltest.OverNodes(t, 3, func(t *testing.T, n protocoltest.Nodes) {
 		w := protocoltest.NewNodes(t, n)
 		ann := w.Add("ann")
 		w.SetQuota("/home/ann", limit, -1)

@@ -105,17 +105,24 @@ var (
 )
 
 // Run asks the whole suite of a door: of one node that is alone, and of several
-// that act as one.
+// that act as one, of which a door that is asked again is asked a part.
 func Run(t *testing.T, d Door) {
 	cases := slices.Concat(basicCases, nameCases, rightsCases, lockCases, quotaCases, trafficCases, faultCases, uploadCases(), powerCases, linkCases, trailCases, liveCases, scopeCases, loginCases, adversaryCases)
 	if !d.Again {
 		cases = append(cases, ruleCases...)
 	}
-	cases = slices.DeleteFunc(cases, func(c testCase) bool { return c.needs != nil && !c.needs(d) }) // the protocol has nothing like it
+	lacks := func(c testCase) bool { return c.needs != nil && !c.needs(d) } // the protocol has nothing like it
+	cases = slices.DeleteFunc(cases, lacks)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.try(t, d) })
 	}
-	EachNodes(t, func(t *testing.T, n Nodes) {
+	count := 3
+	if d.Again {
+		count = 2
+		cases = slices.Concat(quotaCases, lockCases, loginCases, uploadCases())
+		cases = slices.DeleteFunc(cases, lacks)
+	}
+	OverNodes(t, count, func(t *testing.T, n Nodes) {
 		for _, c := range cases {
 			c.ground.nodes = n
 			t.Run(c.name, func(t *testing.T) {

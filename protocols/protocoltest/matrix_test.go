@@ -219,7 +219,7 @@ var matrix = []row{
 // rule. docs/matrix.md is made of the same table.
 func TestMatrix(t *testing.T) {
 	askMatrix(t, protocoltest.Nodes{})
-	protocoltest.EachNodes(t, askMatrix)
+	protocoltest.OverNodes(t, 3, askMatrix)
 }
 
 func askMatrix(t *testing.T, n protocoltest.Nodes) {

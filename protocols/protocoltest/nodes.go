@@ -234,15 +234,24 @@ func (w *World) has(id string) bool {
 	return slices.ContainsFunc(w.Sessions.List(), func(d session.Description) bool { return d.ID == id })
 }
 
-// EachNodes has a test run over several nodes.
-func EachNodes(t *testing.T, run func(t *testing.T, n Nodes)) {
+// OverNodes has a test run over several nodes on a real Redis; over memory where
+// GATEHOUSE_NODES is that, which tells a mistake of the nodes from one of the store.
+func OverNodes(t *testing.T, count int, run func(t *testing.T, n Nodes)) {
 	t.Helper()
-	switch os.Getenv("GATEHOUSE_NODES") {
-	case "memory":
-		t.Run("3 nodes over memory", func(t *testing.T) { run(t, Nodes{Count: 3}) })
-	case "redis":
-		t.Run("3 nodes over Redis", func(t *testing.T) { run(t, Nodes{Count: 3, Store: Redis(t)}) })
+	if testing.Short() {
+		return
 	}
+	name := os.Getenv("GATEHOUSE_NODES")
+	if name == "" {
+		name = "Redis"
+	}
+	t.Run(fmt.Sprintf("%d nodes over %s", count, name), func(t *testing.T) {
+		n := Nodes{Count: count}
+		if name != "memory" {
+			n.Store = Redis(t)
+		}
+		run(t, n)
+	})
 }
 
 // Redis starts a server, in which each world has a place of its own.
