@@ -12,10 +12,24 @@ type Store struct {
 	state.Store
 	calls atomic.Int64
 	away  atomic.Bool
-	// Got is called after a record was read, and before whoever reads it has it;
-	// Applying before a batch is made, which its error prevents. nil: neither.
-	Got      func(scope, name string)
-	Applying func(state.Batch) error
+	got   atomic.Pointer[func(scope, name string)]
+	apply atomic.Pointer[func(state.Batch) error]
+}
+
+// Got has do called after a record was read, and before whoever reads it has it;
+// nil calls nothing any more.
+func (s *Store) Got(do func(scope, name string)) { set(&s.got, do, do == nil) }
+
+// Applying has do called before a batch is made, which its error prevents; nil
+// calls nothing any more.
+func (s *Store) Applying(do func(state.Batch) error) { set(&s.apply, do, do == nil) }
+
+func set[F any](hook *atomic.Pointer[F], do F, none bool) {
+	if none {
+		hook.Store(nil)
+		return
+	}
+	hook.Store(&do)
 }
 
 // Away has the store answer nothing, or answer again.
@@ -44,8 +58,8 @@ func asked[T any](s *Store, call func() (T, error)) (T, error) {
 // Get is state.Store's.
 func (s *Store) Get(ctx context.Context, scope, name string) (state.Record, error) {
 	r, err := asked(s, func() (state.Record, error) { return s.Store.Get(ctx, scope, name) })
-	if s.Got != nil {
-		s.Got(scope, name)
+	if got := s.got.Load(); got != nil {
+		(*got)(scope, name)
 	}
 	return r, err
 }
@@ -58,8 +72,8 @@ func (s *Store) List(ctx context.Context, scope, prefix, after string, limit int
 // Apply is state.Store's.
 func (s *Store) Apply(ctx context.Context, b state.Batch) (state.Result, error) {
 	return asked(s, func() (state.Result, error) {
-		if s.Applying != nil {
-			if err := s.Applying(b); err != nil {
+		if apply := s.apply.Load(); apply != nil {
+			if err := (*apply)(b); err != nil {
 				return state.Result{}, err
 			}
 		}

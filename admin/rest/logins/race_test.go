@@ -18,12 +18,12 @@ import (
 // between runs do once, when the next login was read from the store by a node and
 // before that node has it.
 func between(s *admintest.Site, do func()) {
-	s.Store.Got = func(scope, name string) {
+	s.Store.Got(func(scope, name string) {
 		if scope == "logins" && strings.HasPrefix(name, "login/") {
-			s.Store.Got = nil
+			s.Store.Got(nil)
 			do()
 		}
-	}
+	})
 }
 
 // Somebody logs out on one node in the very moment in which another goes on with the
@@ -110,15 +110,15 @@ func TestAChangeWithoutItsNewCookie(t *testing.T) {
 	a, b := nodes[0], nodes[1]
 	p := a.Add("ann")
 	c := a.LoggedIn(p)
-	a.Store.Applying = func(batch state.Batch) error {
+	a.Store.Applying(func(batch state.Batch) error {
 		if batch.Scope == "logins" {
 			return state.ErrAway
 		}
 		return nil
-	}
+	})
 	old := at(c, a)
 	c.Must(503, "PUT", "/me/password", admintest.Body("current", p.Password, "new", "a wholly new sentence"))
-	a.Store.Applying = nil
+	a.Store.Applying(nil)
 	at(old, a).Must(401, "GET", "/me", "")
 	at(old, b).Must(401, "GET", "/me", "")
 	admintest.Eventually(t, func() bool { return len(a.Sessions.List()) == 0 })
@@ -133,14 +133,14 @@ func TestAStepUpWithoutItsNewCookie(t *testing.T) {
 		time.Sleep(15 * time.Minute)
 		c.Must(200, "GET", "/me", "")
 		synctest.Wait()
-		s.Store.Applying = func(batch state.Batch) error {
+		s.Store.Applying(func(batch state.Batch) error {
 			if batch.Scope == "logins" {
 				return state.ErrAway
 			}
 			return nil
-		}
+		})
 		c.Must(503, "POST", "/login/step-up", admintest.Body("password", p.Password))
-		s.Store.Applying = nil
+		s.Store.Applying(nil)
 		if me := c.Must(200, "GET", "/me", ""); me["fresh"] != false {
 			t.Error("the old cookie is fresh")
 		}
