@@ -231,7 +231,7 @@ func (n *node) signal(s syscall.Signal) {
 
 // readiness is what a load balancer is told of a node.
 func (n *node) readiness() (status int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr["metrics"]+"/readyz", nil)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -13,8 +14,8 @@ import (
 )
 
 // A namespace is a network of its own, that of one thread. It has no name: it is
-// gone with that thread and with the last process and connection in it, however the
-// test ends. Nil is the network that the test has from its machine.
+// gone once that thread has left it and the last process and connection in it have
+// ended, however the test ends. Nil is the network that the test has from its machine.
 type namespace struct {
 	thread int
 	work   chan func()
@@ -25,23 +26,38 @@ func newNamespace(t *testing.T) (*namespace, error) {
 	t.Helper()
 	n := &namespace{work: make(chan func())}
 	made := make(chan error, 1)
-	go func() { // until the test ends, on a thread that nothing else is run on, nor after it
-		runtime.LockOSThread()
-		n.thread = unix.Gettid()
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		made <- err
-		if err != nil {
-			return
-		}
-		for work := range n.work {
-			work()
-		}
-	}()
+	go n.live(made)
 	if err := <-made; err != nil {
-		return nil, fmt.Errorf("unshare: %w", err)
+		return nil, err
 	}
 	t.Cleanup(func() { close(n.work) })
 	return n, nil
+}
+
+// live does the namespace's work on a thread of its own, until there is no more. The
+// thread goes back to where it was and lives on: processes that it has started
+// before, a Redis for one, may be bound to die with it.
+func (n *namespace) live(made chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	n.thread = unix.Gettid()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		made <- err
+		return
+	}
+	defer func() { _ = home.Close() }()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		made <- fmt.Errorf("unshare: %w", err)
+		return
+	}
+	made <- nil
+	for work := range n.work {
+		work()
+	}
+	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
+		panic(fmt.Sprint("a thread does not come back from its namespace: ", err))
+	}
 }
 
 // do does something in the namespace: what opens a socket or starts a process.
