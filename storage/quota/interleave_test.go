@@ -194,10 +194,11 @@ func (s *play) enter(node string) *actor {
 		l.Share(quota.Sharing{Living: s.living, Held: func() bool { return s.living(a.holder) }})
 		a.ledger = l
 	}()
-	for a.ledger == nil {
+	for open := false; !open; {
 		synctest.Wait()
 		select {
 		case <-opened:
+			open = true
 		default:
 			s.pick(func(t *turn) bool { return t.of == a })
 		}
