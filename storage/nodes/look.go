@@ -136,11 +136,14 @@ func (n *Nodes) soon() {
 }
 
 // Living reports whether a holder (NODE/EPOCH) may still be there: false only
-// where it has surely ended or was declared dead. It answers from memory; one that
-// it does not know is looked for at once, and is in doubt until then.
+// where it has surely ended or was declared dead, be it this run itself. It answers
+// from memory; one that it does not know is looked for at once, and is in doubt until then.
 func (n *Nodes) Living(holder string) bool {
-	if n == nil || holder == n.own {
+	if n == nil {
 		return true
+	}
+	if holder == n.own {
+		return !n.over()
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -155,4 +158,14 @@ func (n *Nodes) Living(holder string) bool {
 		n.soon()
 	}
 	return true
+}
+
+// over reports whether this run has lapsed.
+func (n *Nodes) over() bool {
+	select {
+	case <-n.lapsed:
+		return true
+	default:
+		return false
+	}
 }

@@ -232,7 +232,7 @@ func TestLostRunLapses(t *testing.T) {
 			t.Fatal(err)
 		}
 		after(lease / beats)
-		if !a.hasLapsed() || a.Held() {
+		if !a.hasLapsed() || a.Held() || a.Living("a/1") {
 			t.Error("it goes on though the store has lost it")
 		}
 	})

@@ -158,7 +158,8 @@ func (p *pool) marked() bool {
 func (p *pool) openName() string { return p.id + "/" + p.holder }
 
 // flush books what is to be booked. With idle it gives back all leases that are
-// not handed out, and reports whether nothing is left to be done for the pool.
+// not handed out, and reports whether nothing is left to be done for the pool. While
+// this node may have been declared dead nothing is booked: others may have counted it.
 func (p *pool) flush(ctx context.Context, idle bool) (rest bool, err error) {
 	if p.lapsed() {
 		return false, nil
@@ -167,6 +168,9 @@ func (p *pool) flush(ctx context.Context, idle bool) (rest bool, err error) {
 		return false, err
 	}
 	defer unlock(p.op)
+	if err := p.holds(); err != nil {
+		return false, err
+	}
 	for _, f := range p.figures() {
 		if err := p.book(ctx, f, idle); err != nil {
 			return false, err

@@ -388,6 +388,30 @@ func TestDoubtOutlivesTheRun(t *testing.T) {
 	})
 }
 
+// A run was cut off, and others have counted what it had written. When it reaches the
+// store again, and has not heard yet that it was declared dead, it does not book that
+// once more.
+func TestNothingIsBookedTwiceAfterACut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{t: t, store: memory.New(), disk: newDisk(), random: rand.New(rand.NewPCG(1, 1)), dead: make(map[string]bool)}
+		m, other := c.begin("a"), c.begin("b")
+		set(t, m.ledger, "/q", 1000, 10)
+		time.Sleep(time.Hour)
+		if err := c.disk.write(t.Context(), m.ledger, p("/q/f"), 300); err != nil {
+			t.Fatal(err)
+		}
+		m.ledger.Share(quota.Sharing{Living: func(string) bool { return true }, Held: func() bool { return false }})
+		c.dead[m.holder()] = true
+		if err := other.ledger.Bury(t.Context(), m.node, m.epoch); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		wantUsed(t, other.ledger, "/q", quota.Amount{Bytes: 300, Files: 1})
+		m.end()
+		closeLedger(t, other.ledger)
+	})
+}
+
 // A store that has lost its last second has lost a lease too: what was written of it is
 // counted, and nothing more is handed out of it.
 func TestLeaseThatTheStoreHasLost(t *testing.T) {

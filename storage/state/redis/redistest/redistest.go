@@ -4,6 +4,7 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -165,19 +166,27 @@ func (s *Server) end(t testing.TB, how syscall.Signal) {
 	if s.process == nil {
 		return
 	}
-	s.signal(t, how)
-	select {
-	case <-s.gone:
-	case <-time.After(patience):
-		t.Errorf("redis-server does not end: %s", s.log())
-		s.signal(t, syscall.SIGKILL)
+	defer func() { s.process = nil }()
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	late := time.After(patience)
+	for {
+		s.signal(t, how)
+		select {
+		case <-s.gone:
+			return
+		case <-again.C: // it refuses to end while it begins a file, and forgets that it was asked
+		case <-late:
+			t.Errorf("redis-server does not end: %s", s.log())
+			s.signal(t, syscall.SIGKILL)
+			return
+		}
 	}
-	s.process = nil
 }
 
 func (s *Server) signal(t testing.TB, signal syscall.Signal) {
 	t.Helper()
-	if err := s.process.Signal(signal); err != nil {
+	if err := s.process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("signal redis-server: %v", err)
 	}
 }
