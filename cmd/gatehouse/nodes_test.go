@@ -189,6 +189,7 @@ func TestNodeStandsStill(t *testing.T) {
 	t.Logf("%d more uploads were stored while it stood still", more)
 	f.says(f.nodes[2], http.StatusOK)
 	f.join(2)
+	f.recounts(f.nodes[0])
 	f.sound(f.nodes[0])
 	f.sound(f.nodes[2])
 	f.within(lease, "nobody of the disabled account is in", func() error { return f.nobody("anna") })
@@ -338,6 +339,7 @@ func TestNodeIsCutOff(t *testing.T) {
 	})
 	f.says(f.nodes[2], http.StatusOK)
 	f.join(2)
+	f.recounts(f.nodes[0])
 	f.serves(random, "anna")
 	f.sound(f.nodes[2])
 }

@@ -162,6 +162,7 @@ func TestNodeIsPartitioned(t *testing.T) {
 	}
 	t.Logf("%d more uploads were stored during the cut", more)
 	f.join(2)
+	f.recounts(f.nodes[0])
 	f.sound(f.nodes[0])
 	f.sound(cut)
 	stop()

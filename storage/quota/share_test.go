@@ -397,16 +397,25 @@ func TestNothingIsBookedTwiceAfterACut(t *testing.T) {
 		m, other := c.begin("a"), c.begin("b")
 		set(t, m.ledger, "/q", 1000, 10)
 		time.Sleep(time.Hour)
-		if err := c.disk.write(t.Context(), m.ledger, p("/q/f"), 300); err != nil {
+		r, err := m.ledger.Reserve(t.Context(), p("/q/g"), quota.Amount{Bytes: 200, Files: 1})
+		if err == nil {
+			err = c.disk.write(t.Context(), m.ledger, p("/q/f"), 300)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
+		c.disk.mu.Lock()
+		c.disk.files[p("/q/g")] = 200
+		c.disk.mu.Unlock()
 		m.ledger.Share(quota.Sharing{Living: func(string) bool { return true }, Held: func() bool { return false }})
 		c.dead[m.holder()] = true
 		if err := other.ledger.Bury(t.Context(), m.node, m.epoch); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(10 * time.Second)
+		r.Commit(quota.Amount{Bytes: 200, Files: 1})
 		time.Sleep(time.Hour)
-		wantUsed(t, other.ledger, "/q", quota.Amount{Bytes: 300, Files: 1})
+		wantUsed(t, other.ledger, "/q", quota.Amount{Bytes: 500, Files: 2})
 		m.end()
 		closeLedger(t, other.ledger)
 	})
