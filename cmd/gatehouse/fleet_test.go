@@ -28,7 +28,7 @@ type fleet struct {
 }
 
 // lease is how long a node of a fleet holds what it has without being heard of.
-const lease = 3 * time.Second
+const lease = 6 * time.Second
 
 // newFleet starts nodes whose state is at the URLs, each at the next one.
 func newFleet(t *testing.T, urls ...string) *fleet {

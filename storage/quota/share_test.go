@@ -414,7 +414,7 @@ func TestNothingIsBookedTwiceAfterACut(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		r.Commit(quota.Amount{Bytes: 200, Files: 1})
-		time.Sleep(time.Hour)
+		time.Sleep(5 * time.Second)
 		wantUsed(t, other.ledger, "/q", quota.Amount{Bytes: 500, Files: 2})
 		m.end()
 		closeLedger(t, other.ledger)
