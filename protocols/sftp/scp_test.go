@@ -251,6 +251,7 @@ func TestRemovedGrantCutsSCPUpload(t *testing.T) {
 	})
 	w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
 	waitFor(t, "the file is cut", func() bool {
+		_, _ = io.WriteString(c.in, "on")
 		found, _, err := w.Events.List(t.Context(), events.Query{Kind: events.Upload})
 		return err == nil && len(found) == 1 && found[0].Outcome == events.WasCut
 	})
