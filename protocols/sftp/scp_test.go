@@ -245,13 +245,12 @@ func TestRemovedGrantCutsSCPUpload(t *testing.T) {
 	w.put("bob", "shared/f", "x")
 	c := w.command("alice", "scp -t /shared/new")
 	io.WriteString(c.in, "C0600 100000 new\nbegun")
-	waitFor(t, "it has begun", func() bool {
-		_, err := os.Stat(w.home("bob", "shared/new"))
-		return err == nil
-	})
+	// The file is there before it is open: the second answer says that it is.
+	if _, err := io.ReadFull(c.out, make([]byte, 2)); err != nil {
+		t.Fatal(err)
+	}
 	w.Change("alice", func(a *accounts.Account) { a.Grants = nil })
 	waitFor(t, "the file is cut", func() bool {
-		_, _ = io.WriteString(c.in, "on")
 		found, _, err := w.Events.List(t.Context(), events.Query{Kind: events.Upload})
 		return err == nil && len(found) == 1 && found[0].Outcome == events.WasCut
 	})
