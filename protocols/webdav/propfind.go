@@ -31,7 +31,7 @@ type question struct {
 // propfind answers 207 with each resource as it is read: memory does not grow
 // with the folder. Depth infinity, which nobody can bound, is refused.
 func (q *request) propfind() error {
-	ask, err := readQuestion(q.x.body)
+	ask, err := q.h.questions.read(q.x.body)
 	if err != nil {
 		return err
 	}

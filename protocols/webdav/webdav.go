@@ -51,7 +51,8 @@ type Handler struct {
 	c      Config
 	prefix string // with a slash at both ends
 	// underWay are the requests that are being carried out.
-	underWay *underWay
+	underWay  *underWay
+	questions questions
 }
 
 // New makes a handler.
