@@ -27,7 +27,9 @@ import (
 // not taken off. It is put in force only while no Touch is open, so that nothing
 // is released later that was gone already. The limit holds from then on, and
 // counting goes on in the background, less and less often, until a quiet walk
-// makes the figure exact.
+// makes the figure exact. What was moved meanwhile may have kept out of the walk's
+// way: then nothing that was booked before is lowered, what the dead had leased
+// stays, and a first count is none.
 const (
 	tries     = 4  // walks before a figure that may be too large is taken
 	most      = 12 // walks before counting is put off
@@ -75,11 +77,12 @@ func (l *Ledger) measure(ctx context.Context, p *pool) error {
 		if err != nil {
 			return err
 		}
-		if done {
+		if done != open {
 			if first {
 				p.lookAgain()
+				l.activate(p)
 			}
-			return l.settled(ctx, p, began)
+			return l.settled(ctx, p, began, done == sure)
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
@@ -96,14 +99,30 @@ func (p *pool) begin(ctx context.Context) (view, error) {
 		return began, nil
 	}
 	var err error
-	began.others, err = p.survey(ctx)
+	if began.others, err = p.survey(ctx); err == nil {
+		err = p.inter(ctx, began.others.dead)
+	}
 	return began, err
+}
+
+// inter has the store refuse what these holders have sent and not yet arrived: it would
+// be booked beside what the walk finds.
+func (p *pool) inter(ctx context.Context, holders []string) error {
+	for _, holder := range holders {
+		for _, f := range p.figures() {
+			op := state.Lease{ID: state.NewOperationID(), Name: f.name, Holder: holder, Bury: true}
+			if _, err := p.count(ctx, op); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (p *pool) beginAlone() view {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.watch.grown = Amount{}
+	p.watch.grown, p.watch.moves = Amount{}, 0
 	return view{events: p.watch.events, outstanding: p.bytes.out > 0 || p.files.out > 0}
 }
 
@@ -128,35 +147,44 @@ func (p *pool) countLater(after time.Duration) {
 	p.unsure = unsure
 }
 
+// An outcome is what came of a walk.
+type outcome int
+
+const (
+	open  outcome = iota // nothing is in force
+	bound                // a figure is that is not too small
+	sure                 // a figure is, and the walk has seen all that dead epochs left
+)
+
 // settle puts what was found in force, if nothing has happened since the walk
 // began, or else, where it must, the most that there can be.
-func (p *pool) settle(ctx context.Context, began view, found Amount, must bool) (bool, error) {
+func (p *pool) settle(ctx context.Context, began view, found Amount, must bool) (outcome, error) {
 	if err := lock(ctx, p.op); err != nil {
-		return false, err
+		return open, err
 	}
 	defer unlock(p.op)
 	for _, f := range p.figures() {
 		if err := p.resolve(ctx, f); err != nil {
-			return false, err
+			return open, err
 		}
 	}
 	return p.enter(ctx, began, found, must)
 }
 
 // enter is settle, with p.op held and nothing stuck.
-func (p *pool) enter(ctx context.Context, began view, found Amount, must bool) (bool, error) {
+func (p *pool) enter(ctx context.Context, began view, found Amount, must bool) (outcome, error) {
 	var now *others
 	if began.others != nil {
 		var err error
 		if now, err = p.around(ctx); err != nil {
-			return false, err
+			return open, err
 		}
 	}
 	p.mu.Lock()
-	quiet := p.quiet(began, now)
-	if p.touches > 0 || !quiet && !must {
+	quiet, moved := p.quiet(began, now), p.moved(began, now)
+	if p.touches > 0 || !quiet && !must || moved && !p.counted {
 		p.mu.Unlock()
-		return false, nil
+		return open, nil
 	}
 	p.due, p.unsure = time.Time{}, false
 	if !quiet {
@@ -169,8 +197,8 @@ func (p *pool) enter(ctx context.Context, began view, found Amount, must bool) (
 	p.settled = time.Now()
 	p.bytes.freed, p.files.freed = 0, 0
 	asks := [2]ask{
-		{giveBack: true, limit: &p.limit.Bytes, used: &found.Bytes},
-		{giveBack: true, limit: &p.limit.Files, used: &found.Files},
+		{giveBack: true, limit: &p.limit.Bytes, at: p.at, used: &found.Bytes},
+		{giveBack: true, limit: &p.limit.Files, at: p.at, used: &found.Files},
 	}
 	ops := make(map[*figure]state.Lease)
 	for i, f := range p.figures() {
@@ -178,6 +206,8 @@ func (p *pool) enter(ctx context.Context, began view, found Amount, must bool) (
 		asks[i].limit = &limit
 		if now != nil {
 			f.sum(&asks[i], began.others, now, i, quiet)
+		} else if moved {
+			*asks[i].used = max(*asks[i].used, f.present())
 		}
 		ops[f] = f.begin(p.holder, asks[i])
 	}
@@ -189,7 +219,19 @@ func (p *pool) enter(ctx context.Context, began view, found Amount, must bool) (
 	if err == nil && now != nil && quiet {
 		err = p.afterwards(ctx, now)
 	}
-	return true, err
+	if moved {
+		return bound, err
+	}
+	return sure, err
+}
+
+// moved reports that something may have been moved since a walk began. p.mu is held.
+func (p *pool) moved(began view, now *others) bool {
+	if now == nil {
+		return p.watch.moves > 0
+	}
+	before := began.others
+	return p.watch.moves > 0 || before.marked || now.marked || before.closed != now.closed
 }
 
 // afterwards looks whether another node removed something in the moment between the
@@ -227,10 +269,12 @@ func (f *figure) sum(a *ask, began, now *others, i int, quiet bool) {
 }
 
 // settled makes a count last: the quota is enforced from now on, and what dead
-// epochs left is no longer needed.
-func (l *Ledger) settled(ctx context.Context, p *pool, began view) error {
-	if err := l.bury(ctx, p, began); err != nil {
-		return err
+// epochs left is no longer needed where the walk was sure to see it.
+func (l *Ledger) settled(ctx context.Context, p *pool, began view, sure bool) error {
+	if sure {
+		if err := l.bury(ctx, p, began); err != nil {
+			return err
+		}
 	}
 	if p.isCounted() {
 		return nil
@@ -253,7 +297,7 @@ func (l *Ledger) bury(ctx context.Context, p *pool, began view) error {
 			if !began.ended(p, holder) {
 				continue
 			}
-			op := state.Lease{ID: state.NewOperationID(), Name: f.name, Holder: holder, ReleaseAll: true}
+			op := state.Lease{ID: state.NewOperationID(), Name: f.name, Holder: holder, ReleaseAll: true, Bury: p.share.Load() != nil}
 			if _, err := p.count(ctx, op); err != nil {
 				return err
 			}

@@ -163,6 +163,6 @@ func (p *pool) compare(ctx context.Context, began view, found Amount) (booked Am
 	case booked == found:
 		return booked, true, nil
 	}
-	done, err = p.enter(ctx, began, found, false)
-	return booked, done, err
+	entered, err := p.enter(ctx, began, found, false)
+	return booked, entered != open, err
 }

@@ -42,7 +42,7 @@ func (l *Ledger) dropAll(ctx context.Context, pools []*pool) error {
 			return err
 		}
 		if revision != 0 {
-			all = append(all, kept{l.learn(p.folder, r), revision})
+			all = append(all, kept{l.learn(p.folder, r, revision), revision})
 		}
 	}
 	return l.drop(ctx, all...)
@@ -62,7 +62,7 @@ func (l *Ledger) drop(ctx context.Context, all ...kept) error {
 		b.Checks = append(b.Checks, state.Check{Name: name, Revision: k.revision})
 		b.Deletes = append(b.Deletes, name)
 	}
-	if err := l.apply(ctx, b); err != nil {
+	if _, err := l.apply(ctx, b); err != nil {
 		return err
 	}
 	var errs []error

@@ -29,9 +29,6 @@ type figure struct {
 	pending int64 // of it: written, and not yet booked as used
 	freed   int64 // removed, and not yet booked
 	booked  int64 // all that this node ever committed at the store
-	// beyond says that more is pending than was handed out of a lease: the store is to
-	// book it all the same.
-	beyond bool
 
 	recounts int64 // how often used was set, as last heard
 	// share is not nil where other nodes write: what is written is not set against
@@ -69,7 +66,6 @@ func (f *figure) commit(granted, used int64) {
 // write notes what was written without having been handed out.
 func (f *figure) write(n int64) {
 	f.pending += n
-	f.beyond = true
 	f.net()
 }
 
@@ -131,6 +127,7 @@ type ask struct {
 	least, want int64
 	giveBack    bool // all that is not handed out
 	limit, used *int64
+	at          uint64 // the revision of the record that limit is of
 	since       *int64 // what all had committed when used was counted
 }
 
@@ -139,15 +136,14 @@ type ask struct {
 func (f *figure) begin(holder string, a ask) state.Lease {
 	op := state.Lease{
 		ID: state.NewOperationID(), Name: f.name, Holder: holder,
-		Commit: f.pending, Min: a.least, Want: a.want, SetLimit: a.limit, SetUsed: a.used,
+		Commit: f.pending, Min: a.least, Want: a.want, SetLimit: a.limit, LimitAt: a.at, SetUsed: a.used,
 	}
-	op.Covered = f.shared() && !f.beyond
 	if a.giveBack {
 		op.Release = f.avail
 	}
 	f.avail -= op.Release
 	f.held -= f.pending + op.Release
-	f.pending, f.beyond = 0, false
+	f.pending = 0
 	if !f.shared() {
 		op.Commit -= f.freed
 		f.freed = 0
@@ -181,7 +177,6 @@ func (f *figure) done(op state.Lease, v state.CounterValue) (amiss bool) {
 	f.booked += max(op.Commit, 0)
 	if amiss {
 		f.avail = max(0, v.Held-f.out-f.pending)
-		f.beyond = f.beyond || v.Held < f.out+f.pending
 	}
 	return amiss
 }
@@ -192,7 +187,6 @@ func (f *figure) undo(op state.Lease) {
 	f.avail += op.Release
 	f.held += op.Release + max(op.Commit, 0)
 	f.pending += max(op.Commit, 0)
-	f.beyond = f.beyond || !op.Covered
 	f.release(max(-op.Commit, 0))
 }
 
@@ -218,5 +212,4 @@ func (f *figure) forget(v state.CounterValue) {
 	f.stuck = nil
 	f.held = v.Held
 	f.avail = max(0, v.Held-f.out-f.pending)
-	f.beyond = v.Held < f.out+f.pending
 }

@@ -10,9 +10,9 @@ import (
 	"gatehouse/storage/state"
 )
 
-// learn takes in a record, which this node or another wrote. The folder is held
-// in l.setting.
-func (l *Ledger) learn(folder path.Path, r record) *pool {
+// learn takes in a record of this revision, which this node or another wrote. The
+// folder is held in l.setting.
+func (l *Ledger) learn(folder path.Path, r record, revision uint64) *pool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.byID[r.ID]
@@ -20,7 +20,7 @@ func (l *Ledger) learn(folder path.Path, r record) *pool {
 		p = l.newPool(folder, r.ID)
 		l.place(p)
 	}
-	p.know(r)
+	p.know(r, revision)
 	return p
 }
 
@@ -34,10 +34,10 @@ func (l *Ledger) place(p *pool) {
 	l.version++
 }
 
-func (p *pool) know(r record) {
+func (p *pool) know(r record, revision uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.limit, p.counted, p.owner = Amount{Bytes: r.Bytes, Files: r.Files}, r.Counted, r.Owner
+	p.limit, p.counted, p.owner, p.at = Amount{Bytes: r.Bytes, Files: r.Files}, r.Counted, r.Owner, revision
 }
 
 // forget takes a quota out, which then is no more. Its folder is held in l.setting.
@@ -69,7 +69,7 @@ func (l *Ledger) readAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.learn(folder, got)
+		l.learn(folder, got, r.Revision)
 		return nil
 	})
 }
@@ -169,7 +169,7 @@ func (l *Ledger) change(c state.Change) {
 	case p.ended():
 		_ = p.clear(l.ctx) // once more: it may have come back by this node's hand
 	default:
-		_ = p.enforce(l.ctx) // what fails here is refused by the store
+		_ = l.enforce(l.ctx, p) // what fails here is made later
 	}
 }
 
@@ -187,7 +187,7 @@ func (l *Ledger) relearn(folder path.Path) (*pool, error) {
 		return nil, err
 	}
 	if now != 0 {
-		return l.learn(folder, r), nil
+		return l.learn(folder, r, now), nil
 	}
 	l.mu.RLock()
 	p := l.folders.at(folder)

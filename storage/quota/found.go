@@ -22,7 +22,7 @@ func (l *Ledger) found(ctx context.Context, limit Limit) (*pool, error) {
 	r := record{ID: newID(), Bytes: limit.Bytes, Files: limit.Files, Owner: limit.Owner}
 	p := l.newPool(limit.Folder, r.ID)
 	p.bare = true
-	p.know(r)
+	p.know(r, 0)
 	l.mu.Lock()
 	l.place(p) // from here on the ledger sees what happens in the folder
 	l.mu.Unlock()
@@ -48,10 +48,11 @@ func (l *Ledger) writeNew(ctx context.Context, p *pool, r record) error {
 	}
 	defer unlock(p.op)
 	if counted && p.isBare() {
-		if r.Counted, err = p.enter(ctx, began, found, false); err != nil {
+		done, err := p.enter(ctx, began, found, false)
+		if err != nil {
 			return err
 		}
-		if r.Counted {
+		if r.Counted = done != open; r.Counted {
 			p.made()
 		}
 	}

@@ -29,7 +29,7 @@ func (l *Ledger) Touch(ctx context.Context, paths ...path.Path) (done func(), er
 	turns := make([]uint64, 0, len(pools))
 	done = func() {
 		for i, turn := range turns {
-			pools[i].untouch(turn)
+			pools[i].untouch(turn, len(paths) > 1)
 		}
 	}
 	for i, q := range pools {
@@ -40,6 +40,7 @@ func (l *Ledger) Touch(ctx context.Context, paths ...path.Path) (done func(), er
 		}
 		if err != nil {
 			done()
+			l.activate(q)
 			return func() {}, err
 		}
 		turns[i] = q.turned(turns[i])
@@ -67,10 +68,14 @@ func (p *pool) turned(announced uint64) uint64 {
 	return p.turn
 }
 
-func (p *pool) untouch(turn uint64) {
+// untouch ends a change that began in a turn, and may have moved something.
+func (p *pool) untouch(turn uint64, moved bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.touches--
+	if moved {
+		p.watch.moves++
+	}
 	if turn != p.turn {
 		p.stale--
 	}
@@ -133,14 +138,15 @@ func (p *pool) mark(ctx context.Context) error {
 		Puts: []state.Put{{Name: p.openName(), Value: []byte{}}},
 	})
 	if err != nil {
+		p.mu.Lock()
+		p.stray, p.active = true, true
+		p.mu.Unlock()
 		return fmt.Errorf("note a change below %s: %w: %w", p.folder, ErrAway, err)
 	}
 	if p.share.Load() != nil {
 		// What is freed from now on was there when somebody counted last.
-		for _, f := range p.figures() {
-			if err := p.look(ctx, f); err != nil {
-				return err
-			}
+		if err := p.both(func(f *figure) error { return p.look(ctx, f) }); err != nil {
+			return err
 		}
 	}
 	p.mu.Lock()
@@ -169,6 +175,9 @@ func (p *pool) flush(ctx context.Context, idle bool) (rest bool, err error) {
 	}
 	defer unlock(p.op)
 	if err := p.holds(); err != nil {
+		return false, err
+	}
+	if err := p.bound(ctx); err != nil {
 		return false, err
 	}
 	for _, f := range p.figures() {
@@ -221,9 +230,9 @@ func (p *pool) close(ctx context.Context) (rest bool, err error) {
 	p.mu.Lock()
 	quiet := p.touches == 0 && !p.bytes.dirty() && !p.files.dirty()
 	held := p.bytes.held > 0 || p.files.held > 0
-	open := p.open
+	open := p.open || p.stray
 	if quiet && open {
-		p.open = false
+		p.open, p.stray = false, true
 	}
 	if quiet && !held && p.due.IsZero() && !open {
 		p.active = false
@@ -234,7 +243,13 @@ func (p *pool) close(ctx context.Context) (rest bool, err error) {
 	if !quiet || !open {
 		return rest, nil
 	}
-	return false, p.closed(ctx, due)
+	if err := p.closed(ctx, due); err != nil {
+		return false, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stray = false
+	return false, nil
 }
 
 // closed takes the pool's mark away; other nodes hear that something may have moved

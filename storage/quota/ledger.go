@@ -97,9 +97,9 @@ func (l *Ledger) open(ctx context.Context) (<-chan state.Change, error) {
 	return l.store.Watch(ctx, scope, revision)
 }
 
-// inspect finds out whether a quota has to be counted anew.
+// inspect finds out whether a quota has to be counted anew, or its limit put in force.
 func (l *Ledger) inspect(ctx context.Context, p *pool) error {
-	due := !p.counted || len(l.marks[p.id]) > 0
+	due, lag := !p.counted || len(l.marks[p.id]) > 0, false
 	for _, f := range p.figures() {
 		v, err := p.count(ctx, state.Lease{Name: f.name, Holder: p.holder})
 		if err != nil {
@@ -107,14 +107,18 @@ func (l *Ledger) inspect(ctx context.Context, p *pool) error {
 		}
 		f.heard(v)
 		f.recounts = v.Recounts
+		lag = lag || p.counted && v.Limit != p.limitOf(f)
 		for holder := range v.Holders {
 			due = due || p.dead(holder)
 		}
 	}
+	p.mu.Lock()
 	if due {
-		p.mu.Lock()
 		p.recount(0)
-		p.mu.Unlock()
+	}
+	p.active = p.active || lag
+	p.mu.Unlock()
+	if due || lag {
 		l.activate(p)
 	}
 	return nil
@@ -298,7 +302,8 @@ func (l *Ledger) again(p *pool) {
 }
 
 // Close books everything and gives all unused leases back. What is still
-// reserved keeps its lease, so that the next start counts those folders.
+// reserved keeps its lease, so that the next start counts those folders; what a run
+// leaves that was declared dead others have counted.
 func (l *Ledger) Close(ctx context.Context) error {
 	l.mu.Lock()
 	l.closed = true
@@ -308,7 +313,7 @@ func (l *Ledger) Close(ctx context.Context) error {
 	var mu sync.Mutex
 	var errs []error
 	l.each16(l.busy(), func(p *pool) {
-		if _, err := p.flush(ctx, true); err != nil {
+		if _, err := p.flush(ctx, true); err != nil && !errors.Is(err, state.ErrBuried) {
 			mu.Lock()
 			defer mu.Unlock()
 			errs = append(errs, err)

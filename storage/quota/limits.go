@@ -20,11 +20,17 @@ var errClosed = errors.New("the quotas are closed")
 // folder. On a folder that holds something it is counted first, and enforced
 // then; what is counted at once is enforced when Set returns.
 func (l *Ledger) Set(ctx context.Context, limit Limit) error {
+	return l.SetIf(ctx, limit, func(Limit) error { return nil })
+}
+
+// SetIf is Set unless is says no of the limit that stands there, without figures where
+// there is none: of two who have seen the same one, on whichever nodes, one sets it.
+func (l *Ledger) SetIf(ctx context.Context, limit Limit, is func(Limit) error) error {
 	limit.Bytes, limit.Files = max(limit.Bytes, Unlimited), max(limit.Files, Unlimited)
 	if len(limit.Folder.String()) > path.MaxLength {
 		return path.ErrTooLong
 	}
-	p, err := l.set(ctx, limit)
+	p, err := l.set(ctx, limit, is)
 	if err != nil {
 		return fmt.Errorf("set the quota of %s: %w", limit.Folder, err)
 	}
@@ -37,7 +43,7 @@ func (l *Ledger) Set(ctx context.Context, limit Limit) error {
 	if !counted {
 		return l.countSoon(ctx, p)
 	}
-	if err := p.enforce(ctx); err != nil {
+	if err := l.enforce(ctx, p); err != nil {
 		return err
 	}
 	return p.callIn(ctx)
@@ -86,23 +92,31 @@ func (p *pool) lookAll(ctx context.Context) error {
 
 // set writes the record. It returns the pool of a quota that is, nil for one
 // that is removed.
-func (l *Ledger) set(ctx context.Context, limit Limit) (*pool, error) {
+func (l *Ledger) set(ctx context.Context, limit Limit, is func(Limit) error) (*pool, error) {
 	unlock, err := l.setting.Lock(ctx, limit.Folder)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
 	for {
-		p, err := l.trySet(ctx, limit)
-		if !errors.Is(err, state.ErrConflict) {
+		var no error
+		p, err := l.trySet(ctx, limit, func(now Limit) error { no = is(now); return no })
+		if no != nil || !errors.Is(err, state.ErrConflict) {
 			return p, err
 		}
 	}
 }
 
-func (l *Ledger) trySet(ctx context.Context, limit Limit) (*pool, error) {
+func (l *Ledger) trySet(ctx context.Context, limit Limit, is func(Limit) error) (*pool, error) {
 	old, now, err := l.read(ctx, limit.Folder)
 	if err != nil {
+		return nil, err
+	}
+	present := Limit{Folder: limit.Folder, Amount: Amount{Bytes: Unlimited, Files: Unlimited}}
+	if old != 0 {
+		present.Owner, present.Amount = now.Owner, Amount{Bytes: now.Bytes, Files: now.Files}
+	}
+	if err := is(present); err != nil {
 		return nil, err
 	}
 	none := limit.Bytes < 0 && limit.Files < 0
@@ -110,7 +124,7 @@ func (l *Ledger) trySet(ctx context.Context, limit Limit) (*pool, error) {
 	case none && old == 0:
 		return nil, nil
 	case none:
-		return nil, l.drop(ctx, kept{l.learn(limit.Folder, now), old})
+		return nil, l.drop(ctx, kept{l.learn(limit.Folder, now, old), old})
 	case old == 0:
 		return l.found(ctx, limit)
 	}
@@ -138,24 +152,26 @@ func (l *Ledger) write(ctx context.Context, folder path.Path, r record, revision
 		return nil, err
 	}
 	name := recordName(folder)
-	err = l.apply(ctx, state.Batch{
+	now, err := l.apply(ctx, state.Batch{
 		Checks: []state.Check{{Name: name, Revision: revision}},
 		Puts:   []state.Put{{Name: name, Value: value}},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return l.learn(folder, r), nil
+	return l.learn(folder, r, now), nil
 }
 
 // apply makes a batch in the scope of the records, once, also where its outcome
-// is not known at first.
-func (l *Ledger) apply(ctx context.Context, b state.Batch) error {
+// is not known at first, and returns its revision.
+func (l *Ledger) apply(ctx context.Context, b state.Batch) (uint64, error) {
 	b.Scope, b.ID = scope, state.NewOperationID()
-	return known(func() error {
-		_, err := l.store.Apply(ctx, b)
+	var made state.Result
+	err := known(func() (err error) {
+		made, err = l.store.Apply(ctx, b)
 		return err
 	})
+	return made.Revision, err
 }
 
 // enforced notes that a quota was counted, and is enforced from now on.
@@ -185,6 +201,18 @@ func (l *Ledger) enforced(ctx context.Context, p *pool) error {
 	}
 }
 
+// enforce puts a changed limit in force, now or, where the store does not take it, later.
+func (l *Ledger) enforce(ctx context.Context, p *pool) error {
+	err := p.enforce(ctx)
+	if err != nil {
+		p.mu.Lock()
+		p.active = true
+		p.mu.Unlock()
+		l.activate(p)
+	}
+	return err
+}
+
 // enforce puts a changed limit in force: what is leased and not handed out is
 // given back first, so that it is not used beyond it.
 func (p *pool) enforce(ctx context.Context) error {
@@ -192,26 +220,54 @@ func (p *pool) enforce(ctx context.Context) error {
 		return err
 	}
 	defer unlock(p.op)
+	return p.bound(ctx)
+}
+
+// limitOf is what the record says of a figure. p.mu is held.
+func (p *pool) limitOf(f *figure) int64 {
+	if f == &p.files {
+		return p.limit.Files
+	}
+	return p.limit.Bytes
+}
+
+// bound has the counters have the limits that the record says. p.op is held.
+func (p *pool) bound(ctx context.Context) error {
 	for _, f := range p.figures() {
 		if err := p.resolve(ctx, f); err != nil {
 			return err
 		}
 		p.mu.Lock()
-		limit := p.limit.Bytes
-		if f == &p.files {
-			limit = p.limit.Files
-		}
+		limit, at := p.limitOf(f), p.at
 		if !p.counted || f.limit == limit {
 			p.mu.Unlock()
 			continue
 		}
-		op := f.begin(p.holder, ask{giveBack: true, limit: &limit})
+		op := f.begin(p.holder, ask{giveBack: true, limit: &limit, at: at})
 		p.mu.Unlock()
-		if _, err := p.do(ctx, f, op); err != nil {
+		v, err := p.do(ctx, f, op)
+		if err == nil && v.Limit != limit && !p.ended() {
+			err = p.overrule(ctx, f, limit, at)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// overrule puts a limit in force that the counter takes for one of old, where the record
+// is not newer either: the store has lost what the counter's was of. p.op is held.
+func (p *pool) overrule(ctx context.Context, f *figure, limit int64, at uint64) error {
+	r, err := p.store.Get(ctx, scope, recordName(p.folder))
+	if err != nil || r.Revision != at {
+		return err // what is newer is put in force once it is heard of
+	}
+	p.mu.Lock()
+	op := f.begin(p.holder, ask{limit: &limit})
+	p.mu.Unlock()
+	_, err = p.do(ctx, f, op)
+	return err
 }
 
 // Recheck has the quotas on and below p counted anew, in the background.

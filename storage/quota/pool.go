@@ -36,6 +36,7 @@ type pool struct {
 
 	mu      sync.Mutex // guards what follows
 	limit   Amount
+	at      uint64 // the revision of the record that says so
 	owner   string
 	counted bool
 	gone    bool // the quota was removed: the store hears nothing of it any more
@@ -44,6 +45,7 @@ type pool struct {
 	used    time.Time // when something was last asked of it
 	active  bool      // it may hold a lease, or have something to book
 	open    bool      // its record in openScope stands
+	stray   bool      // one may stand that is not relied on
 	bare    bool      // its counters are not made yet; no other node knows of it
 
 	watch   watch
@@ -60,6 +62,7 @@ type pool struct {
 type watch struct {
 	events uint64
 	grown  Amount // what was committed
+	moves  int    // changes of several paths, which a walk may have missed at each of them
 }
 
 func (l *Ledger) newPool(folder path.Path, id string) *pool {

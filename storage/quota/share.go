@@ -131,10 +131,13 @@ func (l *Ledger) settleAll(ctx context.Context, holder string, marked map[string
 	var mu sync.Mutex
 	var errs []error
 	l.each16(l.within(path.Root), func(p *pool) {
-		err := l.settleFor(ctx, p, holder, marked[p.id] != "")
+		mu.Lock()
+		_, noted := marked[p.id]
+		delete(marked, p.id)
+		mu.Unlock()
+		err := l.settleFor(ctx, p, holder, noted)
 		mu.Lock()
 		defer mu.Unlock()
-		delete(marked, p.id)
 		errs = append(errs, err)
 	})
 	for _, name := range marked { // of quotas that are no more
@@ -144,13 +147,15 @@ func (l *Ledger) settleAll(ctx context.Context, holder string, marked map[string
 	return errors.Join(errs...)
 }
 
+// settleFor settles what a dead holder left of one quota. Nothing more of it arrives
+// from before the walk on.
 func (l *Ledger) settleFor(ctx context.Context, p *pool, holder string, marked bool) error {
 	for _, f := range p.figures() {
-		v, err := p.count(ctx, state.Lease{Name: f.name, Holder: p.holder})
+		v, err := p.count(ctx, state.Lease{ID: state.NewOperationID(), Name: f.name, Holder: holder, Bury: true})
 		if err != nil {
 			return err
 		}
-		marked = marked || v.Holders[holder] > 0
+		marked = marked || v.Held > 0
 	}
 	if !marked || p.ended() {
 		return nil
@@ -168,11 +173,17 @@ type others struct {
 	// calm says that none of them held a lease or had noted a change.
 	calm   bool
 	marked bool     // one of them had noted a change
-	dead   []string // holders of leases
+	dead   []string // holders of leases, and who had noted a change
 	marks  []string // notes of dead ones, and that the figure is in doubt
 	closed uint64   // revision of the last note that was taken away
 	// grown is what all nodes had committed, booked what this one had; bytes, files.
 	grown, booked [2]int64
+}
+
+func (o *others) bury(holder string) {
+	if !slices.Contains(o.dead, holder) {
+		o.dead = append(o.dead, holder)
+	}
 }
 
 // closedName is written when a note of changes is taken away, so that who counts
@@ -201,8 +212,8 @@ func (p *pool) around(ctx context.Context) (*others, error) {
 			case holder == p.holder:
 			case !p.dead(holder):
 				o.calm = false
-			case !slices.Contains(o.dead, holder):
-				o.dead = append(o.dead, holder)
+			default:
+				o.bury(holder)
 			}
 		}
 		p.mu.Lock()
@@ -215,8 +226,11 @@ func (p *pool) around(ctx context.Context) (*others, error) {
 		case holder == p.holder:
 		case r.Name == p.closedName():
 			o.closed = r.Revision
-		case holder == doubted || p.dead(holder):
+		case holder == doubted:
 			o.marks = append(o.marks, r.Name)
+		case p.dead(holder):
+			o.marks = append(o.marks, r.Name)
+			o.bury(holder)
 		default:
 			o.calm, o.marked = false, true
 		}

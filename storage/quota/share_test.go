@@ -127,12 +127,17 @@ func (c *crowd) living(holder string) bool {
 	return !c.dead[holder]
 }
 
+// declareDead has everybody take a run for dead.
+func (c *crowd) declareDead(m *member) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dead[m.holder()] = true
+}
+
 // replace declares a run dead, has another node bury it and begins the next one.
 func (c *crowd) replace(i, by int) {
 	m := c.member(i)
-	c.mu.Lock()
-	c.dead[m.holder()] = true
-	c.mu.Unlock()
+	c.declareDead(m)
 	for c.member(by).ledger.Bury(c.t.Context(), m.node, m.epoch) != nil {
 		time.Sleep(time.Second)
 	}
@@ -377,7 +382,7 @@ func TestDoubtOutlivesTheRun(t *testing.T) {
 		set(t, m.ledger, "/q", 1000, 10)
 		time.Sleep(time.Hour)
 		c.disk.put("/q/f")
-		c.dead[m.holder()] = true
+		c.declareDead(m)
 		m.ledger.Unsure(p("/q/f"))
 		closeLedger(t, m.ledger)
 		next := c.begin("a")
@@ -408,7 +413,7 @@ func TestNothingIsBookedTwiceAfterACut(t *testing.T) {
 		c.disk.files[p("/q/g")] = 200
 		c.disk.mu.Unlock()
 		m.ledger.Share(quota.Sharing{Living: func(string) bool { return true }, Held: func() bool { return false }})
-		c.dead[m.holder()] = true
+		c.declareDead(m)
 		if err := other.ledger.Bury(t.Context(), m.node, m.epoch); err != nil {
 			t.Fatal(err)
 		}
@@ -421,32 +426,60 @@ func TestNothingIsBookedTwiceAfterACut(t *testing.T) {
 	})
 }
 
-// A store that has lost its last second has lost a lease too: what was written of it is
-// counted, and nothing more is handed out of it.
+// A store that has lost its last second has lost a lease and what was booked of it: the
+// folder is counted, and nothing more is handed out of that lease.
 func TestLeaseThatTheStoreHasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &crowd{t: t, store: memory.New(), disk: newDisk(), random: rand.New(rand.NewPCG(1, 1)), dead: make(map[string]bool)}
-		m, other := c.begin("a"), c.begin("b")
-		set(t, m.ledger, "/q", 1000, 10)
-		time.Sleep(time.Hour)
+		c, m, other := pair(t)
 		if err := c.disk.write(t.Context(), m.ledger, p("/q/f"), 300); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"bytes", "files"} {
-			lost := state.Lease{ID: state.NewOperationID(), Name: name, Holder: m.holder(), ReleaseAll: true}
+		time.Sleep(1500 * time.Millisecond) // it is booked, and the lease is held still
+		for name, booked := range map[string]int64{"bytes": 300, "files": 1} {
+			lost := state.Lease{ID: state.NewOperationID(), Name: name, Holder: m.holder(), Commit: -booked, ReleaseAll: true}
 			if _, err := c.store.Count(t.Context(), "quota:"+quotaID(t, c.store), lost); err != nil {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(10 * time.Second)
-		wantUsed(t, other.ledger, "/q", quota.Amount{Bytes: 300, Files: 1})
-		for i := range 8 {
-			_ = c.disk.write(t.Context(), []*member{other, m}[i%2].ledger, p(fmt.Sprint("/q/", i)), 100)
+		if err := c.disk.write(t.Context(), m.ledger, p("/q/f"), 1); err != nil {
+			t.Fatal(err)
 		}
+		time.Sleep(4 * time.Second)
+		wantUsed(t, other.ledger, "/q", quota.Amount{Bytes: 301, Files: 1})
+		if _, err := c.disk.stream(t.Context(), other.ledger, p("/q/f"), 1, 699); err != nil {
+			t.Error(err)
+		}
+		_, err := c.disk.stream(t.Context(), m.ledger, p("/q/f"), 1, 100)
+		wantExceeded(t, err, "/q")
+		c.close(m, other)
+	})
+}
+
+// Nor is anything handed out of a lease that was lost while the folder cannot be counted.
+func TestLostLeaseIsNotHandedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, m, other := pair(t)
+		if err := c.disk.write(t.Context(), m.ledger, p("/q/f"), 300); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		lost := state.Lease{ID: state.NewOperationID(), Name: "bytes", Holder: m.holder(), ReleaseAll: true}
+		if _, err := c.store.Count(t.Context(), "quota:"+quotaID(t, c.store), lost); err != nil {
+			t.Fatal(err)
+		}
+		c.disk.fail(errors.New("the disk does not answer"))
+		if err := c.disk.write(t.Context(), m.ledger, p("/q/f"), 1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		for range 10 {
+			_, _ = c.disk.stream(t.Context(), other.ledger, p("/q/f"), 1, 699)
+		}
+		_, err := c.disk.stream(t.Context(), m.ledger, p("/q/f"), 1, 100)
+		wantExceeded(t, err, "/q")
 		if there := c.disk.total(p("/q")).Bytes; there != 1000 {
-			t.Errorf("%d bytes on disk, the limit is 1000", there)
+			t.Errorf("%d bytes are on disk, the limit is 1000", there)
 		}
-		closeLedger(t, m.ledger)
-		closeLedger(t, other.ledger)
+		c.close(m, other)
 	})
 }

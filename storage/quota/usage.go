@@ -109,10 +109,8 @@ func (p *pool) usage(ctx context.Context) (Usage, error) {
 		return Usage{}, err
 	}
 	defer unlock(p.op)
-	for _, f := range p.figures() {
-		if err := p.look(ctx, f); err != nil {
-			return Usage{}, err
-		}
+	if err := p.both(func(f *figure) error { return p.look(ctx, f) }); err != nil {
+		return Usage{}, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

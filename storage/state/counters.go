@@ -31,12 +31,22 @@ type Lease struct {
 	// Where less than Min is free nothing is granted and nothing of the whole
 	// operation is undone. Want 0 asks for none.
 	Min, Want int64
-	// SetLimit changes the limit; a negative one is unlimited.
+	// SetLimit changes the limit; a negative one is unlimited. LimitAt, where not 0, is
+	// the revision that says so: it is left out where the limit is of a later one.
 	SetLimit *int64
+	LimitAt  uint64
 	// SetUsed puts used at a counted figure. With Since, which is Grown as counting
 	// began, what was committed from then on is on top, whoever did it.
 	SetUsed, Since *int64
+	// Bury has all that comes of Holder from now on refused with ErrBuried, but what has
+	// Bury too: Holder was declared dead, and what it sent before may still arrive. A
+	// counter that is empty otherwise does not keep it.
+	Bury bool
 }
+
+// BuriedLife is how long a counter remembers who was buried: longer than anything that
+// was sent is under way.
+const BuriedLife = 7 * 24 * time.Hour
 
 // Window counts events in a sliding window. An event leaves the window a Period
 // after it was counted, never earlier and by at most a 64th later.

@@ -15,7 +15,19 @@ var (
 	ErrClosed   = errors.New("state: closed")
 	ErrInvalid  = errors.New("state: invalid argument")
 	ErrAway     = errors.New("state: the store cannot be reached, or takes no changes")
+	ErrBuried   = errors.New("state: the holder was declared dead")
 )
+
+// ErrFull is the ErrAway of a store that answers, and has no room for what makes it
+// larger. It was not made. What gives back, takes out or renews goes on.
+var ErrFull error = fullError{}
+
+type fullError struct{}
+
+func (fullError) Error() string { return "state: the store is full" }
+
+// Is makes ErrFull an ErrAway.
+func (fullError) Is(target error) bool { return target == ErrAway }
 
 // A ConflictError carries the revision that a check found, 0 where there is no record.
 type ConflictError struct {

@@ -101,7 +101,7 @@ func (op Lease) validate() error {
 	switch {
 	case op.Release < 0 || op.Min < 0 || op.Want < op.Min:
 		return fmt.Errorf("%w: amounts of the lease on %q", ErrInvalid, op.Name)
-	case op.Holder == "" && (op.Want > 0 || op.Release > 0 || op.ReleaseAll):
+	case op.Holder == "" && (op.Want > 0 || op.Release > 0 || op.ReleaseAll || op.Bury):
 		return fmt.Errorf("%w: a lease on %q without a holder", ErrInvalid, op.Name)
 	case len(op.Holder) > MaxName || !utf8.ValidString(op.Holder):
 		return fmt.Errorf("%w: holder of %q", ErrInvalid, op.Name)

@@ -22,8 +22,12 @@ const (
 	emptied = time.Second
 )
 
-// errDropped ends what an account that was deleted still moves.
-var errDropped = errors.New("the account is deleted")
+// errDropped ends what an account that was deleted still moves, errBuried what goes
+// through a run that others have declared dead.
+var (
+	errDropped = errors.New("the account is deleted")
+	errBuried  = fmt.Errorf("this node was taken for dead: %w", state.ErrBuried)
+)
 
 // An allowance is what an account may move in the present period. Of what was
 // taken it knows no more than that it counts as moved, until it is given back.
@@ -46,6 +50,8 @@ type allowance struct {
 	avail  int64     // leased and not taken
 	moved  int64     // not booked yet; negative where what was booked came back
 	gone   bool      // the account is deleted: nothing is booked any more
+	used   time.Time // when something was last taken
+	rests  bool      // somebody waits until nothing more is
 	// stuck is an operation of which it is not known whether it was done: it is
 	// made again, under its id, before any other.
 	stuck *state.Lease
@@ -132,6 +138,7 @@ func (a *allowance) quick(least, most int64) (int64, string, bool) {
 	got := min(a.avail, most)
 	a.avail -= got
 	a.moved += got
+	a.used = time.Now()
 	return got, a.period, true
 }
 
@@ -183,7 +190,38 @@ func (a *allowance) lease(ctx context.Context, n int64) error {
 	if a.avail == 0 {
 		a.empty = time.Now()
 	}
+	a.restLater(idle)
 	return nil
+}
+
+// idle is how long what is leased ahead of need is kept from other nodes while nothing is
+// taken of it.
+const idle = time.Second
+
+// restLater has what is leased given back once nothing was taken of it for so long. It
+// ends when nothing is leased any more. a.mu is held.
+func (a *allowance) restLater(after time.Duration) {
+	if a.rests || !a.shared.Load() {
+		return
+	}
+	a.rests = true
+	time.AfterFunc(after, a.rest)
+}
+
+func (a *allowance) rest() {
+	a.mu.Lock()
+	a.rests = false
+	wait, done := idle-time.Since(a.used), a.avail == 0
+	if wait > 0 && !done {
+		a.restLater(wait)
+	}
+	a.mu.Unlock()
+	if wait > 0 || done {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = a.settle(ctx) // what the store does not take now goes back with the next that is asked for
 }
 
 // booking is an operation that books all that was moved and gives the lease
@@ -206,6 +244,12 @@ func (a *allowance) resolve(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	v, err := a.store.Count(ctx, a.scope, *op)
+	if errors.Is(err, state.ErrBuried) { // others have booked what was moved here
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.avail, a.moved, a.stuck = 0, 0, nil
+		return errBuried
+	}
 	if err != nil {
 		return err
 	}
@@ -283,12 +327,21 @@ func (a *allowance) periods(ctx context.Context) (last, before string, err error
 }
 
 // settle books what was moved and gives the lease back. Of a period that is over
-// nothing is: its counter may be dropped already.
+// nothing is: its counter may be dropped already. Of a run that was declared dead
+// nothing is left to be settled.
 func (a *allowance) settle(ctx context.Context) error {
 	if err := a.lock(ctx); err != nil {
 		return err
 	}
 	defer a.unlock()
+	if err := a.settleHeld(ctx); !errors.Is(err, errBuried) {
+		return err
+	}
+	return nil
+}
+
+// settleHeld is settle, with a.op held.
+func (a *allowance) settleHeld(ctx context.Context) error {
 	a.mu.Lock()
 	over := !a.current(time.Now())
 	if over {

@@ -10,8 +10,8 @@ import (
 )
 
 // Bury settles what a dead epoch of another node has leased: it counts as moved, for
-// nobody knows how much of it was. That it is dead is the caller's to know. It can be
-// called again.
+// nobody knows how much of it was. What that epoch has sent and arrives later counts
+// no more. That it is dead is the caller's to know. It can be called again.
 func (t *Traffic) Bury(ctx context.Context, node, epoch string) error {
 	holder := node + "/" + epoch
 	if holder == t.holder {
@@ -47,14 +47,14 @@ func (t *Traffic) settleFor(ctx context.Context, id, holder string) error {
 			if period == "" {
 				continue
 			}
-			v, err := t.store.Count(ctx, a.scope, state.Lease{Name: period, Holder: holder})
+			v, err := t.store.Count(ctx, a.scope, state.Lease{ID: state.NewOperationID(), Name: period, Holder: holder, Bury: true})
 			if err != nil {
 				return err
 			}
 			if v.Held == 0 {
 				continue
 			}
-			op := state.Lease{ID: state.NewOperationID(), Name: period, Holder: holder, Commit: v.Held, Covered: true}
+			op := state.Lease{ID: state.NewOperationID(), Name: period, Holder: holder, Commit: v.Held, Covered: true, Bury: true}
 			if _, err := t.store.Count(ctx, a.scope, op); err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -174,7 +175,7 @@ func (f *file) transact(group []*job) (err error) {
 		}
 		wrote, j.wrote = true, true
 		if err := write(); err != nil {
-			return errors.Join(fmt.Errorf("change the state: %w", err), f.rollback(tx))
+			return errors.Join(unmade(err), f.rollback(tx))
 		}
 	}
 	if !wrote && !f.shaky {
@@ -212,6 +213,17 @@ func (f *file) unsure(id uint64, cause error) error {
 	if err != nil || visible {
 		f.shaky = true
 		return fmt.Errorf("%w: change the state: %w", state.ErrUnknown, errors.Join(cause, err))
+	}
+	return unmade(cause)
+}
+
+// unmade is the error of a commit of which nothing was made: a state.ErrFull where the
+// disk has no room for it.
+func unmade(cause error) error {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if errors.Is(cause, full) {
+			return fmt.Errorf("%w: change the state: %w", state.ErrFull, cause)
+		}
 	}
 	return fmt.Errorf("change the state: %w", cause)
 }

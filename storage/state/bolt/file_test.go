@@ -290,6 +290,9 @@ func TestFullDisk(t *testing.T) {
 		if err == nil || errors.Is(err, state.ErrUnknown) {
 			t.Errorf("change %d on a full disk: %v", i, err)
 		}
+		if i%2 == 1 && !errors.Is(err, state.ErrFull) { // of records
+			t.Errorf("change %d on a full disk: %v, want ErrFull", i, err)
+		}
 	}
 	if readable != nil || revision != 1 {
 		t.Errorf("meanwhile revision %d, get: %v", revision, readable)

@@ -31,7 +31,7 @@ func (s *State) Do(op state.CounterOp, now time.Time) (state.CounterValue, error
 		if s.Lease == nil {
 			s.Lease = new(Lease)
 		}
-		return s.Lease.do(op), nil
+		return s.Lease.do(op, now)
 	case state.Window:
 		if s.Lease != nil || s.Distinct != nil {
 			return state.CounterValue{}, fmt.Errorf("%w: %q", ErrKind, op.Name)
@@ -59,7 +59,7 @@ func (s *State) Do(op state.CounterOp, now time.Time) (state.CounterValue, error
 func (s State) Empty() bool {
 	switch {
 	case s.Lease != nil:
-		return s.Lease.Limit == 0 && s.Lease.Used == 0 && len(s.Lease.Held) == 0 && s.Lease.Grown == 0 && s.Lease.Recounts == 0
+		return s.Lease.empty()
 	case s.Window != nil:
 		return len(s.Window.Buckets) == 0
 	case s.Distinct != nil:

@@ -32,6 +32,7 @@ func draw(r *rapid.T, name string) int64 {
 func TestLeaseNeverGrantsTooMuch(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		var s State
+		now, buried := time.Unix(1e9, 0), make(map[string]time.Time)
 		r.Repeat(map[string]func(*rapid.T){"": func(r *rapid.T) {
 			op := state.Lease{
 				Name: "n", Holder: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "holder"),
@@ -42,6 +43,17 @@ func TestLeaseNeverGrantsTooMuch(t *testing.T) {
 			op.Want, op.Covered = max(op.Min, draw(r, "want")), rapid.Bool().Draw(r, "covered")
 			if n := draw(r, "limit"); rapid.Bool().Draw(r, "limited") {
 				op.SetLimit = &n
+			}
+			op.Bury = rapid.IntRange(0, 9).Draw(r, "bury") == 0
+			now = now.Add(time.Duration(rapid.IntRange(0, 48).Draw(r, "later")) * time.Hour)
+			if end, ok := buried[op.Holder]; ok && !op.Bury && end.After(now) && !Looks(op) {
+				if _, err := s.Do(op, now); !errors.Is(err, state.ErrBuried) {
+					r.Errorf("%+v of who was buried: %v", op, err)
+				}
+				return
+			}
+			if op.Bury {
+				buried[op.Holder] = now.Add(state.BuriedLife)
 			}
 			if n := draw(r, "used"); rapid.IntRange(0, 5).Draw(r, "counted") == 0 {
 				op.SetUsed = &n
@@ -57,7 +69,7 @@ func TestLeaseNeverGrantsTooMuch(t *testing.T) {
 				before := *grown
 				grown = &before
 			}
-			v := do(r, &s, op, time.Time{})
+			v := do(r, &s, op, now)
 			if v.Used < 0 && op.Recounts == nil && (grown == nil || grown.Used >= 0) || v.Leased < 0 || v.Held < 0 || v.Granted < 0 || v.Held < v.Granted {
 				r.Errorf("%+v gave %+v", op, v)
 			}

@@ -1,8 +1,10 @@
 package counter
 
 import (
+	"fmt"
 	"maps"
 	"math"
+	"time"
 
 	"gatehouse/storage/state"
 )
@@ -15,13 +17,24 @@ type Lease struct {
 	// Grown is all that was ever committed, Recounts how often Used was set.
 	Grown    int64 `json:"grown,omitempty"`
 	Recounts int64 `json:"recounts,omitempty"`
+	// LimitAt is the revision that Limit is of.
+	LimitAt uint64 `json:"limit_at,omitempty"`
+	// Buried is until when it is remembered of whom.
+	Buried map[string]time.Time `json:"buried,omitempty"`
 }
 
-func (l *Lease) do(op state.Lease) state.CounterValue {
+func (l *Lease) empty() bool {
+	return l.Limit == 0 && l.LimitAt == 0 && l.Used == 0 && len(l.Held) == 0 && l.Grown == 0 && l.Recounts == 0
+}
+
+func (l *Lease) do(op state.Lease, now time.Time) (state.CounterValue, error) {
+	if err := l.bury(op, now); err != nil {
+		return state.CounterValue{}, err
+	}
 	l.commit(op)
 	l.release(op)
-	if op.SetLimit != nil {
-		l.Limit = max(*op.SetLimit, -1)
+	if op.SetLimit != nil && (op.LimitAt == 0 || op.LimitAt >= l.LimitAt) {
+		l.Limit, l.LimitAt = max(*op.SetLimit, -1), op.LimitAt
 	}
 	if op.SetUsed != nil {
 		l.set(op)
@@ -31,7 +44,25 @@ func (l *Lease) do(op state.Lease) state.CounterValue {
 		Limit: l.Limit, Used: l.Used, Leased: l.leased(),
 		Held: l.Held[op.Holder], Granted: granted, Holders: maps.Clone(l.Held),
 		Grown: l.Grown, Recounts: l.Recounts,
+	}, nil
+}
+
+// bury refuses what a buried holder does, and notes whom op buries.
+func (l *Lease) bury(op state.Lease, now time.Time) error {
+	if Looks(op) {
+		return nil
 	}
+	if end, ok := l.Buried[op.Holder]; ok && end.After(now) && !op.Bury {
+		return fmt.Errorf("%w: %q at %q", state.ErrBuried, op.Holder, op.Name)
+	}
+	maps.DeleteFunc(l.Buried, func(_ string, end time.Time) bool { return !end.After(now) })
+	if op.Bury {
+		if l.Buried == nil {
+			l.Buried = make(map[string]time.Time)
+		}
+		l.Buried[op.Holder] = now.Add(state.BuriedLife).UTC()
+	}
+	return nil
 }
 
 // set puts used at a counted figure.

@@ -217,48 +217,6 @@ func TestServerHangsWithoutDeadline(t *testing.T) {
 	}
 }
 
-// The memory of the server is used up: changes are refused, none is half made,
-// what is there can be read, and what gives back or takes out goes on.
-func TestServerFull(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	s := opened(t, Options{URL: server.URL()})
-	for _, mutate := range mutations(t.Context(), s) {
-		if err := mutate(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	before := dumped(t, s)
-	server.Do(t, "CONFIG", "SET", "maxmemory", "1")
-	for name, mutate := range mutations(t.Context(), s) {
-		if err := mutate(); !errors.Is(err, state.ErrAway) || errors.Is(err, state.ErrUnknown) {
-			t.Errorf("%s: %v, want ErrAway alone", name, err)
-		}
-	}
-	if after := dumped(t, s); after != before {
-		t.Errorf("what was refused has changed something:\n%s\nwas\n%s", after, before)
-	}
-	if _, err := s.Get(t.Context(), "s", "a"); err != nil {
-		t.Errorf("get: %v", err)
-	}
-	for _, op := range []state.CounterOp{
-		state.Lease{Name: "l", Holder: "h", Commit: 1, ReleaseAll: true}, state.Window{Name: "w", Period: time.Hour, Add: -1},
-		state.Distinct{Name: "d", Remove: "m"}, state.Drop{Name: "l"},
-	} {
-		if _, err := s.Count(t.Context(), "s", op); err != nil {
-			t.Errorf("%+v: %v", op, err)
-		}
-	}
-	if _, err := s.Apply(t.Context(), state.Batch{Scope: "s", Deletes: []string{"a"}}); err != nil {
-		t.Errorf("delete: %v", err)
-	}
-	if err := s.Trim(t.Context(), "log", 1); err != nil {
-		t.Errorf("trim: %v", err)
-	}
-	server.Do(t, "CONFIG", "SET", "maxmemory", "0")
-	mustPut(t, s, "s", "b")
-}
-
 // dumped is a dump as text.
 func dumped(t *testing.T, s state.Store) string {
 	t.Helper()

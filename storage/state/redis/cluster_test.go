@@ -26,6 +26,7 @@ func TestCluster(t *testing.T) {
 	t.Run("a Cluster that is not said to be one", func(t *testing.T) { clusterUnsaid(t, cluster) })
 	t.Run("a dump is of one moment of all servers", func(t *testing.T) { oneMoment(t, cluster) })
 	t.Run("a slot moves", func(t *testing.T) { slotMoves(t, cluster) })
+	t.Run("no memory is left", func(t *testing.T) { fullCluster(t, cluster) })
 	t.Run("lost answers", func(t *testing.T) { lostInCluster(t, cluster) })
 }
 

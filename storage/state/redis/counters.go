@@ -45,14 +45,17 @@ func (s *Store) Count(ctx context.Context, scope string, op state.CounterOp) (st
 func (s *Store) operation(op state.CounterOp) (*goredis.Script, []any) {
 	switch op := op.(type) {
 	case state.Lease:
-		all, covered := "", ""
+		all, covered, bury := "", "", ""
 		if op.ReleaseAll {
 			all = "all"
 		}
 		if op.Covered {
 			covered = "covered"
 		}
-		return s.scripts.lease, []any{op.Holder, op.Commit, op.Release, all, op.Min, op.Want, least(op.SetLimit, -1), least(op.SetUsed, 0), least(op.Since, 0), least(op.Recounts, -1), covered}
+		if op.Bury {
+			bury = "bury"
+		}
+		return s.scripts.lease, []any{op.Holder, op.Commit, op.Release, all, op.Min, op.Want, least(op.SetLimit, -1), least(op.SetUsed, 0), least(op.Since, 0), least(op.Recounts, -1), covered, op.LimitAt, bury}
 	case state.Window:
 		return s.scripts.window, []any{op.Period.Nanoseconds(), max(op.Period/windowParts, 1).Nanoseconds(), op.Add, op.Max}
 	case state.Distinct:
@@ -73,6 +76,9 @@ func least(n *int64, bound int64) string {
 	return strconv.FormatInt(max(*n, bound), 10)
 }
 
+// refusals are what a script answers where it does nothing.
+var refusals = map[string]error{"kind": counter.ErrKind, "buried": state.ErrBuried}
+
 func decodeValue(name string, op state.CounterOp, reply any) (state.CounterValue, error) {
 	text, _ := reply.(string)
 	var fields []string
@@ -80,7 +86,7 @@ func decodeValue(name string, op state.CounterOp, reply any) (state.CounterValue
 		return state.CounterValue{}, fmt.Errorf("%w: counter %q: %w", errDamaged, name, err)
 	}
 	if len(fields) == 1 {
-		return state.CounterValue{}, fmt.Errorf("%w: %q", counter.ErrKind, name)
+		return state.CounterValue{}, fmt.Errorf("%w: %q", refusals[fields[0]], name)
 	}
 	if len(fields) < 8 || len(fields)%2 != 0 {
 		return state.CounterValue{}, fmt.Errorf("%w: counter %q", errDamaged, name)
@@ -129,10 +135,13 @@ func decodeCounter(fields map[string]string) (c counter.State, err error) {
 	}
 	switch fields["k"] {
 	case "lease":
-		c.Lease = &counter.Lease{Limit: number(fields["l"]), Used: number(fields["u"]), Grown: stored(fields["g"]), Recounts: stored(fields["n"])}
+		c.Lease = &counter.Lease{Limit: number(fields["l"]), Used: number(fields["u"]), Grown: stored(fields["g"]), Recounts: stored(fields["n"]), LimitAt: uint64(stored(fields["a"]))}
 		for field, stored := range fields {
-			if field[0] == 'h' {
+			switch field[0] {
+			case 'h':
 				c.Lease.Held = with(c.Lease.Held, field[1:], number(stored))
+			case 'b':
+				c.Lease.Buried = with(c.Lease.Buried, field[1:], time.Unix(0, number(stored)).UTC())
 			}
 		}
 	case "window":

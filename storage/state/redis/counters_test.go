@@ -43,7 +43,9 @@ func TestLeasesLikeCounter(t *testing.T) {
 			op.Want, op.Covered = max(op.Min, figure(r, "want")), rapid.Bool().Draw(r, "covered")
 			if n := figure(r, "limit"); rapid.Bool().Draw(r, "limited") {
 				op.SetLimit = &n
+				op.LimitAt = rapid.SampledFrom([]uint64{0, 1, 2, 1<<53 + 1, 1<<53 + 2}).Draw(r, "revision")
 			}
+			op.Bury = rapid.IntRange(0, 9).Draw(r, "buried") == 0
 			if n := figure(r, "used"); rapid.IntRange(0, 3).Draw(r, "counted") == 0 {
 				op.SetUsed = &n
 			}
@@ -67,6 +69,9 @@ func sameCount(r *rapid.T, s *Store, scope string, model *counter.State, op stat
 	want, errWant := done.Do(op, now)
 	if !counter.Looks(op) {
 		*model = done
+	}
+	if done.Empty() { // it is not kept
+		*model = counter.State{}
 	}
 	got, err := s.Count(r.Context(), scope, op)
 	if (err == nil) != (errWant == nil) {

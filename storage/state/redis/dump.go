@@ -121,11 +121,7 @@ func (s *Store) look(ctx context.Context) (*sight, error) {
 		return nil, err
 	}
 	defer s.calls.Done()
-	var names map[string]bool
-	err := s.read(ctx, func() (err error) {
-		names, err = s.scan(ctx, "all")
-		return err
-	})
+	names, err := s.scan(ctx, "all")
 	if err != nil {
 		return nil, err
 	}

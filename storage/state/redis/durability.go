@@ -29,26 +29,31 @@ func (s *Store) Durability(ctx context.Context) ([]Durability, error) {
 		return nil, err
 	}
 	defer s.calls.Done()
-	var mu sync.Mutex
-	var found []Durability
-	err := s.read(ctx, func() error {
-		found = nil
-		return s.nodes(ctx, func(ctx context.Context, c *goredis.Client) error {
-			d, err := durabilityOf(ctx, c)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			found = append(found, d)
-			return nil
-		})
-	})
+	found, err := askAll(ctx, s, durabilityOf)
 	if err != nil {
 		return nil, fmt.Errorf("ask how durable the state is: %w", err)
 	}
 	slices.SortFunc(found, func(a, b Durability) int { return strings.Compare(a.Server, b.Server) })
 	return found, nil
+}
+
+// askAll asks each server that is written to.
+func askAll[T any](ctx context.Context, s *Store, ask func(context.Context, *goredis.Client) (T, error)) ([]T, error) {
+	return read(ctx, s, "", func(ctx context.Context) ([]T, error) {
+		var mu sync.Mutex
+		var found []T
+		err := s.nodes(ctx, func(ctx context.Context, c *goredis.Client) error {
+			one, err := ask(ctx, c)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			found = append(found, one)
+			return nil
+		})
+		return found, err
+	})
 }
 
 func durabilityOf(ctx context.Context, c *goredis.Client) (Durability, error) {

@@ -177,10 +177,17 @@ func (s *Store) wipe(ctx context.Context) error {
 // and looks again once nobody else can: what was written since would go too.
 func (s *Store) cleanUp(ctx context.Context) error {
 	marked, err := s.client.Exists(ctx, s.keys.loading()).Result()
-	if err != nil || marked == 0 {
-		return err
+	if err != nil {
+		return judge(err).explained(err)
 	}
-	if err := s.seize(ctx); err != nil {
+	if marked == 0 {
+		return nil
+	}
+	err = s.seize(ctx)
+	if errors.Is(err, errLoading) {
+		return fmt.Errorf("%w: %w", state.ErrAway, err) // it will be there
+	}
+	if err != nil {
 		return err
 	}
 	if marked, err = s.client.Exists(ctx, s.keys.loading()).Result(); err != nil || marked == 0 {
@@ -321,8 +328,14 @@ func encodeCounter(c counter.State) []any {
 	switch {
 	case c.Lease != nil:
 		fields = append(fields, "k", "lease", "l", c.Lease.Limit, "u", c.Lease.Used, "g", c.Lease.Grown, "n", c.Lease.Recounts)
+		if c.Lease.LimitAt > 0 {
+			fields = append(fields, "a", c.Lease.LimitAt)
+		}
 		for holder, n := range c.Lease.Held {
 			fields = append(fields, "h"+holder, n)
+		}
+		for holder, end := range c.Lease.Buried {
+			fields = append(fields, "b"+holder, end.UnixNano())
 		}
 	case c.Window != nil:
 		fields = append(fields, "k", "window", "p", c.Window.Period.Nanoseconds(), "b", packed(c.Window))

@@ -35,12 +35,16 @@ type Options struct {
 	// where 0, and Keep how long after the last of them, an hour where 0.
 	Changes int
 	Keep    time.Duration
-	// Timeout bounds a connecting, one call and its retries; 3 s where 0.
+	// Timeout bounds one call in all: the wait for a connection, a connecting, the
+	// answer and the retries; 3 s where 0.
 	Timeout time.Duration
 	// Connections is the most to each server; 10 for each processor where 0.
 	Connections int
 	// Wait is what changes wait for; the zero one for nothing.
 	Wait Wait
+	// Vital says which batches are made also where the server's memory is full, beside
+	// those that make nothing larger; nil: none.
+	Vital func(state.Batch) bool
 
 	look time.Duration // set by tests, in place of lookEvery
 }

@@ -158,11 +158,9 @@ func (s *Store) Revision(ctx context.Context, scope string) (uint64, error) {
 	return revision, nil
 }
 
-func (s *Store) revision(ctx context.Context, scope string) (revision uint64, err error) {
-	err = s.read(ctx, func() error {
-		revision, err = s.client.Get(ctx, s.keys.key(scope, "v")).Uint64()
-		return err
-	})
+func (s *Store) revision(ctx context.Context, scope string) (uint64, error) {
+	key := s.keys.key(scope, "v")
+	revision, err := read(ctx, s, key, func(ctx context.Context) (uint64, error) { return s.client.Get(ctx, key).Uint64() })
 	if errors.Is(err, goredis.Nil) {
 		return 0, nil
 	}
@@ -182,7 +180,7 @@ func (s *Store) Apply(ctx context.Context, b state.Batch) (state.Result, error) 
 	if s.waits(b) {
 		change = s.changeAndWait
 	}
-	reply, err := change(ctx, s.scripts.apply, s.keys.some(b.Scope, "v", "r", "n", "x", "l", "o0", "o1"), s.batch(b)...)
+	reply, err := change(ctx, s.scripts.apply, s.keys.some(b.Scope, "v", "r", "n", "x", "l", "o0", "o1"), s.batch(ctx, b)...)
 	if reply == nil && err != nil {
 		return state.Result{}, fmt.Errorf("change %q: %w", b.Scope, err)
 	}
@@ -200,10 +198,10 @@ func (s *Store) Apply(ctx context.Context, b state.Batch) (state.Result, error) 
 }
 
 // batch is a batch as the script's arguments.
-func (s *Store) batch(b state.Batch) []any {
-	args := make([]any, 0, 7+2*len(b.Checks)+len(b.Deletes)+3*len(b.Puts))
+func (s *Store) batch(ctx context.Context, b state.Batch) []any {
+	args := make([]any, 0, 9+2*len(b.Checks)+len(b.Deletes)+3*len(b.Puts))
 	args = append(args, field("a", b.ID), s.options.Changes, s.options.Keep.Milliseconds(), s.keys.channel(b.Scope),
-		len(b.Checks), len(b.Deletes), len(b.Puts))
+		len(b.Checks), len(b.Deletes), len(b.Puts), flag(state.IsVital(ctx) || s.options.Vital != nil && s.options.Vital(b)))
 	for _, c := range b.Checks {
 		args = append(args, c.Name, c.Revision)
 	}
@@ -214,6 +212,14 @@ func (s *Store) batch(b state.Batch) []any {
 		args = append(args, p.Name, p.Value, p.TTL.Nanoseconds())
 	}
 	return args
+}
+
+// flag is how scripts are told that a call is made also where memory is full.
+func flag(vital bool) string {
+	if vital {
+		return "vital"
+	}
+	return ""
 }
 
 func decodeResult(reply any) (state.Result, error) {

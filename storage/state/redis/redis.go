@@ -46,9 +46,10 @@ import (
 // Store is a state.Store in Redis. Its clock is the server's.
 //
 // A call that fails because the server is away, or takes no changes, is a
-// state.ErrAway, and was not made; one of which the answer was lost is tried
-// again with the same operation id, and a state.ErrUnknown where that does not
-// settle it.
+// state.ErrAway, and was not made, state.ErrFull where it has no memory for it; one
+// of which the answer was lost is tried again with the same operation id, and a
+// state.ErrUnknown where that does not settle it. A caller whose context is cancelled
+// is let go at once.
 type Store struct {
 	client  goredis.UniversalClient
 	waiting goredis.UniversalClient // for what waits for replicas; nil where nothing does
@@ -58,6 +59,8 @@ type Store struct {
 	options Options
 	hub     watch.Hub
 	hints   hints
+	reach   reach   // of a server alone, or of who is the master
+	reaches reaches // of a Cluster
 	trips   atomic.Uint64
 	ahead   atomic.Int64 // set by tests: the server's clock is so much ahead
 

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,15 +19,11 @@ func (s *Store) Scopes(ctx context.Context, after string, limit int) ([]string, 
 		return nil, err
 	}
 	defer s.calls.Done()
-	var names []string
-	err := s.read(ctx, func() error {
-		found, err := s.scan(ctx, "holding")
-		names = slices.Sorted(maps.Keys(found))
-		return err
-	})
+	holding, err := s.scan(ctx, "holding")
 	if err != nil {
 		return nil, fmt.Errorf("list the scopes: %w", err)
 	}
+	names := slices.Sorted(maps.Keys(holding))
 	at, found := slices.BinarySearch(names, after)
 	if found {
 		at++
@@ -35,13 +32,16 @@ func (s *Store) Scopes(ctx context.Context, after string, limit int) ([]string, 
 	return names[:min(len(names), state.Limit(limit))], nil
 }
 
-// scan finds scopes that are holding anything, or all that ever did.
+// scan finds scopes that are holding anything, or all that ever did. Each piece of it
+// is a call of its own: there may be many keys.
 func (s *Store) scan(ctx context.Context, which string) (map[string]bool, error) {
 	var mu sync.Mutex
 	found := make(map[string]bool)
 	err := s.nodes(ctx, func(ctx context.Context, c *goredis.Client) error {
 		for cursor := "0"; ; {
-			reply, err := s.scripts.scopes.RunRO(ctx, c, nil, s.args([]any{string(s.keys), cursor, which})...).Result()
+			reply, err := read(ctx, s, "", func(ctx context.Context) (any, error) {
+				return s.scripts.scopes.RunRO(ctx, c, nil, s.args([]any{string(s.keys), cursor, which})...).Result()
+			})
 			if err != nil {
 				return err
 			}
@@ -59,5 +59,8 @@ func (s *Store) scan(ctx context.Context, which string) (map[string]bool, error)
 			}
 		}
 	})
+	if err != nil && !errors.Is(err, state.ErrAway) && !errors.Is(err, errDamaged) { // of the Cluster itself
+		err = judge(err).explained(err)
+	}
 	return found, err
 }

@@ -28,8 +28,8 @@ func (s *Store) Append(ctx context.Context, stream string, id state.OperationID,
 		return 0, err
 	}
 	defer s.calls.Done()
-	args := make([]any, 0, 1+len(entries))
-	args = append(args, field("s", id))
+	args := make([]any, 0, 2+len(entries))
+	args = append(args, field("s", id), flag(state.IsVital(ctx)))
 	for _, e := range entries {
 		args = append(args, e)
 	}
@@ -47,7 +47,7 @@ func (s *Store) Append(ctx context.Context, stream string, id state.OperationID,
 
 // Read implements state.Store.
 func (s *Store) Read(ctx context.Context, stream string, after uint64, limit int) ([]state.Entry, error) {
-	return s.pieces(ctx, stream, limit, func(key string, last *state.Entry, n int64) *goredis.XMessageSliceCmd {
+	return s.pieces(ctx, stream, limit, func(ctx context.Context, key string, last *state.Entry, n int64) *goredis.XMessageSliceCmd {
 		if last != nil {
 			after = last.Position
 		}
@@ -60,7 +60,7 @@ func (s *Store) Read(ctx context.Context, stream string, after uint64, limit int
 
 // ReadBack implements state.Store.
 func (s *Store) ReadBack(ctx context.Context, stream string, before uint64, limit int) ([]state.Entry, error) {
-	return s.pieces(ctx, stream, limit, func(key string, last *state.Entry, n int64) *goredis.XMessageSliceCmd {
+	return s.pieces(ctx, stream, limit, func(ctx context.Context, key string, last *state.Entry, n int64) *goredis.XMessageSliceCmd {
 		if last != nil {
 			before = last.Position
 		}
@@ -76,7 +76,7 @@ func (s *Store) ReadBack(ctx context.Context, stream string, before uint64, limi
 
 // pieces reads entries, some in each answer: next asks for up to n that come
 // after the last one, and returns nil where there can be none.
-func (s *Store) pieces(ctx context.Context, stream string, limit int, next func(key string, last *state.Entry, n int64) *goredis.XMessageSliceCmd) ([]state.Entry, error) {
+func (s *Store) pieces(ctx context.Context, stream string, limit int, next func(ctx context.Context, key string, last *state.Entry, n int64) *goredis.XMessageSliceCmd) ([]state.Entry, error) {
 	if err := s.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -91,12 +91,12 @@ func (s *Store) pieces(ctx context.Context, stream string, limit int, next func(
 			last = &found[len(found)-1]
 		}
 		n := min(limit-len(found), readSize)
-		var answer []goredis.XMessage
-		err := s.read(ctx, func() (err error) {
-			if cmd := next(s.keys.key(stream, "e"), last, int64(n)); cmd != nil {
-				answer, err = cmd.Result()
+		key := s.keys.key(stream, "e")
+		answer, err := read(ctx, s, key, func(ctx context.Context) ([]goredis.XMessage, error) {
+			if cmd := next(ctx, key, last, int64(n)); cmd != nil {
+				return cmd.Result()
 			}
-			return err
+			return nil, nil
 		})
 		if err != nil {
 			return nil, fmt.Errorf("read %q: %w", stream, err)

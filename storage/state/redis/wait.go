@@ -18,9 +18,9 @@ type Wait struct {
 	// Replicas is how many of them must have it. Of a Cluster each master has its own.
 	Replicas int
 	// AOF demands that it is on the disks of the server and of these replicas
-	// (WAITAOF, Redis 7.2).
+	// (WAITAOF, Redis 7.2), which with appendfsync everysec takes about a second.
 	AOF bool
-	// Timeout is how long is waited, a second where 0. What has not come so far then
+	// Timeout is how long is waited, 3 s where 0. What has not come so far then
 	// is there, but not promised: a state.ErrUnknown, and a retry with the same
 	// operation id waits again.
 	Timeout time.Duration
@@ -32,7 +32,7 @@ func (w Wait) wanted() bool { return w.Replicas > 0 || w.AOF }
 
 func (w Wait) timeout() time.Duration {
 	if w.Timeout <= 0 {
-		return time.Second
+		return 3 * time.Second
 	}
 	return max(w.Timeout, time.Millisecond) // 0 would be for ever
 }
@@ -58,12 +58,27 @@ func (w Wait) check(ctx context.Context, s *Store) error {
 		if err == nil && (len(known) == 0 || known[0] == nil) {
 			return invalid("the server %s has no WAITAOF: that is of Redis 7.2", c.Options().Addr)
 		}
-		return nil
+		d, err := durabilityOf(ctx, c)
+		if err == nil {
+			err = d.tellsOfDisk()
+		}
+		return err
 	})
 	if err == nil || errors.Is(err, state.ErrInvalid) {
 		return err
 	}
 	return judge(err).explained(err)
+}
+
+// tellsOfDisk refuses a server that never says that something is on its disk.
+func (d Durability) tellsOfDisk() error {
+	switch {
+	case d.AppendOnly == "no":
+		return invalid("the server %s cannot wait for its disk: appendonly is no", d.Server)
+	case d.Fsync == "no":
+		return invalid("the server %s never says what is on its disk: appendfsync is no", d.Server)
+	}
+	return nil
 }
 
 // waits reports whether a batch waits: one that changes something.
@@ -78,16 +93,15 @@ var errFewer = errors.New("the change is there, and too few have confirmed it")
 // changeAndWait is change, with the wait behind it on the same connection, which
 // knows what it has written: in the same round trip. It returns the answer also
 // where the wait has failed.
-func (s *Store) changeAndWait(ctx context.Context, script *goredis.Script, keys []string, args ...any) (reply any, err error) {
+func (s *Store) changeAndWait(ctx context.Context, script *goredis.Script, keys []string, args ...any) (any, error) {
 	args = s.args(args)
-	err = s.write(ctx, func() (err error) {
-		reply, err = s.pipelined(ctx, keys, script.EvalSha, args)
+	return write(ctx, s, keys[0], func(ctx context.Context) (any, error) {
+		reply, err := s.pipelined(ctx, keys, script.EvalSha, args)
 		if goredis.HasErrorPrefix(err, "NOSCRIPT") {
 			reply, err = s.pipelined(ctx, keys, script.Eval, args)
 		}
-		return err
+		return reply, err
 	})
-	return reply, err
 }
 
 // An eval is one of the ways to run a script.

@@ -119,6 +119,7 @@ func (e *env) fill() {
 	e.put("emptied", "x", "")
 	e.delete("emptied", "x")
 	e.count("s", state.Lease{Name: "lease", Holder: "h", SetLimit: limit(10), SetUsed: limit(3), Want: 2})
+	e.count("s", state.Lease{Name: "lease", Holder: "dead", SetLimit: limit(10), LimitAt: 5, Bury: true})
 	e.count("s", state.Window{Name: "window", Period: e.units(60), Add: 4})
 	e.count("only", state.Distinct{Name: "set", Add: "m", TTL: e.units(60)})
 	e.append("log", "1", "2", "3")
@@ -140,6 +141,10 @@ func (e *env) sameAnswers(other state.Store) {
 	}
 	o.wantScopes("", 0, "only", "s", "t")
 	o.wantLease(state.Lease{Name: "lease", Holder: "h"}, state.CounterValue{Limit: 10, Used: 3, Leased: 2, Held: 2})
+	o.wantLease(state.Lease{Name: "lease", Holder: "h", SetLimit: limit(11), LimitAt: 4}, state.CounterValue{Limit: 10, Used: 3, Leased: 2, Held: 2})
+	if _, err := other.Count(e.Context(), "s", state.Lease{Name: "lease", Holder: "dead", Want: 1}); !errors.Is(err, state.ErrBuried) {
+		e.Errorf("who was buried takes: %v", err)
+	}
 	o.wantCount(state.Window{Name: "window", Period: e.units(60)}, 4, 0)
 	if v := o.count("only", state.Distinct{Name: "set"}); v.Count != 1 {
 		e.Errorf("%d members", v.Count)

@@ -106,6 +106,59 @@ var leaseTests = []test{
 		e.wantLease(state.Lease{Name: "n", Holder: "a", Commit: 1, Covered: true},
 			state.CounterValue{Limit: 10, Used: 2})
 	}},
+	{"what comes of a holder that was buried is refused", func(e *env) {
+		e.count("s", state.Lease{Name: "n", Holder: "a", SetLimit: limit(10), Want: 6})
+		e.count("s", state.Lease{Name: "n", Holder: "b", Want: 2})
+		e.wantLease(state.Lease{Name: "n", Holder: "a", Bury: true},
+			state.CounterValue{Limit: 10, Leased: 8, Held: 6})
+		for name, op := range map[string]state.Lease{
+			"a commit":             {Name: "n", Holder: "a", Commit: 2},
+			"what was given back":  {Name: "n", Holder: "a", Commit: -2},
+			"a release":            {Name: "n", Holder: "a", Release: 1},
+			"all of it":            {Name: "n", Holder: "a", ReleaseAll: true},
+			"a grant":              {Name: "n", Holder: "a", Want: 1},
+			"a limit":              {Name: "n", Holder: "a", SetLimit: limit(100)},
+			"a count":              {Name: "n", Holder: "a", SetUsed: limit(5)},
+			"an operation with id": {ID: state.NewOperationID(), Name: "n", Holder: "a", Commit: 1},
+		} {
+			if v, err := e.s.Count(e.Context(), "s", op); !errors.Is(err, state.ErrBuried) {
+				e.Errorf("%s: %+v, %v, want ErrBuried", name, v, err)
+			}
+		}
+		e.wantLease(state.Lease{Name: "n", Holder: "a"}, state.CounterValue{Limit: 10, Leased: 8, Held: 6})
+		e.wantLease(state.Lease{Name: "n", Holder: "b", Commit: 1}, state.CounterValue{Limit: 10, Used: 1, Leased: 7, Held: 1})
+		e.wantLease(state.Lease{Name: "n", Holder: "a", Commit: 6, ReleaseAll: true, Bury: true},
+			state.CounterValue{Limit: 10, Used: 7, Leased: 1})
+		if _, err := e.s.Count(e.Context(), "s", state.Lease{Name: "n", Holder: "a", Want: 1}); !errors.Is(err, state.ErrBuried) {
+			e.Errorf("it came back: %v", err)
+		}
+	}},
+	{"an operation that was made before a burial answers again after it", func(e *env) {
+		op := state.Lease{ID: state.NewOperationID(), Name: "n", Holder: "a", SetLimit: limit(10), Want: 6}
+		e.count("s", op)
+		e.count("s", state.Lease{Name: "n", Holder: "a", ReleaseAll: true, Bury: true})
+		if v := e.count("s", op); v.Granted != 6 {
+			e.Errorf("it answers %+v", v)
+		}
+		e.wantLease(state.Lease{Name: "n", Holder: "a"}, state.CounterValue{Limit: 10})
+	}},
+	{"a burial leaves nothing of a counter that is not there", func(e *env) {
+		e.wantLease(state.Lease{Name: "n", Holder: "a", Bury: true}, state.CounterValue{})
+		e.wantScopes("", 0)
+	}},
+	{"a limit of an older revision is left out", func(e *env) {
+		e.wantLease(state.Lease{Name: "n", Holder: "a", SetLimit: limit(10), LimitAt: 7}, state.CounterValue{Limit: 10})
+		e.wantLease(state.Lease{Name: "n", Holder: "a", SetLimit: limit(20), LimitAt: 6, Want: 15}, state.CounterValue{Limit: 10, Leased: 10, Held: 10, Granted: 10})
+		e.wantLease(state.Lease{Name: "n", Holder: "b", SetLimit: limit(12), LimitAt: 7}, state.CounterValue{Limit: 12, Leased: 10})
+		e.wantLease(state.Lease{Name: "n", Holder: "b", SetLimit: limit(-1), LimitAt: 1<<53 - 1}, state.CounterValue{Limit: -1, Leased: 10})
+		e.wantLease(state.Lease{Name: "n", Holder: "b", SetLimit: limit(3), LimitAt: 1<<53 - 2}, state.CounterValue{Limit: -1, Leased: 10})
+		e.wantLease(state.Lease{Name: "n", Holder: "b", SetLimit: limit(8)}, state.CounterValue{Limit: 8, Leased: 10})
+		e.wantLease(state.Lease{Name: "n", Holder: "b", SetLimit: limit(9), LimitAt: 1}, state.CounterValue{Limit: 9, Leased: 10})
+	}},
+	{"the revision of a limit is kept where nothing else is", func(e *env) {
+		e.count("s", state.Lease{Name: "n", Holder: "a", SetLimit: limit(0), LimitAt: 7})
+		e.wantLease(state.Lease{Name: "n", Holder: "a", SetLimit: limit(5), LimitAt: 6}, state.CounterValue{})
+	}},
 	{"a counter that grew is kept, though nothing is left", func(e *env) {
 		e.count("s", state.Lease{Name: "n", Holder: "a", Commit: 4})
 		e.count("s", state.Lease{Name: "n", Holder: "a", Commit: -4})
@@ -168,6 +221,7 @@ var leaseTests = []test{
 			"negative least":       state.Lease{Name: "n", Holder: "a", Min: -1},
 			"least more than want": state.Lease{Name: "n", Holder: "a", Min: 2, Want: 1},
 			"no holder":            state.Lease{Name: "n", SetLimit: limit(10), Want: 1},
+			"no holder to bury":    state.Lease{Name: "n", SetLimit: limit(10), Bury: true},
 			"no holder to release": state.Lease{Name: "n", SetLimit: limit(10), ReleaseAll: true},
 			"holder not UTF-8":     state.Lease{Name: "n", Holder: "a\xff", SetLimit: limit(10), Want: 1},
 			"member not UTF-8":     state.Distinct{Name: "n", Add: "\xff"},

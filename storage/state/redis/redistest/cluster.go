@@ -3,7 +3,6 @@ package redistest
 import (
 	"fmt"
 	"net"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -18,12 +17,10 @@ type Cluster struct{ Masters []*Server }
 // StartCluster starts a Cluster, or skips the test as Start does.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not installed: the store was not tried on a Cluster (Debian: apt-get install redis-server)")
-	}
+	program(t)
 	c := new(Cluster)
 	for range 3 {
-		c.Masters = append(c.Masters, Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-port", Port(t)))
+		c.Masters = append(c.Masters, startMember(t))
 	}
 	for i, m := range c.Masters {
 		m.Do(t, "CLUSTER", "ADDSLOTSRANGE", i*slots/3, (i+1)*slots/3-1)
@@ -38,6 +35,12 @@ func StartCluster(t testing.TB) *Cluster {
 	}
 	c.await(t)
 	return c
+}
+
+// startMember starts a server that is to be one of a Cluster.
+func startMember(t testing.TB, args ...string) *Server {
+	t.Helper()
+	return Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--repl-diskless-sync-delay", "0", "--cluster-port", Port(t)}, args...)...)
 }
 
 // await waits until all masters know of all slots.

@@ -3,6 +3,7 @@
 package redistest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,12 +41,26 @@ type Server struct {
 // unless the arguments say so.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not installed: the store was not tried on it (Debian: apt-get install redis-server)")
-	}
+	program(t)
 	s := &Server{dir: folder(t), args: append([]string{"--save", "", "--appendonly", "no"}, args...)}
 	s.startAnywhere(t)
 	return s
+}
+
+// program is the server's, which GATEHOUSE_REDIS_SERVER may name: a newer one, or
+// Valkey.
+func program(t testing.TB) string {
+	t.Helper()
+	named := os.Getenv("GATEHOUSE_REDIS_SERVER")
+	path, err := exec.LookPath(cmp.Or(named, "redis-server"))
+	switch {
+	case err == nil:
+		return path
+	case named != "":
+		t.Fatalf("GATEHOUSE_REDIS_SERVER: %v", err)
+	}
+	t.Skip("redis-server is not installed: the store was not tried on it (Debian: apt-get install redis-server)")
+	return ""
 }
 
 // startAnywhere starts a server for the first time, on a free port.
@@ -128,7 +143,7 @@ func (s *Server) tryToStart(t testing.TB) bool {
 	}
 	args := append(s.first, "--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--logfile", filepath.Join(s.dir, "log"), "--daemonize", "no")
 	args = append(args, s.args...)
-	cmd := exec.Command("redis-server", args...)
+	cmd := exec.Command(program(t), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test binary that is killed leaves none
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start redis-server: %v", err)

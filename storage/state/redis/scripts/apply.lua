@@ -1,10 +1,10 @@
 -- KEYS revision, records, names, ends, log, operations twice
 -- ARGV ahead, id, length and life of the log, channel, number of checks, of
--- deletes and of puts, then these: name, revision; name; name, value, life.
+-- deletes and of puts, 'vital' or '', then these: name, revision; name; name, value, life.
 local revisionKey, records, names, ends, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local operations, id = {KEYS[6], KEYS[7]}, ARGV[2]
 local checks, deletes, puts = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local at = 9
+local vital, at = ARGV[9] ~= '', 10
 
 local made = before(operations, id)
 if made then
@@ -26,8 +26,45 @@ if deletes + puts == 0 then
   return {'made', redis.call('GET', revisionKey) or '0'}
 end
 
-if puts == 0 then makeRoom(names) end
-local revision = string.format('%.0f', redis.call('INCR', revisionKey))
+-- A record takes its value, its name twice, and about so much more.
+local RECORD = 150
+-- One that is there may become a little longer: an account that is disabled does.
+local LITTLE = 256
+
+local function room(name)
+  local stored = redis.call('HGET', records, name)
+  if not stored then return nil end
+  local _, head = string.find(stored, '^%d+:%d*:')
+  return #stored - head + 2 * #name + RECORD
+end
+
+-- grows tells that a batch takes more room than it makes.
+local function grows()
+  local new, more, i = false, 0, at
+  for _ = 1, deletes do
+    more = more - (room(ARGV[i]) or 0)
+    i = i + 1
+  end
+  for _ = 1, puts do
+    local was = room(ARGV[i])
+    new = new or not was
+    more = more + #ARGV[i + 1] + 2 * #ARGV[i] + RECORD - (was or 0)
+    i = i + 3
+  end
+  if new then return more > 0 end
+  return more > LITTLE
+end
+
+-- increment is the first write: where memory is full it is refused, unless the
+-- batch is made all the same.
+local function increment()
+  local reply = redis.pcall('INCR', revisionKey)
+  if type(reply) == 'number' then return reply end
+  if vital or not grows() then makeRoom(names) end
+  return redis.call('INCR', revisionKey)
+end
+
+local revision = string.format('%.0f', increment())
 local changes = {}
 
 local function changed(how, name)

@@ -17,7 +17,8 @@ local function forgetMember(who)
   redis.call('ZREM', members, who)
 end
 
-if member == '' then makeRoom(index) end
+local had = member ~= '' and redis.call('HEXISTS', counter, 'm' .. member) == 1
+if member == '' or had then makeRoom(index) end
 redis.call('HSET', counter, 'k', 'distinct', 'e', '')
 for _, who in ipairs(redis.call('ZRANGEBYSCORE', members, '-inf', micros(now))) do forgetMember(who) end
 if gone ~= '' then forgetMember(gone) end

@@ -1,13 +1,15 @@
 -- ARGV from 5 on: holder, commit, release, 'all' or '', min, want, limit or '', used or '',
--- since or '', recounts or '', 'covered' or ''
--- Fields: l limit, u used, g grown, n recounts, h and a holder what it holds.
-local holder = ARGV[5]
+-- since or '', recounts or '', 'covered' or '', revision of the limit, 'bury' or ''
+-- Fields: l limit, a its revision, u used, g grown, n recounts, h and a holder what it
+-- holds, b and a holder until when it is buried.
+local holder, BURIED = ARGV[5], {604800, 0}
 local there, wrong = begin('lease')
 if wrong then return wrong end
 
 -- What is used is used less owed, of which one is nothing: somebody gave back what
 -- somebody else has yet to commit.
 local limit, used, owed, grown, recounts, held = '0', {0, 0}, {0, 0}, {0, 0}, {0, 0}, {}
+local at, buried, past = {0, 0}, nil, {}
 if there then
   local fields = redis.call('HGETALL', counter)
   for i = 1, #fields, 2 do
@@ -22,11 +24,21 @@ if there then
       grown = big(stored)
     elseif field == 'n' then
       recounts = big(stored)
+    elseif field == 'a' then
+      at = big(stored)
+    elseif string.sub(field, 1, 1) == 'b' then
+      if over(stored) then
+        past[#past + 1] = field
+      elseif string.sub(field, 2) == holder then
+        buried = true
+      end
     elseif string.sub(field, 1, 1) == 'h' then
       held[string.sub(field, 2)] = big(stored)
     end
   end
 end
+
+if buried and not looks and ARGV[17] == '' then return cjson.encode({'buried'}) end
 
 local function holds() return held[holder] or {0, 0} end
 
@@ -55,7 +67,9 @@ if ARGV[8] == 'all' then
 else
   hold(sub(holds(), big(ARGV[7])))
 end
-if ARGV[11] ~= '' then limit = ARGV[11] end
+if ARGV[11] ~= '' and (ARGV[16] == '0' or not less(big(ARGV[16]), at)) then
+  limit, at = ARGV[11], big(ARGV[16])
+end
 if ARGV[12] ~= '' then
   used, owed, recounts = big(ARGV[12]), {0, 0}, add(recounts, {0, 1})
   if ARGV[13] ~= '' then used = add(used, sub(grown, big(ARGV[13]))) end
@@ -79,10 +93,12 @@ local reply = value({
   grown = text(grown), recounts = text(recounts),
 }, holders)
 if looks then return reply end
-if ARGV[10] == '0' then makeRoom(index) end
-local untouched = present == '0' and text(grown) == '0' and text(recounts) == '0'
+if there or ARGV[10] == '0' then makeRoom(index) end
+local untouched = present == '0' and text(grown) == '0' and text(recounts) == '0' and text(at) == '0'
 if limit == '0' and untouched and next(held) == nil then return forget(reply) end
-redis.call('HSET', counter, 'k', 'lease', 'e', '', 'l', limit, 'u', present, 'g', text(grown), 'n', text(recounts))
+redis.call('HSET', counter, 'k', 'lease', 'e', '', 'l', limit, 'a', text(at), 'u', present, 'g', text(grown), 'n', text(recounts))
+for _, field in ipairs(past) do redis.call('HDEL', counter, field) end
+if ARGV[17] ~= '' then redis.call('HSET', counter, 'b' .. holder, text(add(now, BURIED))) end
 if held[holder] then
   redis.call('HSET', counter, 'h' .. holder, text(held[holder]))
 else

@@ -70,9 +70,9 @@ local function revisionOf(stored)
   return revision
 end
 
--- makeRoom is called by what only gives back or takes out, with a sorted set: where
--- the server's memory is full a script may write once it has written, and this
--- writes nothing.
+-- makeRoom is called with a sorted set by what is made also where the server's memory
+-- is full: what gives back or takes out, and what makes nothing larger. A script may
+-- write there once it has written, and this writes nothing.
 local function makeRoom(set) redis.call('ZREM', set, '') end
 
 -- Operation ids stand in two hashes in turn, each of which begins anew, or is

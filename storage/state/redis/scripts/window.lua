@@ -60,7 +60,7 @@ end
 
 local reply = value({count = text(count()), granted = granted})
 if looks then return reply end
-if string.sub(ARGV[7], 1, 1) == '-' then makeRoom(index) end
+if there or string.sub(ARGV[7], 1, 1) == '-' then makeRoom(index) end
 if #buckets == 0 then return forget(reply) end
 local packed = {}
 for i, bucket in ipairs(buckets) do
