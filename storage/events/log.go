@@ -54,19 +54,27 @@ type Config struct {
 	// by default 10,000 events, and 10 minutes after one.
 	SignEvents int
 	SignEvery  time.Duration
+	// Spool is a folder that keeps events while the state does not take them, for this
+	// node alone, and made where it is needed; empty for none. SpoolSize is how many
+	// bytes it keeps, 64 MiB by default.
+	Spool     string
+	SpoolSize int64
+
+	files func(dir string) (spoolFiles, error) // set by tests
 }
 
 // A Log appends events to a stream of the state and reads them back. What one
 // goroutine gives to Record and Note is kept in that order.
 type Log struct {
-	store state.Store
-	node  string
-	keys  keys
-	log   *slog.Logger
-	judge sync.Mutex    // held by the one verification or retention that runs
-	some  chan struct{} // there is something to be written
-	now   chan struct{} // and it should not wait
-	done  chan struct{} // closed when the writer has ended
+	store  state.Store
+	node   string
+	keys   keys
+	log    *slog.Logger
+	spools bool          // there is a spool
+	judge  sync.Mutex    // held by the one verification or retention that runs
+	some   chan struct{} // there is something to be written
+	now    chan struct{} // and it should not wait
+	done   chan struct{} // closed when the writer has ended
 
 	mu      sync.Mutex // guards what follows
 	pending []*entry
@@ -79,6 +87,7 @@ type Log struct {
 	lost    int64
 	err     error
 	since   time.Time // when err began
+	keeps   keeps
 }
 
 // An entry is an event on its way; done is nil for one that was noted.
@@ -125,15 +134,24 @@ func New(ctx context.Context, c Config) (*Log, error) {
 		return nil, err
 	}
 	w := newWriter(l, c, at)
+	run := w.run
+	if l.spools = c.Spool != ""; l.spools {
+		r, err := l.relay(ctx, w, c)
+		if err != nil {
+			return nil, err
+		}
+		run = r.run
+	}
 	go func() {
 		defer close(l.done)
-		w.run(context.WithoutCancel(ctx))
+		run(context.WithoutCancel(ctx))
 	}()
 	return l, nil
 }
 
 // Record makes an event durable before it returns: logins and changes. An error
-// says that it may be missing; state.ErrUnknown, that this is not known.
+// says that it may be missing; state.ErrUnknown, that this is not known. While the
+// store is away it is durable on this machine, where there is a spool (see Away).
 func (l *Log) Record(ctx context.Context, e Event) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -196,17 +214,6 @@ func (l *Log) Note(e Event) {
 func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.err
-}
-
-// Behind is Err where the store has failed for longer than a noted event may
-// take: what is noted now would not be durable in time.
-func (l *Log) Behind() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err == nil || time.Since(l.since) < noteDurable {
-		return nil
-	}
 	return l.err
 }
 

@@ -24,6 +24,8 @@ type Query struct {
 	Limit                     int    // default 100, at most 1000
 	// Visible leaves out what the reader has no right to see; nil shows all.
 	Visible func(Event) bool
+
+	late time.Duration // how much later than Until an entry may be that is selected
 }
 
 const (
@@ -31,8 +33,6 @@ const (
 	pieceSize = 500
 	// mostRead is how many entries one List looks at.
 	mostRead = 100_000
-	// late is how much later than its event an entry may be: the store was away.
-	late = time.Hour
 )
 
 // List returns what q selects, and the cursor for the next page, 0 at the end.
@@ -40,7 +40,13 @@ const (
 // bounded number of events at a time.
 func (l *Log) List(ctx context.Context, q Query) (found []Event, next uint64, err error) {
 	q.Limit = limit(q.Limit)
-	at, err := l.start(ctx, q)
+	if !q.Until.IsZero() {
+		q.late, err = l.lateAfter(ctx, q.Until)
+	}
+	var at uint64
+	if err == nil {
+		at, err = l.start(ctx, q)
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("list the events: %w", err)
 	}
@@ -113,7 +119,7 @@ func (l *Log) start(ctx context.Context, q Query) (uint64, error) {
 		first, err := l.positionAt(ctx, q.Since)
 		return max(first, 1) - 1, err
 	case !q.Oldest && !q.Until.IsZero():
-		return l.positionAt(ctx, q.Until.Add(late))
+		return l.positionAt(ctx, q.Until.Add(q.late))
 	}
 	return 0, nil
 }
@@ -128,7 +134,7 @@ func (l *Log) read(ctx context.Context, q Query, at uint64) ([]state.Entry, erro
 // past reports that neither an entry of this time nor any further one is selected.
 func (q Query) past(t time.Time) bool {
 	if q.Oldest {
-		return !q.Until.IsZero() && t.After(q.Until.Add(late))
+		return !q.Until.IsZero() && t.After(q.Until.Add(q.late))
 	}
 	return !q.Since.IsZero() && t.Before(q.Since)
 }

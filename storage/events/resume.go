@@ -72,23 +72,88 @@ func (l *Log) anchorOf(ctx context.Context) (anchor, error) {
 }
 
 // lastOf finds a node's last entry after a position, the zero place if there is none.
-func (l *Log) lastOf(ctx context.Context, node string, after uint64) (place, error) {
+func (l *Log) lastOf(ctx context.Context, node string, after uint64) (found place, err error) {
+	err = l.back(ctx, node, after, func(p place) bool {
+		found = p
+		return false
+	})
+	return found, err
+}
+
+// back shows a node's entries after a position, the newest first, for as long as more
+// are wanted.
+func (l *Log) back(ctx context.Context, node string, after uint64, more func(place) bool) error {
 	for before := uint64(0); ; {
 		entries, err := l.before(ctx, before, pieceSize)
 		if err != nil {
-			return place{}, fmt.Errorf("read the events: %w", err)
+			return fmt.Errorf("read the events: %w", err)
 		}
 		for _, e := range entries {
 			if e.Position <= after {
-				return place{}, nil
+				return nil
 			}
-			if c, err := parseChained(e.Value); err == nil && c.node == node {
-				return place{c.link, e.Position}, nil
+			if c, err := parseChained(e.Value); err == nil && c.node == node && !more(place{c.link, e.Position}) {
+				return nil
 			}
 			before = e.Position
 		}
 		if len(entries) == 0 || before <= 1 {
-			return place{}, nil
+			return nil
 		}
 	}
+}
+
+// relay opens the spool, and finds what of it is in the trail.
+func (l *Log) relay(ctx context.Context, w *writer, c Config) (*relay, error) {
+	s, err := newSpool(c)
+	if err != nil {
+		return nil, err
+	}
+	end, err := l.recall(ctx, s, w.tail.link)
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	l.sent(s)
+	return newRelay(w, s, end), nil
+}
+
+// recall lets go what of a spool is in the trail already, and returns where the chain
+// goes on: after what is not.
+func (l *Log) recall(ctx context.Context, s *spool, trail link) (link, error) {
+	kept, err := s.look()
+	if err != nil {
+		return link{}, err
+	}
+	if len(kept) == 0 {
+		s.discard()
+		return trail, nil
+	}
+	first, last := kept[0].link, kept[len(kept)-1].link
+	known := make(map[link]spoolPlace, len(kept))
+	for _, p := range kept {
+		known[p.link] = p
+	}
+	var made spoolPlace
+	if trail.Sequence >= first.Sequence {
+		err = l.back(ctx, l.node, 0, func(p place) bool {
+			made = known[p.link]
+			return made.at == 0 && p.Sequence > first.Sequence
+		})
+	}
+	if err != nil {
+		return link{}, err
+	}
+	if made.at > 0 {
+		s.forget(ctx, made.at, made.bytes)
+	}
+	if made.link == last {
+		return trail, nil
+	}
+	next := max(first.Sequence, made.Sequence+1)
+	if next != trail.Sequence+1 {
+		l.log.Error("the events that were kept on this machine do not go on where the trail ends: run gatehouse event verify",
+			slog.Uint64("trail", trail.Sequence), slog.Uint64("kept", next))
+	}
+	l.log.Info("events that were kept on this machine go into the trail now", slog.Uint64("events", last.Sequence+1-next))
+	return last, nil
 }

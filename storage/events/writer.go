@@ -63,8 +63,15 @@ type group struct {
 	entries []*entry
 	values  [][]byte
 	end     link
+	after   link
 	own     bool        // it tells of the log itself, and is made anew where it fails
 	cp      *Checkpoint // what the group itself says of the chain before it
+
+	flew    bool // it may have been appended
+	unsure  bool // it may be in the spool
+	spooled bool // it is in the spool, where it ends at upTo and has so many bytes
+	upTo    uint64
+	bytes   int64
 }
 
 func (w *writer) run(ctx context.Context) {
@@ -154,13 +161,14 @@ func (w *writer) write(ctx context.Context, g *group) error {
 	}
 	w.unsettled = nil
 	w.tail = place{g.end, position}
-	w.log.written(g.entries, position)
-	w.count(ctx, g)
+	w.log.written(g.entries, position, len(g.entries))
+	w.count(g)
+	w.keepSigned(ctx, g)
 	return nil
 }
 
 // count notes what is to be signed, and what just was.
-func (w *writer) count(ctx context.Context, g *group) {
+func (w *writer) count(g *group) {
 	if g.cp == nil {
 		if w.unsigned == 0 {
 			w.due = time.After(w.signEvery)
@@ -170,6 +178,13 @@ func (w *writer) count(ctx context.Context, g *group) {
 	}
 	w.unsigned, w.due, w.late = 0, nil, false
 	w.signed(*g.cp)
+}
+
+// keepSigned keeps what a group says of the chain, where it does.
+func (w *writer) keepSigned(ctx context.Context, g *group) {
+	if g.cp == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := w.log.keepCheckpoint(ctx, *g.cp); err != nil {
@@ -185,12 +200,12 @@ func (w *writer) next() *group {
 	if len(entries) == 0 {
 		return nil
 	}
-	return w.group(plainEntry, entries)
+	return w.group(w.tail.link, plainEntry, entries)
 }
 
-// group chains entries to the tail.
-func (w *writer) group(kind byte, entries []*entry) *group {
-	g := &group{id: state.NewOperationID(), entries: entries, end: w.tail.link}
+// group chains entries to a link.
+func (w *writer) group(after link, kind byte, entries []*entry) *group {
+	g := &group{id: state.NewOperationID(), entries: entries, after: after, end: after}
 	for _, e := range entries {
 		c := w.log.keys.chain(g.end, kind, w.log.node, e.value)
 		g.values, g.end = append(g.values, c.encode()), c.link
@@ -204,34 +219,44 @@ func (w *writer) checkpoint(ctx context.Context) error {
 	if w.unsigned == 0 {
 		return nil
 	}
-	cp, err := w.log.keys.checkpoint(w.log.node, w.tail.position, w.tail.link, time.Now())
-	if err != nil {
-		return err
-	}
-	e, err := newEntry(w.log.complete(Event{
-		Kind: Signed, Outcome: OK, After: map[string]any{"checkpoint": cp.Text, "sequence": cp.Sequence, "position": cp.Position},
-	}))
+	e, cp, err := w.signedEntry()
 	if err != nil {
 		return err
 	}
 	return w.tell(ctx, checkpointEntry, e, &cp)
 }
 
+// signedEntry tells of a checkpoint of the chain up to its tail.
+func (w *writer) signedEntry() (*entry, Checkpoint, error) {
+	cp, err := w.log.keys.checkpoint(w.log.node, w.tail.position, w.tail.link, time.Now())
+	if err != nil {
+		return nil, cp, err
+	}
+	e, err := newEntry(w.log.complete(Event{
+		Kind: Signed, Outcome: OK, After: map[string]any{"checkpoint": cp.Text, "sequence": cp.Sequence, "position": cp.Position},
+	}))
+	return e, cp, err
+}
+
 // resumed asks a store that has failed, and has nothing pending to show that it
 // is back, whether it takes an event that tells since when it failed.
 func (w *writer) resumed(ctx context.Context) error {
-	e, err := newEntry(w.log.complete(Event{Kind: Resumed, Outcome: OK, After: map[string]any{"failing_since": w.log.failingSince().UTC()}}))
+	e, err := w.resumedEntry()
 	if err != nil {
 		return err
 	}
 	return w.tell(ctx, plainEntry, e, nil)
 }
 
+func (w *writer) resumedEntry() (*entry, error) {
+	return newEntry(w.log.complete(Event{Kind: Resumed, Outcome: OK, After: map[string]any{"failing_since": w.log.failingSince().UTC()}}))
+}
+
 // tell appends an entry of the log's own.
 func (w *writer) tell(ctx context.Context, kind byte, e *entry, cp *Checkpoint) error {
 	w.log.taking(1)
 	e.own = true
-	g := w.group(kind, []*entry{e})
+	g := w.group(w.tail.link, kind, []*entry{e})
 	g.own, g.cp = true, cp
 	return w.write(ctx, g)
 }
@@ -245,8 +270,9 @@ func (w *writer) append(ctx context.Context, g *group) (position uint64, err err
 			return found, err
 		}
 	}
+	began := time.Now()
 	for range unknownTries {
-		if position, err = w.try(ctx, g); !errors.Is(err, state.ErrUnknown) {
+		if position, err = w.try(ctx, g); !errors.Is(err, state.ErrUnknown) || w.log.spools && time.Since(began) >= spoolAfter {
 			break
 		}
 	}
@@ -273,7 +299,7 @@ func (w *writer) try(ctx context.Context, g *group) (uint64, error) {
 	if err := w.fence(ctx); err != nil {
 		return 0, err
 	}
-	return w.log.store.Append(ctx, Stream, g.id, g.values...)
+	return w.log.store.Append(w.vital(ctx, g), Stream, g.id, g.values...)
 }
 
 func (w *writer) failed(g *group, err error) {
@@ -292,121 +318,4 @@ func (w *writer) failed(g *group, err error) {
 		answer(g.entries, err)
 	}
 	w.log.refused(err)
-}
-
-// answer tells those who wait for these entries; they wait no more.
-func answer(entries []*entry, err error) {
-	for _, e := range entries {
-		if e.done != nil {
-			e.done <- err
-			e.done = nil
-		}
-	}
-}
-
-// stopping returns until when the log may still be written, nil while it is open.
-func (l *Log) stopping() context.Context {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.stop
-}
-
-// take takes the oldest entries, and first of all one that tells what was lost.
-func (l *Log) take(most, bytes int) []*entry {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := 0
-	for n < min(most, len(l.pending)) && bytes > 0 {
-		bytes -= len(l.pending[n].value)
-		n++
-	}
-	taken := l.pending[:n:n]
-	l.pending = l.pending[n:]
-	if l.lost > 0 && l.err == nil && l.stop == nil {
-		if e, err := lostEntry(l.complete(Event{}), l.lost); err == nil {
-			taken = append([]*entry{e}, taken...)
-			l.lost = 0
-		}
-	}
-	l.taken += len(taken)
-	return taken
-}
-
-func lostEntry(e Event, n int64) (*entry, error) {
-	e.Kind, e.Outcome, e.After = Lost, Failed, map[string]any{"lost": n}
-	en, err := newEntry(e)
-	en.losses = n
-	return en, err
-}
-
-// taking counts entries that are not taken from the pending ones.
-func (l *Log) taking(n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.taken += n
-}
-
-// putBack returns entries to the front.
-func (l *Log) putBack(entries []*entry) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pending = append(entries[:len(entries):len(entries)], l.pending...)
-	l.taken -= len(entries)
-}
-
-// written answers entries that are durable.
-func (l *Log) written(entries []*entry, position uint64) {
-	answer(entries, nil)
-	l.mu.Lock()
-	t := l.tail
-	l.mu.Unlock()
-	followed := t == nil || t.extend(entries, position)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err, l.since = nil, time.Time{}
-	if !followed || l.tail != t {
-		close(l.grown)
-		l.grown = make(chan struct{})
-	}
-	l.left(len(entries))
-}
-
-// left makes room for others. The caller holds l.mu.
-func (l *Log) left(entries int) {
-	l.taken -= entries
-	close(l.room)
-	l.room = make(chan struct{})
-}
-
-// refused answers all who wait: the store takes no events. What was noted stays.
-func (l *Log) refused(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err = err; l.since.IsZero() {
-		l.since = time.Now()
-	}
-	var noted []*entry
-	for _, e := range l.pending {
-		if e.done == nil {
-			noted = append(noted, e)
-		}
-	}
-	answer(l.pending, err)
-	l.pending = noted
-}
-
-// giveUp counts entries as lost, and answers those who wait for them.
-func (l *Log) giveUp(entries []*entry, err error) {
-	if err == nil {
-		err = ErrClosed
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range entries {
-		if e.done == nil && !e.own {
-			l.lost += max(e.losses, 1)
-		}
-	}
-	answer(entries, err)
-	l.left(len(entries))
 }
