@@ -301,7 +301,7 @@ func TestNamesThatLeadOut(t *testing.T) {
 		if _, err := Restore(t.Context(), crafted(t, name), pass, filepath.Join(parent, "data"), openBolt); err == nil {
 			t.Errorf("%q was restored", name)
 		}
-		if left := names(t, parent); !slices.Equal(left, []string{"data"}) {
+		if left := names(t, parent); len(left) > 0 {
 			t.Errorf("%q: left %q", name, left)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 	"gatehouse/storage/state"
 )
 
-// Folders in the data folder while a restore runs. It is built in the first.
+// Folders in the data folder while it is filled. It is built in the first.
 // That is renamed to the second when it is whole, and its files then go up.
 const (
 	building = ".restoring"
@@ -36,28 +36,50 @@ type Amendment func(context.Context, state.Store) error
 // completed or taken out by Finish. What the state has to be told about it, then
 // tells before it appears.
 func Restore(ctx context.Context, r io.Reader, passphrase, dir string, open OpenState, then ...Amendment) (sum Summary, err error) {
+	err = Build(dir, wantEmpty, func(aside string) (err error) {
+		if sum, err = build(ctx, r, passphrase, aside, open, then); err != nil {
+			return fmt.Errorf("restore the backup: %w", err)
+		}
+		return nil
+	})
+	return sum, err
+}
+
+// Build fills a data folder, which is made, where may allows it: whole, or not at
+// all. fill puts files and folders into a folder aside, which take their places when
+// it is done; what is cut off by a crash is completed or taken out by Finish.
+func Build(dir string, may, fill func(dir string) error) (err error) {
+	_, missing := os.Lstat(dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return sum, fmt.Errorf("make the data folder: %w", err)
+		return fmt.Errorf("make the data folder: %w", err)
 	}
+	defer func() {
+		if err != nil && errors.Is(missing, fs.ErrNotExist) {
+			_ = os.Remove(dir) // where nothing else is in it by now
+		}
+	}()
 	unlock, err := lock(dir)
 	if err != nil {
-		return sum, err
+		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	if err := errors.Join(finish(dir), wantEmpty(dir)); err != nil {
-		return sum, err
+	if err := errors.Join(finish(dir), may(dir)); err != nil {
+		return err
 	}
 	aside := filepath.Join(dir, building)
 	if err := os.Mkdir(aside, 0o700); err != nil {
-		return sum, fmt.Errorf("begin the restore: %w", err)
+		return fmt.Errorf("begin to fill the data folder: %w", err)
 	}
-	if sum, err = build(ctx, r, passphrase, aside, open, then); err != nil {
-		return sum, errors.Join(fmt.Errorf("restore the backup: %w", err), os.RemoveAll(aside))
+	if err = fill(aside); err == nil {
+		err = syncTree(aside)
 	}
-	if err := os.Rename(aside, filepath.Join(dir, whole)); err != nil {
-		return sum, errors.Join(fmt.Errorf("end the restore: %w", err), os.RemoveAll(aside))
+	if err == nil {
+		err = os.Rename(aside, filepath.Join(dir, whole))
 	}
-	return sum, finish(dir)
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(aside))
+	}
+	return finish(dir)
 }
 
 // Finish completes a restore that was cut off when it was whole, and takes out
@@ -141,7 +163,7 @@ func Verify(ctx context.Context, r io.Reader, passphrase string) (Summary, error
 	return b.sum, nil
 }
 
-// build restores into a folder of its own, and makes it durable.
+// build restores into a folder of its own.
 func build(ctx context.Context, r io.Reader, passphrase, dir string, open OpenState, then []Amendment) (Summary, error) {
 	b, err := newReader(r, passphrase)
 	if err != nil {
@@ -165,7 +187,7 @@ func build(ctx context.Context, r io.Reader, passphrase, dir string, open OpenSt
 	if !b.ended {
 		return b.sum, ErrDamaged
 	}
-	return b.sum, syncTree(dir)
+	return b.sum, nil
 }
 
 func writeFile(dir, name string, mode fs.FileMode, content []byte) (err error) {

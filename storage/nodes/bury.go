@@ -17,7 +17,15 @@ import (
 type graves struct {
 	do    []func(ctx context.Context, node, epoch string) error
 	wake  chan struct{}
-	tries map[string]try // of the one goroutine that buries
+	tries map[string]try     // of the one goroutine that buries, as slow
+	slow  map[string]*burial // those that go on without a claim
+}
+
+// A burial is what is done for one dead run.
+type burial struct {
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+	err    error // once done
 }
 
 // A try is how often a burial has failed, and when it is tried again.
@@ -29,8 +37,15 @@ type try struct {
 // longestPause is the most between two tries of a burial here.
 const longestPause = time.Minute
 
+// handOn is how many leases a burial has a claim at the most: on a file system that
+// hangs it would never end, while others might see the files.
+const handOn = 40
+
+// errSlow says that a burial goes on without its claim.
+var errSlow = errors.New("it takes too long to keep the others from it")
+
 func newGraves() graves {
-	return graves{wake: make(chan struct{}, 1), tries: make(map[string]try)}
+	return graves{wake: make(chan struct{}, 1), tries: make(map[string]try), slow: make(map[string]*burial)}
 }
 
 func (g *graves) tell() {
@@ -70,15 +85,21 @@ func (n *Nodes) Start(ctx context.Context) {
 
 func (n *Nodes) buryAll(ctx context.Context) {
 	list := n.unburied()
-	maps.DeleteFunc(n.graves.tries, func(holder string, _ try) bool {
+	gone := func(holder string) bool {
 		return !slices.ContainsFunc(list, func(m member) bool { return m.holder == holder })
-	})
+	}
+	maps.DeleteFunc(n.graves.tries, func(holder string, _ try) bool { return gone(holder) })
+	maps.DeleteFunc(n.graves.slow, func(holder string, b *burial) bool { return gone(holder) && b.over() })
 	for _, m := range list {
 		t := n.graves.tries[m.holder]
-		if m.claimed || ctx.Err() != nil || !n.Held() || time.Now().Before(t.next) {
+		if ctx.Err() != nil || !n.Held() {
 			continue
 		}
-		err := n.buryOne(ctx, m)
+		over := n.overSlow(m.holder)
+		if over == nil && (n.graves.slow[m.holder] != nil || m.claimed || time.Now().Before(t.next)) {
+			continue
+		}
+		err := n.buryOne(ctx, m, over)
 		if err == nil {
 			delete(n.graves.tries, m.holder)
 			continue
@@ -91,6 +112,16 @@ func (n *Nodes) buryAll(ctx context.Context) {
 		n.graves.tries[m.holder] = t
 		n.log.Warn("what a dead node left could not be settled", "node", m.holder, "error", err)
 	}
+}
+
+// overSlow returns the burial of a run that went on without a claim and has ended.
+func (n *Nodes) overSlow(holder string) *burial {
+	b := n.graves.slow[holder]
+	if b == nil || !b.over() {
+		return nil
+	}
+	delete(n.graves.slow, holder)
+	return b
 }
 
 // unburied are the dead that are not buried, those of the own node first.
@@ -118,8 +149,15 @@ func (n *Nodes) unburied() []member {
 	return list
 }
 
-// buryOne buries a run that nobody else has claimed.
-func (n *Nodes) buryOne(ctx context.Context, m member) error {
+// buryOne buries a run that nobody else has claimed. over is what was done for it
+// without a claim, if anything.
+func (n *Nodes) buryOne(ctx context.Context, m member, over *burial) error {
+	if over != nil {
+		if over.err != nil {
+			return over.err
+		}
+		return n.buried(ctx, m)
+	}
 	c := claim{nodes: n, dead: m}
 	if err := c.take(ctx, state.Check{Name: claimPrefix + m.holder}, state.Check{Name: runPrefix + m.holder, Revision: m.revision}); err != nil {
 		if errors.Is(err, state.ErrConflict) {
@@ -127,15 +165,11 @@ func (n *Nodes) buryOne(ctx context.Context, m member) error {
 		}
 		return err
 	}
-	node, epoch, _ := strings.Cut(m.holder, "/")
-	err := c.hold(ctx, func(ctx context.Context) error {
-		for _, do := range n.graves.do {
-			if err := do(ctx, node, epoch); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	b := n.begin(ctx, m.holder)
+	err := c.hold(ctx, b)
+	if !b.over() {
+		n.graves.slow[m.holder] = b // what it does here is not begun twice
+	}
 	if err != nil {
 		// Another node may see what this one does not.
 		end, cancel := n.late(ctx)
@@ -145,9 +179,59 @@ func (n *Nodes) buryOne(ctx context.Context, m member) error {
 	if err := c.drop(ctx, runPrefix+m.holder); err != nil {
 		return err
 	}
-	n.log.Info("what a dead node left has been settled", "node", m.holder)
-	n.soon()
+	n.settled(m.holder)
 	return nil
+}
+
+// begin does what there is to be done for a dead run. It ends with ctx, or with
+// cancel, if the file system lets it.
+func (n *Nodes) begin(ctx context.Context, holder string) *burial {
+	ctx, cancel := context.WithCancelCause(ctx)
+	b := &burial{cancel: cancel, done: make(chan struct{})}
+	node, epoch, _ := strings.Cut(holder, "/")
+	go func() {
+		defer n.graves.tell()
+		defer close(b.done)
+		defer cancel(nil)
+		for _, do := range n.graves.do {
+			if b.err = do(ctx, node, epoch); b.err != nil {
+				return
+			}
+		}
+	}()
+	return b
+}
+
+func (b *burial) over() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// buried takes a run away for which all was done without a claim. Who has a claim on
+// it by now comes to the same.
+func (n *Nodes) buried(ctx context.Context, m member) error {
+	_, err := typed.Settle(ctx, n.state, state.Batch{
+		Scope:   scope,
+		Checks:  []state.Check{{Name: runPrefix + n.own, Revision: n.revision}, {Name: runPrefix + m.holder, Revision: m.revision}},
+		Deletes: []string{runPrefix + m.holder},
+	})
+	if errors.Is(err, state.ErrConflict) {
+		return nil // another was faster
+	}
+	if err != nil {
+		return fmt.Errorf("say that %s is buried: %w", m.holder, err)
+	}
+	n.settled(m.holder)
+	return nil
+}
+
+func (n *Nodes) settled(holder string) {
+	n.log.Info("what a dead node left has been settled", "node", holder)
+	n.soon()
 }
 
 // A claim on a dead run, which others leave alone until it expires.
@@ -173,35 +257,48 @@ func (c *claim) take(ctx context.Context, checks ...state.Check) error {
 	return nil
 }
 
-// hold works while the claim is renewed; the work's context ends where it is lost.
-func (c *claim) hold(ctx context.Context, work func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	var result error
-	go func() {
-		defer close(done)
-		result = work(ctx)
-	}()
-	defer cancel(nil)
-	taken := c.nodes.now()
+// hold renews the claim until a burial has ended. It returns before that where the
+// claim is lost, which the burial is told, or where it takes too long.
+func (c *claim) hold(ctx context.Context, b *burial) error {
+	began := c.nodes.now()
+	taken := began
 	for {
 		t := time.NewTimer(c.nodes.lease / 2)
 		select {
-		case <-done:
+		case <-b.done:
 			t.Stop()
-			return result
+			return b.err
+		case <-ctx.Done(): // which the burial was told as well
+			t.Stop()
+			return errors.Join(context.Cause(ctx), b.wait(c.nodes.lease/2))
 		case <-t.C:
 		}
-		began := c.nodes.now()
-		err := c.take(ctx, state.Check{Name: claimPrefix + c.dead.holder, Revision: c.revision})
+		now := c.nodes.now()
+		if now.atLeast(began) >= handOn*c.nodes.lease {
+			return errSlow
+		}
+		soon, cancel := c.nodes.late(ctx)
+		err := c.take(soon, state.Check{Name: claimPrefix + c.dead.holder, Revision: c.revision})
+		cancel()
 		switch {
 		case err == nil:
-			taken = began
-		case errors.Is(err, state.ErrConflict), began.since(taken) > c.life()-c.nodes.lease:
-			cancel(err)
-			<-done
-			return errors.Join(err, result)
+			taken = now
+		case errors.Is(err, state.ErrConflict), now.since(taken) > c.life()-c.nodes.lease:
+			b.cancel(err)
+			return errors.Join(err, b.wait(c.nodes.lease))
 		}
+	}
+}
+
+// wait waits a while for the end of a burial that was cancelled.
+func (b *burial) wait(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-b.done:
+		return b.err
+	case <-t.C:
+		return errSlow
 	}
 }
 
