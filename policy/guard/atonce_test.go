@@ -48,6 +48,7 @@ func TestNodesAtOnceWithoutDoubt(t *testing.T) {
 
 func atOnce(t *testing.T, seed uint64, users, changes int, do func(*user, *rand.Rand) error) (doubted bool) {
 	n := newTwoNodes(t)
+	n.rough = true
 	n.folder("/home/ann/x/d")
 	n.folder("/home/ann/y/d")
 	quotas := []string{"/home/ann/x", "/home/ann/y"}

@@ -98,7 +98,7 @@ func (d *duplicate) grow(ctx context.Context, by quota.Amount) error {
 
 // still judges anew where the policy has changed since.
 func (d *duplicate) still(ctx context.Context) error {
-	if err := cmp.Or(ctx.Err(), d.fs.s.tree.mayChange()); err != nil {
+	if err := cmp.Or(ctx.Err(), d.fs.s.tree.mayChange(), d.early.refused()); err != nil {
 		return err
 	}
 	if d.fs.s.closed.Load() {
@@ -130,7 +130,7 @@ func (d *duplicate) copyFile(ctx context.Context) error {
 	if err := d.fill(ctx, staged.File, from); err != nil {
 		return err
 	}
-	return d.place(ctx, staged.Commit)
+	return d.place(ctx, staged)
 }
 
 // fill copies content and properties.
@@ -211,10 +211,20 @@ func pump(to, from backend.File, off, n int64) (int64, error) {
 	return done, nil
 }
 
+// built is what takes its place when it is whole, as staging has it.
+type built interface {
+	Commit(ctx context.Context, replace bool) error
+	Over(ctx context.Context) (drop func() error, err error)
+}
+
 // place judges anew, and puts what was built in the place of what is there.
-func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, replace bool) error) error {
+func (d *duplicate) place(ctx context.Context, b built) error {
 	t, to := d.fs.s.tree, d.to.real
-	release, err := t.hold(ctx, span{to, true})
+	hold := t.hold
+	if !d.exists { // nothing goes away
+		hold = t.names.hold
+	}
+	release, err := hold(ctx, span{to, true})
 	if err != nil {
 		return err
 	}
@@ -222,7 +232,7 @@ func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, 
 	if err := d.judge(d.fs.s.rules.Load(), d.fs.s.rules.Load().policy.DecideCopy); err != nil {
 		return err
 	}
-	if err := d.fs.unlocked(ctx, d.touches(policy.OpCopy)...); err != nil {
+	if err := d.fs.first(ctx, d.touches(policy.OpCopy)...); err != nil {
 		return err
 	}
 	if err := d.unchanged(ctx); err != nil {
@@ -248,37 +258,36 @@ func (d *duplicate) place(ctx context.Context, commit func(ctx context.Context, 
 	if err := d.book.hold(ctx, grow); err != nil {
 		return err
 	}
-	err = d.put(ctx, commit)
+	err = d.put(ctx, b)
 	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
 		return err
 	}
 	t.notes(err)
+	if gives != (quota.Amount{}) && !still.gone(d.target.ID) {
+		grow, gives = d.built, quota.Amount{}
+		_ = d.book.hold(ctx, grow) // what there is no room for the next count finds
+	}
 	d.fs.s.makes(d.to, d.source.IsDir())
 	d.book.commit(grow)
 	t.release(ctx, to, positive(minus(quota.Amount{}, grow)))
 	if gives != replaced.total() {
 		t.doubt(to)
 	}
-	still.lose(replaced)
+	if still.gone(d.target.ID) {
+		still.lose(replaced)
+	}
 	still.replaced(to)
 	return err
 }
 
-func (d *duplicate) put(ctx context.Context, commit func(ctx context.Context, replace bool) error) error {
+func (d *duplicate) put(ctx context.Context, b built) error {
 	if err := d.fs.again(ctx, d.touches(policy.OpCopy)...); err != nil {
 		return err
 	}
 	if !d.exists || !d.target.IsDir() && !d.source.IsDir() {
-		return commit(ctx, d.exists)
+		return b.Commit(ctx, d.exists)
 	}
-	restore, drop, err := d.fs.s.tree.staging.PutAside(ctx, d.to.real)
-	if err != nil {
-		return err
-	}
-	err = commit(ctx, false)
-	if err != nil && !errors.Is(err, staging.ErrNotDurable) {
-		return errors.Join(err, bring(restore))
-	}
+	drop, err := b.Over(ctx)
 	if err == nil {
 		_ = drop() // what is left of it is out of sight, and goes at the next start
 	}

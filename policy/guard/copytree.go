@@ -8,6 +8,7 @@ import (
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/quota"
+	"gatehouse/storage/staging"
 )
 
 func (d *duplicate) copyTree(ctx context.Context) error {
@@ -31,8 +32,13 @@ func (d *duplicate) copyTree(ctx context.Context) error {
 	if err := b.settle(ctx); err != nil {
 		return err
 	}
-	return d.place(ctx, func(ctx context.Context, _ bool) error { return folder.Commit(ctx) })
+	return d.place(ctx, tree{folder})
 }
+
+// A tree takes a free name only, or goes over what stands there.
+type tree struct{ *staging.Folder }
+
+func (t tree) Commit(ctx context.Context, _ bool) error { return t.Folder.Commit(ctx) }
 
 // A builder makes the copy of a tree, in a store that nobody else sees.
 type builder struct {

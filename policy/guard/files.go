@@ -20,6 +20,8 @@ type files struct {
 	shared bool // other nodes write to the same files: see shared.go
 	ledger *quota.Ledger
 	sync   func(ctx context.Context, folder path.Path) error // makes its entries durable
+	// stands is errSwapped where another file stands at p, which another node can do.
+	stands func(ctx context.Context, p path.Path, id backend.FileID) error
 	// durable are the names and files that this process has made durable, so that
 	// who writes to a file in place does not sync its folder again and again.
 	durable remembered
@@ -75,9 +77,10 @@ func (t *files) gone(s *stored) {
 }
 
 // open enters the user of an open file, with its size. What the table still
-// holds of a file that had the same identity before is not it.
+// holds of a file that had the same identity before is not it. errSwapped says that
+// another node has moved the file meanwhile: it would be charged where it was.
 func (t *files) open(ctx context.Context, f backend.File, p path.Path) (*stored, error) {
-	for {
+	for try := 1; ; {
 		info, err := f.Stat()
 		if err != nil {
 			return nil, err
@@ -85,13 +88,27 @@ func (t *files) open(ctx context.Context, f backend.File, p path.Path) (*stored,
 		s := t.use(info.ID, p)
 		stale, err := s.learn(ctx, f, p)
 		if err == nil && !stale {
-			return s, nil
+			return t.placed(ctx, s, f, p)
 		}
 		t.leave(s)
+		if errors.Is(err, backend.ErrInUse) && try < lendTries && pause(ctx, lendWait) == nil {
+			try++
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 	}
+}
+
+// placed leaves a file again that does not stand at p.
+func (t *files) placed(ctx context.Context, s *stored, f backend.File, p path.Path) (*stored, error) {
+	if err := t.stands(ctx, p, s.id); err != nil {
+		t.ledger.Unsure(p)
+		s.close(ctx, f)
+		return nil, err
+	}
+	return s, nil
 }
 
 // openNew is open for a file that was just made, as info describes it, while nobody
@@ -102,10 +119,10 @@ func (t *files) openNew(ctx context.Context, f backend.File, info backend.Info, 
 	s := t.use(info.ID, p)
 	begun, err := s.begins(f, info, p)
 	if begun {
-		return s, nil
+		return t.placed(ctx, s, f, p)
 	}
 	t.leave(s)
-	if err != nil {
+	if err != nil && !errors.Is(err, backend.ErrInUse) {
 		return nil, err
 	}
 	return t.open(ctx, f, p)

@@ -340,8 +340,9 @@ func (s *stored) close(ctx context.Context, f backend.File) {
 }
 
 // remove takes the name p of the file away, and returns what that frees: nothing
-// while it has other names. info is read while nobody can grow the file.
-func (s *stored) remove(ctx context.Context, p path.Path, look func() (backend.Info, error), unlink func() error) (quota.Amount, error) {
+// while it has other names, as gone tells after it. info is read while nobody can grow
+// the file.
+func (s *stored) remove(ctx context.Context, p path.Path, look func() (backend.Info, error), unlink func() error, gone func() bool) (quota.Amount, error) {
 	if err := s.lock(ctx); err != nil {
 		return quota.Amount{}, err
 	}
@@ -359,7 +360,7 @@ func (s *stored) remove(ctx context.Context, p path.Path, look func() (backend.I
 	if err := unlink(); err != nil {
 		return quota.Amount{}, err
 	}
-	if info.Links > 1 {
+	if info.Links > 1 || !gone() {
 		s.unnamed(p)
 		return quota.Amount{}, nil
 	}

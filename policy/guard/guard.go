@@ -60,9 +60,15 @@ func (f *FS) With(tokens []string) *FS {
 	return &FS{s: f.s, tokens: slices.Clone(tokens), view: f.view}
 }
 
-// Once returns the same file system for one who only reads: Locks and LocksBelow tell
-// what stood when this was called, or later, and ask the state once.
-func (f *FS) Once() *FS { return &FS{s: f.s, tokens: f.tokens, view: f.s.tree.locks.View()} }
+// Once returns the same file system for one request: Locks, LocksBelow and, for a
+// moment, changes go by the locks that stood when this was called, or later, and ask the
+// state once.
+func (f *FS) Once() *FS {
+	if f.view != nil {
+		return f
+	}
+	return &FS{s: f.s, tokens: f.tokens, view: f.s.tree.locks.View()}
+}
 
 // Open says how a file is opened.
 type Open struct {
@@ -145,24 +151,64 @@ func (f *FS) again(ctx context.Context, touches ...locks.Touch) error {
 	return f.unlocked(ctx, touches...)
 }
 
-// unlockedLately is unlocked for what is asked again before it takes its place: where
-// nodes share, the locks of a moment ago will do.
-func (f *FS) unlockedLately(ctx context.Context, touch locks.Touch) error {
+// first is unlocked for a change that asks again right before it is made, where nodes
+// share: by what is known anyway, then.
+func (f *FS) first(ctx context.Context, touches ...locks.Touch) error {
 	t := f.s.tree
 	if !t.files.shared {
-		return f.unlocked(ctx, touch)
+		return f.unlocked(ctx, touches...)
 	}
 	if err := t.mayChange(); err != nil || f.s.system {
 		return err
 	}
-	err := t.locks.CheckLately(ctx, heedEvery, f.s.rules.Load().account.ID, f.tokens, touch)
+	for _, touch := range touches {
+		if !t.locks.Asked(heedEvery, touch.Path) {
+			return nil
+		}
+	}
+	err := t.locks.CheckLately(ctx, heedEvery, f.s.rules.Load().account.ID, f.tokens, touches...)
 	if errors.Is(err, locks.ErrLocked) {
-		return f.unlocked(ctx, touch) // it may be released by now
+		return f.unlocked(ctx, touches...) // it may be released by now
 	}
 	return err
 }
 
-// unlocked asks, right before a change, whether this node may make one, and the locks whether the account may change what it touches.
+// An early look at the locks is asked for when something long begins, and waited for by
+// nobody: what takes long hears in time that it is in vain.
+type early struct {
+	told chan struct{}
+	err  error // set before told is closed
+}
+
+// early begins such a look, of which the error is what is known at once.
+func (f *FS) early(ctx context.Context, touch locks.Touch) (*early, error) {
+	e := &early{}
+	if err := f.first(ctx, touch); err != nil || !f.s.tree.files.shared || f.s.tree.locks.Asked(heedEvery, touch.Path) {
+		return e, err
+	}
+	e.told = make(chan struct{})
+	go func() { // ends with the state's answer
+		defer close(e.told)
+		e.err = f.unlocked(context.WithoutCancel(ctx), touch)
+	}()
+	return e, nil
+}
+
+// refused is why it is in vain, as far as is known by now.
+func (e *early) refused() error {
+	if e == nil || e.told == nil {
+		return nil
+	}
+	select {
+	case <-e.told:
+		return e.err
+	default:
+		return nil
+	}
+}
+
+// unlocked asks, right before a change, whether this node may make one, and the locks
+// whether the account may change what it touches.
 func (f *FS) unlocked(ctx context.Context, touches ...locks.Touch) error {
 	if err := f.s.tree.mayChange(); err != nil {
 		return err
@@ -171,10 +217,18 @@ func (f *FS) unlocked(ctx context.Context, touches ...locks.Touch) error {
 		return nil
 	}
 	account := f.s.rules.Load().account.ID
-	for _, touch := range touches {
-		if err := f.s.tree.locks.Check(ctx, account, f.tokens, touch); err != nil {
-			return err
-		}
+	if f.view != nil {
+		return f.view.Check(ctx, heedEvery, account, f.tokens, touches...)
 	}
-	return nil
+	return f.s.tree.locks.Check(ctx, account, f.tokens, touches...)
+}
+
+// unlock drops the locks on what is gone from p, as far as they are known where nodes
+// share: they were asked for a moment ago.
+func (t *Tree) unlock(ctx context.Context, p path.Path) error {
+	ctx = context.WithoutCancel(ctx)
+	if !t.files.shared {
+		return t.locks.Moved(ctx, p)
+	}
+	return t.locks.MovedLately(ctx, heedEvery, p)
 }

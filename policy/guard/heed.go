@@ -16,7 +16,7 @@ const heedEvery = time.Second
 // upload that is under way.
 func (f *File) heed() error {
 	if f.upload != nil {
-		return nil
+		return f.upload.early.refused()
 	}
 	now, last := time.Now().UnixNano(), f.heeded.Load()
 	if now-last < int64(heedEvery) && now >= last || !f.heeded.CompareAndSwap(last, now) {

@@ -213,12 +213,12 @@ func (m *move) linkTo(ctx context.Context, r *rules) error {
 	// Nobody removes another name of the file while its names are counted.
 	s := t.files.use(m.source.ID, from)
 	defer t.files.leave(s)
-	giveBack, sure, err := t.borrow(ctx, s, from)
-	defer giveBack()
-	if err == nil && !sure {
-		err = backend.ErrInUse
-	}
+	l, err := t.borrow(ctx, s, from)
 	if err != nil {
+		return err
+	}
+	defer l.end()
+	if err := l.busy(); err != nil {
 		return err
 	}
 	if err := s.lock(ctx); err != nil {

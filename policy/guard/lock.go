@@ -49,6 +49,7 @@ func (f *FS) lock(ctx context.Context, r *rules, p *place, q LockRequest) (Lock,
 		return Lock{}, false, err
 	}
 	defer release()
+	f = f.Once() // what is locked is known right after
 	l, err := f.s.tree.locks.Lock(ctx, locks.Request{
 		Path: p.real, Deep: q.Deep, Shared: q.Shared,
 		AccountID: r.account.ID, Account: r.account.Name, Door: string(f.s.config.Door),
@@ -177,7 +178,7 @@ func (f *FS) Locks(ctx context.Context, p path.Path) ([]Lock, error) {
 func (f *FS) LocksBelow(ctx context.Context, p path.Path) ([]Lock, error) {
 	return f.listLocks(ctx, p, func(p path.Path) ([]Lock, error) {
 		r := f.s.rules.Load()
-		all, err := f.lockView().List(ctx, p)
+		all, err := f.lockView().List(ctx, p, f.s.tree.mountsBelow(p)...)
 		var seen []Lock
 		for _, l := range all {
 			if r.sees(policy.Target{Path: l.Path}) || r.sees(policy.Target{Path: l.Path, Folder: true}) {

@@ -65,11 +65,11 @@ func (m *move) admitted() error {
 }
 
 // mayCopy asks policy, the locks, quotas and mounts.
-func (m *move) mayCopy(ctx context.Context, r *rules) error {
+func (m *move) mayCopy(ctx context.Context, r *rules) (err error) {
 	if err := m.prepare(ctx, r, follow, r.policy.DecideCopy); err != nil {
 		return err
 	}
-	if err := m.fs.unlocked(ctx, m.touches(policy.OpCopy)...); err != nil {
+	if m.early, err = m.fs.early(ctx, m.touches(policy.OpCopy)[0]); err != nil {
 		return err
 	}
 	return cmp.Or(m.opens(), m.admitted())

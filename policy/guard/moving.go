@@ -17,9 +17,8 @@ import (
 type still struct {
 	table *files
 	byID  map[backend.FileID]*stored
-	give  []func() // what was borrowed of the files that are frozen by themselves
-	// unsure are those of them that another node may be changing.
-	unsure map[backend.FileID]bool
+	// lent are the files that are frozen by themselves, where nodes share.
+	lent map[backend.FileID]*lent
 }
 
 // fileAt is a file that is frozen by itself, open or not.
@@ -47,7 +46,7 @@ func (t *Tree) freeze(ctx context.Context, trees []path.Path, more ...fileAt) (*
 	slices.SortFunc(all, func(a, b *stored) int {
 		return cmp.Or(cmp.Compare(a.id.Device, b.id.Device), cmp.Compare(a.id.Inode, b.id.Inode))
 	})
-	st := &still{table: &t.files, byID: make(map[backend.FileID]*stored, len(all)), unsure: make(map[backend.FileID]bool)}
+	st := &still{table: &t.files, byID: make(map[backend.FileID]*stored, len(all)), lent: make(map[backend.FileID]*lent)}
 	for i, s := range all {
 		if err := s.freeze(ctx); err != nil {
 			for _, rest := range all[i:] {
@@ -78,20 +77,25 @@ func (t *Tree) claim(ctx context.Context, st *still, f fileAt) error {
 	if !t.files.shared {
 		return nil
 	}
-	give, sure, err := t.borrow(ctx, st.byID[f.id], f.at)
+	l, err := t.borrow(ctx, st.byID[f.id], f.at)
 	if err != nil {
 		return err
 	}
-	st.give = append(st.give, give)
-	st.unsure[f.id] = !sure
+	st.lent[f.id] = l
 	return t.stands(ctx, f.at, f.id)
 }
 
 // sure reports that no other node can change what this file gives back.
 func (st *still) sure(id backend.FileID) bool {
-	unsure, claimed := st.unsure[id]
-	return claimed && !unsure
+	l, claimed := st.lent[id]
+	return claimed && l.sure()
 }
+
+// gone reports that this file, frozen by itself, has no name any more.
+func (st *still) gone(id backend.FileID) bool { return st.lent[id].gone() }
+
+// contested reports that another node is changing this file, frozen by itself.
+func (st *still) contested(id backend.FileID) bool { return st.lent[id].busy() != nil }
 
 func (s *stored) freeze(ctx context.Context) error {
 	if err := s.lock(ctx); err != nil {
@@ -113,10 +117,10 @@ func (s *stored) busy() bool {
 func (st *still) find(id backend.FileID) *stored { return st.byID[id] }
 
 func (st *still) thaw() {
-	for _, give := range st.give {
-		give()
+	for _, l := range st.lent {
+		l.end()
 	}
-	st.give = nil
+	clear(st.lent)
 	for _, s := range st.byID {
 		s.mu.Lock()
 		close(s.frozen)
@@ -127,13 +131,31 @@ func (st *still) thaw() {
 	st.byID = nil
 }
 
-// moved makes what lies in from be known, and charged, where it lies now.
-func (st *still) moved(from, to path.Path) {
+// moved makes what lies in from be known, and charged, where it lies now. What another
+// node had taken from there before is not.
+func (st *still) moved(ctx context.Context, t *Tree, from, to path.Path) {
+	ctx = context.WithoutCancel(ctx)
 	for _, s := range st.byID {
 		s.mu.Lock()
-		s.renamed(from, to)
+		if s.came(ctx, t, from, to) {
+			s.renamed(from, to)
+		} else {
+			s.unnamed(to)
+		}
 		s.mu.Unlock()
 	}
+}
+
+// came reports that the file was moved along, which goes without saying where this node
+// is alone. s.mu is held.
+func (s *stored) came(ctx context.Context, t *Tree, from, to path.Path) bool {
+	if !t.files.shared {
+		return true
+	}
+	return slices.ContainsFunc(append(slices.Clip(s.names), s.path), func(p path.Path) bool {
+		rel, ok := from.Rel(p)
+		return ok && t.stands(ctx, to.Append(rel), s.id) == nil
+	})
 }
 
 // replaced says that what stood at p, or below, has that name no more.

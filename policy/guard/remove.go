@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,20 +58,17 @@ func (f *FS) remove(ctx context.Context, r *rules, p *place) error {
 		return err
 	}
 	t := f.s.tree
-	release, err := t.hold(ctx, span{path: p.real})
+	release, err := f.holdToRemove(ctx, span{path: p.real})
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := f.unlocked(ctx, locks.Touch{Path: p.real, Tree: true, Member: true}); err != nil {
-		return err
-	}
 	freed, err := t.unlink(ctx, p.real)
 	if err != nil {
 		return err
 	}
 	t.release(ctx, p.real, freed)
-	return errors.Join(t.locks.Moved(context.WithoutCancel(ctx), p.real), t.syncFolder(ctx, p.real.Dir()))
+	return errors.Join(t.unlock(ctx, p.real), t.syncFolder(ctx, p.real.Dir()))
 }
 
 // unlink removes what is no folder, and returns what that frees.
@@ -80,7 +78,7 @@ func (t *Tree) unlink(ctx context.Context, p path.Path) (quota.Amount, error) {
 		return quota.Amount{}, err
 	}
 	if !info.IsRegular() {
-		return quota.Amount{}, t.store.Remove(ctx, p)
+		return quota.Amount{}, t.unlinkOther(ctx, p)
 	}
 	for range maxSwaps {
 		freed, err := t.unlinkFile(ctx, p, info)
@@ -91,10 +89,18 @@ func (t *Tree) unlink(ctx context.Context, p path.Path) (quota.Amount, error) {
 			return quota.Amount{}, err
 		}
 		if !info.IsRegular() {
-			return quota.Amount{}, t.store.Remove(ctx, p)
+			return quota.Amount{}, t.unlinkOther(ctx, p)
 		}
 	}
 	return quota.Amount{}, errSwapped
+}
+
+// unlinkOther removes a link or special file.
+func (t *Tree) unlinkOther(ctx context.Context, p path.Path) error {
+	if err := t.mayChange(); err != nil {
+		return err
+	}
+	return t.store.Remove(ctx, p)
 }
 
 func (t *Tree) unlinkFile(ctx context.Context, p path.Path, info backend.Info) (quota.Amount, error) {
@@ -103,15 +109,16 @@ func (t *Tree) unlinkFile(ctx context.Context, p path.Path, info backend.Info) (
 	}
 	s := t.files.use(info.ID, p)
 	defer t.files.leave(s)
-	giveBack, sure, err := t.borrow(ctx, s, p)
-	defer giveBack()
+	l, err := t.borrow(ctx, s, p)
 	if err != nil {
 		return quota.Amount{}, err
 	}
+	defer l.end()
 	freed, err := s.remove(ctx, p,
 		func() (backend.Info, error) { return t.store.Stat(ctx, p) },
-		func() error { return t.store.Remove(ctx, p) })
-	if err == nil && (!sure || freed == (quota.Amount{})) {
+		func() error { return t.store.Remove(ctx, p) },
+		l.gone)
+	if err == nil && (!l.sure() || freed == (quota.Amount{})) {
 		t.doubt(p)
 		return quota.Amount{}, nil
 	}
@@ -127,17 +134,41 @@ func (f *FS) mayRemoveFolder(ctx context.Context, r *rules, p *place) error {
 	return r.judgeTree(p, policy.OpDelete)
 }
 
-// holdFolder keeps others off a folder that is to go, unless it is locked.
-func (f *FS) holdFolder(ctx context.Context, p path.Path) (release func(), err error) {
-	release, err = f.s.tree.hold(ctx, span{p, true})
-	if err != nil {
+// holdToRemove keeps others off what is to go, unless it is locked.
+func (f *FS) holdToRemove(ctx context.Context, of span) (release func(), err error) {
+	t, touch := f.s.tree, locks.Touch{Path: of.path, Tree: true, Member: true}
+	if t.files.shared {
+		return f.holdAtOnce(ctx, of, touch)
+	}
+	if release, err = t.hold(ctx, of); err != nil {
 		return nil, err
 	}
-	if err := f.unlocked(ctx, locks.Touch{Path: p, Tree: true, Member: true}); err != nil {
+	if err := f.unlocked(ctx, touch); err != nil {
 		release()
 		return nil, err
 	}
 	return release, nil
+}
+
+// holdAtOnce asks quotas and locks at the same time, which are a way off where nodes
+// share them.
+func (f *FS) holdAtOnce(ctx context.Context, of span, touch locks.Touch) (release func(), err error) {
+	t, asked := f.s.tree, make(chan error, 1)
+	leave, err := t.names.hold(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	go func() { asked <- f.unlocked(ctx, touch) }()
+	done, err := t.quotas.Touch(ctx, of.path)
+	if err = cmp.Or(<-asked, err); err != nil {
+		done()
+		leave()
+		return nil, err
+	}
+	return func() {
+		done()
+		leave()
+	}, nil
 }
 
 func (f *FS) removeDir(ctx context.Context, r *rules, p *place) error {
@@ -152,7 +183,7 @@ func (f *FS) removeDir(ctx context.Context, r *rules, p *place) error {
 		return err
 	}
 	t := f.s.tree
-	release, err := f.holdFolder(ctx, p.real)
+	release, err := f.holdToRemove(ctx, span{p.real, true})
 	if err != nil {
 		return err
 	}
@@ -185,8 +216,8 @@ func (f *FS) notEmpty(ctx context.Context, p path.Path) error {
 // forgetFolder makes locks forget a folder that is gone. A quota is of the path:
 // who makes the folder anew finds it again.
 func (f *FS) forgetFolder(ctx context.Context, p path.Path) error {
-	t, after := f.s.tree, context.WithoutCancel(ctx)
-	return errors.Join(t.locks.Moved(after, p), t.syncFolder(after, p.Dir()))
+	t := f.s.tree
+	return errors.Join(t.unlock(ctx, p), t.syncFolder(ctx, p.Dir()))
 }
 
 func (f *FS) removeAll(ctx context.Context, r *rules, p *place) error {
@@ -204,7 +235,7 @@ func (f *FS) removeAll(ctx context.Context, r *rules, p *place) error {
 	if t.holdsMount(p.real) {
 		return backend.ErrBusy
 	}
-	release, err := f.holdFolder(ctx, p.real)
+	release, err := f.holdToRemove(ctx, span{p.real, true})
 	if err != nil {
 		return err
 	}
@@ -226,7 +257,9 @@ func (t *Tree) removeTree(ctx context.Context, p path.Path) error {
 		if first := t.empty(ctx, p); first != nil {
 			return first
 		}
-		err = t.store.RemoveDir(ctx, p)
+		if err = t.mayChange(); err == nil {
+			err = t.store.RemoveDir(ctx, p)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

@@ -13,6 +13,7 @@ import (
 	"gatehouse/storage/backend"
 	"gatehouse/storage/events"
 	"gatehouse/storage/quota"
+	"gatehouse/storage/staging"
 )
 
 // Rename moves a file or tree. backend.ErrCrossMount between mounts, once
@@ -33,8 +34,10 @@ type move struct {
 	how      Replace
 	source   backend.Info
 	target   backend.Info
-	exists   bool         // something stands at the target
-	drop     func() error // what a folder had to be put aside for it
+	exists   bool          // something stands at the target
+	early    *early        // of a copy
+	swap     *staging.Swap // where a folder had to give way
+	moved    quota.Amount  // what was moved from one quota to another
 
 	asked   policy.Move // what policy was asked last
 	decided policy.Decision
@@ -59,14 +62,14 @@ func (m *move) rename(ctx context.Context, r *rules) error {
 		return err
 	}
 	defer release()
-	if err := m.fs.unlocked(ctx, m.touches(policy.OpRename)...); err != nil {
+	if err := m.fs.first(ctx, m.touches(policy.OpRename)...); err != nil {
 		return err
 	}
 	if err := m.unchanged(ctx); err != nil {
 		return err
 	}
 	if err := m.stays(); err != nil {
-		return err
+		return cmp.Or(m.fs.again(ctx, m.touches(policy.OpRename)...), err)
 	}
 	if err := m.charge(ctx); err != nil {
 		return err
@@ -225,37 +228,26 @@ func (m *move) charge(ctx context.Context) error {
 		}
 		gives = t.gives(to, replaced, still.sure(m.target.ID))
 	}
-	var held, grow quota.Amount
 	crosses := t.quotas.Crosses(from, to)
 	if crosses {
-		if err := t.unwritten(ctx, from); err != nil {
-			return err
-		}
-		moving, err := t.count(ctx, from, still.find)
-		if err != nil {
-			return err
-		}
-		if moving.shared.Files > 0 {
-			return errSharedFile
-		}
-		held = moving.alone
-		grow = positive(minus(held, gives))
-		reserved, err := t.files.move(ctx, from, to, grow)
-		if err != nil {
-			return err
-		}
-		defer reserved.Cancel()
-		if err := m.do(ctx); err != nil {
-			return err
-		}
-		reserved.Commit(grow)
-	} else if err := m.do(ctx); err != nil {
+		err = m.across(ctx, still, gives)
+	} else {
+		err = m.do(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	m.fs.s.makes(m.to, m.source.IsDir())
+	gone := still.gone(m.target.ID)
+	if !gone {
+		gives = quota.Amount{}
+	}
 	// What was replaced made room at the target for as much of what moved,
 	// which the folders above the source then give back.
-	shared := least(held, gives)
+	shared := quota.Amount{}
+	if crosses {
+		shared = least(m.moved, gives)
+	}
 	t.release(ctx, from, shared)
 	t.release(ctx, to, minus(gives, shared))
 	if crosses {
@@ -263,14 +255,102 @@ func (m *move) charge(ctx context.Context) error {
 	} else if gives != replaced.total() {
 		t.doubt(to)
 	}
-	still.lose(replaced)
-	still.moved(from, to)
+	if gone {
+		still.lose(replaced)
+	}
+	still.moved(ctx, t, from, to)
 	for i, p := range []path.Path{from, to} {
 		if !slices.Equal(limited[i], t.quotas.Limits(p)) {
 			t.quotas.Recheck(p) // one that was set meanwhile has counted what was there then
 		}
 	}
 	return nil
+}
+
+// across moves from one quota to another, where what is replaced gives so much.
+func (m *move) across(ctx context.Context, still *still, gives quota.Amount) error {
+	t, from, to := m.fs.s.tree, m.from.real, m.to.real
+	if err := t.unwritten(ctx, from); err != nil {
+		return err
+	}
+	moving, err := t.count(ctx, from, still.find)
+	if err != nil {
+		return err
+	}
+	if moving.shared.Files > 0 {
+		return errSharedFile
+	}
+	m.moved = moving.alone
+	grow := positive(minus(m.moved, gives))
+	reserved, err := t.files.move(ctx, from, to, grow)
+	if err != nil {
+		return err
+	}
+	defer reserved.Cancel()
+	if err := m.do(ctx); err != nil {
+		return err
+	}
+	if err := m.stayed(ctx, still); err != nil {
+		t.doubt(from, to)
+		if m.undo(ctx) == nil {
+			return err
+		} // else it is where it was to go
+	}
+	reserved.Commit(positive(minus(m.moved, gives)))
+	if !still.gone(m.target.ID) {
+		m.chargeFully(ctx, least(m.moved, gives))
+	}
+	return nil
+}
+
+// chargeFully charges what the replaced file, which is still somewhere, was to give.
+func (m *move) chargeFully(ctx context.Context, gives quota.Amount) {
+	r, err := m.fs.s.tree.files.reserve(ctx, m.to.real, gives)
+	if err == nil {
+		r.Commit(gives) // what there is no room for the next count finds
+	}
+}
+
+// stayed looks again at what was moved from one quota to another. Another node may have
+// begun to write there just before, and would go on being charged where it no longer is;
+// or this one has stood still meanwhile, and was taken for dead. What came to the tree
+// while it was measured is charged besides, what went is not given back again: until the
+// quotas are counted anew their figures are rather too large.
+func (m *move) stayed(ctx context.Context, still *still) error {
+	t, to := m.fs.s.tree, m.to.real
+	if err := t.mayChange(); err != nil || !t.files.shared || !m.source.IsDir() {
+		return err
+	}
+	if err := t.unwritten(ctx, to); err != nil {
+		return err
+	}
+	now, err := t.count(ctx, to, still.find)
+	if err != nil {
+		return err
+	}
+	if now.shared.Files > 0 {
+		return errSharedFile // another node has just given it a name where it came from
+	}
+	if more := positive(minus(now.alone, m.moved)); more != (quota.Amount{}) {
+		came, err := t.files.reserve(ctx, to, more)
+		if err != nil {
+			return err
+		}
+		came.Commit(more)
+	}
+	m.moved = least(m.moved, now.alone)
+	return nil
+}
+
+// undo takes back what do did.
+func (m *move) undo(ctx context.Context) error {
+	if m.swap != nil {
+		return m.swap.Undo()
+	}
+	if m.exists {
+		return fs.ErrExist // a file has replaced a file, which is gone
+	}
+	return m.fs.s.tree.store.Rename(context.WithoutCancel(ctx), m.to.real, m.from.real, false)
 }
 
 func (m *move) freeze(ctx context.Context) (*still, error) {
@@ -285,7 +365,7 @@ func (m *move) freeze(ctx context.Context) (*still, error) {
 }
 
 // do moves on disk. Where a folder is in the way, it is put aside first.
-func (m *move) do(ctx context.Context) error {
+func (m *move) do(ctx context.Context) (err error) {
 	t, from, to := m.fs.s.tree, m.from.real, m.to.real
 	if err := m.fs.again(ctx, m.touches(policy.OpRename)...); err != nil {
 		return err
@@ -293,27 +373,7 @@ func (m *move) do(ctx context.Context) error {
 	if !m.exists || !m.target.IsDir() && !m.source.IsDir() {
 		return t.store.Rename(ctx, from, to, m.exists)
 	}
-	restore, drop, err := t.staging.PutAside(ctx, to)
-	if err != nil {
-		return err
-	}
-	if err := t.store.Rename(ctx, from, to, false); err != nil {
-		return errors.Join(err, bring(restore))
-	}
-	m.drop = drop
-	return nil
-}
-
-// bring puts back what was put aside, also while somebody swaps folders on
-// the way.
-func bring(restore func() error) error {
-	err := restore()
-	for range maxSwaps {
-		if !swapped(err) {
-			return err
-		}
-		err = restore()
-	}
+	m.swap, err = t.staging.Move(ctx, from, to)
 	return err
 }
 
@@ -324,8 +384,8 @@ func (m *move) settle(ctx context.Context) error {
 	t, from, to := m.fs.s.tree, m.from.real, m.to.real
 	ctx = context.WithoutCancel(ctx)
 	err := t.syncNew(ctx, to.Dir(), from.Dir())
-	if err == nil && m.drop != nil {
-		_ = m.drop()
+	if err == nil && m.swap != nil {
+		_ = m.swap.Drop()
 	}
-	return errors.Join(t.locks.Moved(ctx, from), err)
+	return errors.Join(t.unlock(ctx, from), err)
 }

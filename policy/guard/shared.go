@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
@@ -102,36 +103,34 @@ func (s *stored) passed(f backend.File, end int64, late error) {
 	s.files.ledger.Unsure(s.path)
 }
 
-// borrow keeps the file at p to this node while a name of it goes. It is not sure where
-// another node has it, or the store keeps no locks; errSwapped says that another file
-// stands there.
-func (t *Tree) borrow(ctx context.Context, s *stored, p path.Path) (release func(), sure bool, err error) {
+// A node that keeps a file to itself for a single change does so for a moment. It is
+// waited for: who writes in place keeps it longer.
+const (
+	lendTries = 10
+	lendWait  = 5 * time.Millisecond
+)
+
+// A lent file is kept to this node while a name of it goes. Nil is one of a node that
+// is alone.
+type lent struct {
+	s    *stored
+	file backend.File
+	why  error // why it is not surely this node's
+}
+
+// borrow lends the file at p, until end. errSwapped says that another file stands there.
+func (t *Tree) borrow(ctx context.Context, s *stored, p path.Path) (*lent, error) {
 	if !t.files.shared {
-		return func() {}, true, nil
+		return nil, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.unlock == nil {
-		file, err := t.store.Open(ctx, p, backend.How{Write: true})
-		if err != nil {
-			return func() {}, false, unopened(err)
-		}
-		defer file.Close() // the lock stays
-		info, err := file.Stat()
-		if err != nil || info.ID != s.id {
-			return func() {}, false, errors.Join(err, errSwapped)
-		}
-		if err := s.secure(file); err != nil {
-			return func() {}, false, nil
-		}
-	} else {
-		s.holders++
+	file, err := t.store.Open(ctx, p, backend.How{Write: true})
+	if err != nil {
+		return &lent{why: err}, unopened(err)
 	}
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.give()
-	}, true, nil
+	if info, err := file.Stat(); err != nil || info.ID != s.id {
+		return nil, errors.Join(err, errSwapped, file.Close())
+	}
+	return &lent{s: s, file: file, why: s.keep(ctx, file)}, nil
 }
 
 // unopened is errSwapped where no file is there any more, and nil where it is no more
@@ -141,6 +140,68 @@ func unopened(err error) error {
 		return errSwapped
 	}
 	return nil
+}
+
+// keep is secure, which waits for another node's single change.
+func (s *stored) keep(ctx context.Context, f backend.File) (err error) {
+	for range lendTries {
+		s.mu.Lock()
+		err = s.secure(f)
+		s.mu.Unlock()
+		if !errors.Is(err, backend.ErrInUse) || pause(ctx, lendWait) != nil {
+			break
+		}
+	}
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// end gives the file back.
+func (l *lent) end() {
+	if l == nil || l.file == nil {
+		return
+	}
+	if l.why == nil {
+		l.s.mu.Lock()
+		l.s.give()
+		l.s.mu.Unlock()
+	}
+	_ = l.file.Close() // nothing was written
+}
+
+// sure reports that no other node can change what the file gives back.
+func (l *lent) sure() bool { return l == nil || l.why == nil }
+
+// busy is why the file cannot be counted on to stay as it is. Where the store keeps no
+// locks nobody writes in place.
+func (l *lent) busy() error {
+	if l.sure() || errors.Is(l.why, backend.ErrUnsupported) {
+		return nil
+	}
+	return backend.ErrInUse
+}
+
+// gone reports that the file has lost its last name: another node may have given it
+// another one, or its name to another file, a moment before that was taken away.
+func (l *lent) gone() bool {
+	if l == nil {
+		return true
+	}
+	if l.file == nil {
+		return false
+	}
+	info, err := l.file.Stat()
+	return err == nil && info.Links == 0
 }
 
 // stands is errSwapped where this file is not, or no longer, what stands at p.
@@ -170,13 +231,24 @@ func (t *Tree) unwritten(ctx context.Context, p path.Path) error {
 		}
 		s := t.files.use(info.ID, at)
 		defer t.files.leave(s)
-		release, sure, err := t.borrow(ctx, s, at)
-		release()
-		if err == nil && !sure {
-			err = backend.ErrInUse
+		l, err := t.borrow(ctx, s, at)
+		if err != nil {
+			return err
 		}
-		return err
+		defer l.end()
+		return l.busy()
 	})
+}
+
+// arrived looks whether what was put at p has a folder there still. Where another node
+// has just moved that, it came along, and nobody knows to which quota.
+func (t *Tree) arrived(ctx context.Context, p path.Path) {
+	if !t.files.shared {
+		return
+	}
+	if _, err := t.store.Stat(context.WithoutCancel(ctx), p.Dir()); vanished(err) {
+		t.doubt(path.Root)
+	}
 }
 
 // gives is what the quotas get back for what was counted before it was replaced:

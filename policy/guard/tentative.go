@@ -2,7 +2,9 @@ package guard
 
 import (
 	"context"
+	"errors"
 
+	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/locks"
 )
@@ -26,7 +28,8 @@ func (f *File) withdraw(ctx context.Context) (gone bool, err error) {
 	}
 	freed, err := s.remove(ctx, p,
 		func() (backend.Info, error) { return f.untouched(ctx, s) },
-		func() error { return t.store.Remove(ctx, p) })
+		func() error { return t.takeAway(ctx, p, s.id) },
+		func() bool { return true })
 	if err != nil {
 		return false, nil
 	}
@@ -49,4 +52,20 @@ func (f *File) untouched(ctx context.Context, s *stored) (backend.Info, error) {
 		return now, errSwapped
 	}
 	return now, nil
+}
+
+// takeAway removes the file with this identity at p, and none that another node has put
+// there a moment ago.
+func (t *Tree) takeAway(ctx context.Context, p path.Path, id backend.FileID) error {
+	if !t.files.shared {
+		return t.store.Remove(ctx, p)
+	}
+	aside, err := t.staging.PutAside(ctx, p)
+	if err != nil {
+		return err
+	}
+	if info, err := aside.Stat(ctx); err != nil || info.ID != id {
+		return errors.Join(err, errSwapped, aside.Restore())
+	}
+	return aside.Drop()
 }

@@ -53,6 +53,7 @@ func NewTree(c TreeConfig) *Tree {
 			byID: make(map[backend.FileID]*stored), staged: make(map[*pending]struct{}),
 		},
 	}
+	t.files.stands = t.stands
 	if c.Fence != nil {
 		c.Quotas.Yielding(t.files.giveBack)
 	}
@@ -97,6 +98,17 @@ func (t *Tree) System(actor string, report func(events.Event)) *FS {
 // holdsMount reports whether p is a mount point, or has one below it.
 func (t *Tree) holdsMount(p path.Path) bool {
 	return slices.ContainsFunc(t.mounts.Mounts(), func(m mount.Mount) bool { return p.Contains(m.Path) })
+}
+
+// mountsBelow are the mount points below p.
+func (t *Tree) mountsBelow(p path.Path) []path.Path {
+	var below []path.Path
+	for _, m := range t.mounts.Mounts() {
+		if p != m.Path && p.Contains(m.Path) {
+			below = append(below, m.Path)
+		}
+	}
+	return below
 }
 
 // hold keeps others off these names, and announces to the quotas that

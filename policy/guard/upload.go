@@ -18,6 +18,7 @@ type upload struct {
 	book   *pending
 	may    policy.Operation
 	fresh  bool // nothing was there when it began
+	early  *early
 }
 
 // errAppend is for those who go on with a file where uploads are atomic.
@@ -45,13 +46,14 @@ func (f *File) openStaged(ctx context.Context, r *rules, may policy.Operation) e
 	if !exists {
 		err = f.fs.s.folderThere(ctx, r, &f.c.at)
 	}
+	u := &upload{may: may, fresh: !exists}
 	if err == nil {
-		err = f.fs.unlockedLately(ctx, locks.Touch{Path: p, Member: !exists})
+		u.early, err = f.fs.early(ctx, locks.Touch{Path: p, Member: !exists})
 	}
 	if err != nil {
 		return err
 	}
-	u := &upload{may: may, book: t.files.pending(p), fresh: !exists}
+	u.book = t.files.pending(p)
 	first := quota.Amount{Bytes: f.how.Size, Files: 1}
 	if exists {
 		u.book.base, first = old.Size, quota.Amount{Bytes: f.how.Size - old.Size}
@@ -125,7 +127,7 @@ func (u *upload) end(ctx context.Context, f *File) error {
 // place judges anew, since much may have changed, and replaces what is there.
 func (u *upload) place(ctx context.Context, f *File) error {
 	s, p := f.fs.s, f.c.at.real
-	release, err := s.tree.hold(ctx, span{path: p})
+	release, err := s.tree.names.hold(ctx, span{path: p})
 	if err != nil {
 		return err
 	}
@@ -158,16 +160,13 @@ func (u *upload) placeOver(ctx context.Context, r *rules, f *File) error {
 	if err != nil {
 		return err
 	}
-	if exists && s.tree.files.shared {
-		return u.replace(ctx, f, old) // the locks are asked right before the rename
-	}
-	if err := f.fs.unlocked(ctx, locks.Touch{Path: p, Member: !exists}); err != nil {
-		return err
-	}
 	if exists {
 		return u.replace(ctx, f, old)
 	}
-	err = u.put(ctx, f, quota.Amount{}, false, func() error { return u.staged.Commit(ctx, false) })
+	if err := f.fs.unlocked(ctx, locks.Touch{Path: p, Member: true}); err != nil {
+		return err
+	}
+	err = u.put(ctx, f, nil, func() error { return u.staged.Commit(ctx, false) })
 	if s.tree.files.shared && errors.Is(err, fs.ErrExist) {
 		return backend.ErrInUse // another node was faster by a moment
 	}
@@ -182,7 +181,7 @@ func (u *upload) claim(ctx context.Context, r *rules, f *File) error {
 	if f.mayPlace(r, u.may, backend.Info{}, false) != nil || f.fs.unlocked(ctx, locks.Touch{Path: p, Member: true}) != nil {
 		return fs.ErrExist
 	}
-	return u.put(ctx, f, quota.Amount{}, false, func() error { return u.staged.Claim(ctx) })
+	return u.put(ctx, f, nil, func() error { return u.staged.Claim(ctx) })
 }
 
 // inherit gives the upload what stays with the name: dead properties, mode and
@@ -219,9 +218,19 @@ func (u *upload) inherit(ctx context.Context, f *File, old backend.Info) error {
 }
 
 // replace puts the upload in the place of a file that nobody can grow meanwhile.
-func (u *upload) replace(ctx context.Context, f *File, old backend.Info) error {
+func (u *upload) replace(ctx context.Context, f *File, now backend.Info) error {
 	t, p := f.fs.s.tree, f.c.at.real
-	still, err := t.freeze(ctx, nil, fileAt{old.ID, p})
+	done, err := t.quotas.Touch(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if !t.files.shared { // else right before the rename
+		if err := f.fs.unlocked(ctx, locks.Touch{Path: p}); err != nil {
+			return err
+		}
+	}
+	still, err := t.freeze(ctx, nil, fileAt{now.ID, p})
 	if err != nil {
 		return err
 	}
@@ -229,26 +238,34 @@ func (u *upload) replace(ctx context.Context, f *File, old backend.Info) error {
 	if err := u.unchanged(ctx, f, still); err != nil {
 		return err
 	}
-	if err := u.inherit(ctx, f, old); err != nil {
+	if err := u.inherit(ctx, f, now); err != nil {
 		return err
 	}
 	replaced, err := t.count(ctx, p, still.find)
 	if err != nil {
 		return err
 	}
-	gives := t.gives(p, replaced, still.sure(old.ID))
+	old := &replacement{gives: t.gives(p, replaced, still.sure(now.ID)), gone: func() bool { return still.gone(now.ID) }}
 	if err := f.fs.again(ctx, locks.Touch{Path: p}); err != nil {
 		return err
 	}
-	if err := u.put(ctx, f, gives, true, func() error { return u.staged.Commit(ctx, true) }); err != nil {
+	if err := u.put(ctx, f, old, func() error { return u.staged.Commit(ctx, true) }); err != nil {
 		return err
 	}
-	if gives != replaced.total() {
+	if old.gives != replaced.total() {
 		t.doubt(p)
 	}
-	still.lose(replaced)
+	if still.gone(now.ID) {
+		still.lose(replaced)
+	}
 	still.replaced(p)
 	return nil
+}
+
+// A replacement is what an upload takes the place of.
+type replacement struct {
+	gives quota.Amount // what the quotas get back for it
+	gone  func() bool  // whether it has no name any more
 }
 
 // unchanged holds what is there against Open.Match, now that nobody begins to write
@@ -261,20 +278,24 @@ func (u *upload) unchanged(ctx context.Context, f *File, still *still) error {
 	if err != nil {
 		return err
 	}
-	if s := still.find(now.ID); s == nil || s.busy() || etag(now) != f.how.Match {
+	if s := still.find(now.ID); s == nil || s.busy() || still.contested(now.ID) || etag(now) != f.how.Match {
 		return ErrChanged
 	}
 	return nil
 }
 
-// put takes the growth over what is replaced, then commits.
-func (u *upload) put(ctx context.Context, f *File, replaced quota.Amount, exists bool, commit func() error) error {
+// put takes the growth over what is replaced, nil for nothing, then commits. Where that
+// was not what has lost its name, it gives nothing.
+func (u *upload) put(ctx context.Context, f *File, old *replacement, commit func() error) error {
 	t, p := f.fs.s.tree, f.c.at.real
 	info, err := f.file.Stat()
 	if err != nil {
 		return err
 	}
-	grow := quota.Amount{Bytes: info.Size - replaced.Bytes, Files: 1 - replaced.Files}
+	grow := quota.Amount{Bytes: info.Size, Files: 1}
+	if old != nil {
+		grow = minus(grow, old.gives)
+	}
 	if err := u.book.hold(ctx, grow); err != nil {
 		return err
 	}
@@ -285,14 +306,19 @@ func (u *upload) put(ctx context.Context, f *File, replaced quota.Amount, exists
 		return err
 	}
 	t.notes(err)
+	if old != nil && old.gives != (quota.Amount{}) && !old.gone() {
+		grow, old.gives = quota.Amount{Bytes: info.Size, Files: 1}, quota.Amount{}
+		_ = u.book.hold(ctx, grow) // what there is no room for the next count finds
+	}
 	u.book.commit(grow)
-	t.release(ctx, p, quota.Amount{Bytes: max(0, -grow.Bytes), Files: max(0, -grow.Files)})
-	if !exists {
+	t.release(ctx, p, positive(minus(quota.Amount{}, grow)))
+	if old == nil {
 		f.created.Store(true)
 		f.fs.s.made.add(p, info.ID)
 	}
 	f.fs.s.makes(&f.c.at, false)
 	u.placed(ctx, f, info.ID)
+	t.arrived(ctx, p)
 	return err
 }
 

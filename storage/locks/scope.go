@@ -43,12 +43,20 @@ func (s *scope) present(ctx context.Context) (*snapshot, error) {
 
 // recent is present, or what the store said less than a while ago.
 func (s *scope) recent(ctx context.Context, while time.Duration) (*snapshot, error) {
-	if known, at := s.known.Load(), s.asked.Load(); known != nil && s.fresh(known) {
-		if age := s.now().UnixNano() - at; age >= 0 && age < int64(while) {
-			return known, nil
-		}
+	if known, ok := s.knows(while); ok {
+		return known, nil
 	}
 	return s.present(ctx)
+}
+
+// knows is what the store said less than a while ago, if it did.
+func (s *scope) knows(while time.Duration) (*snapshot, bool) {
+	known, at := s.known.Load(), s.asked.Load()
+	if known == nil || !s.fresh(known) {
+		return nil, false
+	}
+	age := s.now().UnixNano() - at
+	return known, age >= 0 && age < int64(while)
 }
 
 // fresh reports that none of the locks can have run out. What has is not
@@ -136,11 +144,19 @@ type change struct {
 // faster: each time one of them got on.
 const attempts = 100
 
-// change decides on the present locks and writes what was decided, in one go
-// with a check that they are still the present ones. A nil change writes nothing.
+// change decides on the locks and writes what was decided, in one go with a check that
+// they are still the present ones: so what this node last knew will do to begin with,
+// and is asked for only where it leads to nothing. A nil change writes nothing.
 func (s *scope) change(ctx context.Context, decide func(*snapshot) (*change, error)) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if known := s.known.Load(); known != nil && s.fresh(known) {
+		if c, err := decide(known); err == nil && c != nil {
+			if err := s.write(ctx, known, c); !errors.Is(err, state.ErrConflict) {
+				return err
+			}
+		}
+	}
 	for range attempts {
 		present, err := s.present(ctx)
 		if err != nil {
@@ -150,20 +166,17 @@ func (s *scope) change(ctx context.Context, decide func(*snapshot) (*change, err
 		if err != nil || c == nil {
 			return err
 		}
-		after, err := s.write(ctx, present, c)
-		if errors.Is(err, state.ErrConflict) {
-			continue
-		}
-		if err != nil {
+		if err := s.write(ctx, present, c); !errors.Is(err, state.ErrConflict) {
 			return err
 		}
-		s.learn(after)
-		return nil
 	}
 	return fmt.Errorf("change the locks: %w", state.ErrConflict)
 }
 
-func (s *scope) write(ctx context.Context, present *snapshot, c *change) (*snapshot, error) {
+// write makes a change of these locks, which are then known to have been the present
+// ones.
+func (s *scope) write(ctx context.Context, present *snapshot, c *change) error {
+	began := s.now().UnixNano()
 	b := state.Batch{
 		Scope:  s.name,
 		ID:     state.NewOperationID(),
@@ -174,7 +187,7 @@ func (s *scope) write(ctx context.Context, present *snapshot, c *change) (*snaps
 	if c.put != nil {
 		value, err := encode(c.put)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		c.put.Expires = s.now().Add(c.put.Timeout)
 		b.Puts = append(b.Puts, state.Put{Name: lockPrefix + c.put.Token, Value: value, TTL: c.put.Timeout})
@@ -185,9 +198,11 @@ func (s *scope) write(ctx context.Context, present *snapshot, c *change) (*snaps
 	}
 	result, err := apply(ctx, s.store, b)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return present.with(result.Revision, c.put, removed...), nil
+	s.learn(present.with(result.Revision, c.put, removed...))
+	s.asked.Store(began)
+	return nil
 }
 
 // apply makes a batch. Where its outcome is not known it is asked for again by

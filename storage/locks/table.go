@@ -2,7 +2,9 @@ package locks
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +18,7 @@ type Table struct {
 	store   state.Store
 	scopeOf func(path.Path) string
 	now     func() time.Time
+	away    func() bool // nil: alone
 
 	mu     sync.Mutex // guards what follows
 	scopes map[string]*scope
@@ -139,34 +142,72 @@ func (t *Table) List(ctx context.Context, p path.Path) ([]Lock, error) {
 
 // Check returns nil or a *LockedError for a change by an account that submits
 // these tokens: each lock in the way must be among them and be the account's.
-// Of shared locks on the same place one is enough (RFC 4918 6.2).
-func (t *Table) Check(ctx context.Context, accountID string, tokens []string, touch Touch) error {
-	if err := t.check(ctx, accountID, tokens, touch); err != nil {
-		return err
-	}
-	// The folder that holds a mount point is in the scope above.
-	if dir := touch.Path.Dir(); touch.Member && t.scopeOf(dir) != t.scopeOf(touch.Path) {
-		return t.check(ctx, accountID, tokens, Touch{Path: dir})
-	}
-	return nil
+// Of shared locks on the same place one is enough (RFC 4918 6.2). The store is
+// asked once for all that is touched.
+func (t *Table) Check(ctx context.Context, accountID string, tokens []string, touches ...Touch) error {
+	return t.check(ctx, (*scope).present, accountID, tokens, touches)
 }
 
 // CheckLately is Check by what the store said less than a while ago: for who checks
 // again before anything is changed.
-func (t *Table) CheckLately(ctx context.Context, while time.Duration, accountID string, tokens []string, touch Touch) error {
-	now, err := t.scope(touch.Path).recent(ctx, while)
-	if err != nil {
-		return err
-	}
-	return now.against(accountID, tokens, touch)
+func (t *Table) CheckLately(ctx context.Context, while time.Duration, accountID string, tokens []string, touches ...Touch) error {
+	recent := func(s *scope, ctx context.Context) (*snapshot, error) { return s.recent(ctx, while) }
+	return t.check(ctx, recent, accountID, tokens, touches)
 }
 
-func (t *Table) check(ctx context.Context, accountID string, tokens []string, touch Touch) error {
-	now, err := t.scope(touch.Path).present(ctx)
+func (t *Table) check(ctx context.Context, ask func(*scope, context.Context) (*snapshot, error), accountID string, tokens []string, touches []Touch) error {
+	for _, touch := range touches {
+		// The folder that holds a mount point is in the scope above.
+		if dir := touch.Path.Dir(); touch.Member && t.scopeOf(dir) != t.scopeOf(touch.Path) {
+			touches = append(slices.Clip(touches), Touch{Path: dir})
+		}
+	}
+	if len(touches) == 1 {
+		now, err := ask(t.scope(touches[0].Path), ctx)
+		if err != nil {
+			return err
+		}
+		return now.against(accountID, tokens, touches[0])
+	}
+	var scopes []*scope
+	for _, touch := range touches {
+		if s := t.scope(touch.Path); !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
+		}
+	}
+	now, err := atOnce(ctx, scopes, ask)
 	if err != nil {
 		return err
 	}
-	return now.against(accountID, tokens, touch)
+	for _, touch := range touches {
+		if err := now[t.scope(touch.Path)].against(accountID, tokens, touch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atOnce asks several scopes at the same time.
+func atOnce(ctx context.Context, scopes []*scope, ask func(*scope, context.Context) (*snapshot, error)) (map[*scope]*snapshot, error) {
+	now := make(map[*scope]*snapshot, len(scopes))
+	if len(scopes) == 1 {
+		one, err := ask(scopes[0], ctx)
+		now[scopes[0]] = one
+		return now, err
+	}
+	var mu sync.Mutex
+	var errs []error
+	var all sync.WaitGroup
+	for _, s := range scopes {
+		all.Go(func() {
+			one, err := ask(s, ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			now[s], errs = one, append(errs, err)
+		})
+	}
+	all.Wait()
+	return now, errors.Join(errs...)
 }
 
 // against is a *LockedError for a lock in the way of a change.
@@ -180,17 +221,36 @@ func (s *snapshot) against(accountID string, tokens []string, touch Touch) error
 // Moved drops the locks on and below a path that was moved away or removed:
 // locks stay with the URL, not with the file, and go with it (RFC 4918 6.1, 7.6).
 func (t *Table) Moved(ctx context.Context, p path.Path) error {
-	return t.scope(p).change(ctx, func(now *snapshot) (*change, error) {
-		gone := now.within(p)
-		if len(gone) == 0 {
-			return nil, nil
-		}
-		c := &change{}
-		for _, l := range gone {
-			c.drop = append(c.drop, l.Token)
-		}
-		return c, nil
-	})
+	return t.scope(p).change(ctx, func(now *snapshot) (*change, error) { return now.leaving(p), nil })
+}
+
+// Asked reports whether the store has said less than a while ago what locks hold there.
+func (t *Table) Asked(while time.Duration, p path.Path) bool {
+	_, ok := t.scope(p).knows(while)
+	return ok
+}
+
+// MovedLately is Moved for who has checked less than a while ago: a lock that another
+// node has made since stays with the name until it runs out.
+func (t *Table) MovedLately(ctx context.Context, while time.Duration, p path.Path) error {
+	now, err := t.scope(p).recent(ctx, while)
+	if err != nil || now.leaving(p) == nil {
+		return err
+	}
+	return t.Moved(ctx, p)
+}
+
+// leaving drops the locks on and below a path, nil where there are none.
+func (s *snapshot) leaving(p path.Path) *change {
+	gone := s.within(p)
+	if len(gone) == 0 {
+		return nil
+	}
+	c := &change{}
+	for _, l := range gone {
+		c.drop = append(c.drop, l.Token)
+	}
+	return c
 }
 
 func (t *Table) scope(p path.Path) *scope { return t.named(scopePrefix + t.scopeOf(p)) }

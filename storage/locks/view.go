@@ -2,6 +2,7 @@ package locks
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gatehouse/policy/path"
@@ -17,44 +18,63 @@ type View struct {
 // View begins a look at the locks.
 func (t *Table) View() *View { return &View{t, t.now().UnixNano()} }
 
-// Covering is the table's.
+// Covering is the table's, or by what was last known where the store is away.
 func (v *View) Covering(ctx context.Context, p path.Path) ([]Lock, error) {
-	now, err := v.table.scope(p).since(ctx, v.since)
+	s := v.table.scope(p)
+	if v.table.isAway() {
+		return values(s.last().covering(p)), nil
+	}
+	now, err := s.since(ctx, v.since)
+	if v.table.forgives(err) {
+		now, err = s.last(), nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	return values(now.covering(p)), nil
 }
 
-// List is the table's. The scopes that are known are asked at the same time as whether
-// there are more.
-func (v *View) List(ctx context.Context, p path.Path) ([]Lock, error) {
-	known := v.table.known()
-	asked := make(chan error, len(known))
-	for _, s := range known {
-		go func() {
-			_, err := s.since(ctx, v.since)
-			asked <- err
-		}()
+// List is the table's, or by what was last known where the store is away. Mounts are
+// those below p: all that hold something there are asked at the same time.
+func (v *View) List(ctx context.Context, p path.Path, mounts ...path.Path) ([]Lock, error) {
+	if v.table.isAway() {
+		return v.table.lastWithin(p), nil
 	}
-	scopes, err := v.table.all(ctx)
-	for range known {
-		if e := <-asked; err == nil {
-			err = e
+	found, err := v.list(ctx, p, mounts)
+	if v.table.forgives(err) {
+		return v.table.lastWithin(p), nil
+	}
+	return found, err
+}
+
+func (v *View) list(ctx context.Context, p path.Path, mounts []path.Path) ([]Lock, error) {
+	scopes := []*scope{v.table.scope(p)}
+	for _, m := range mounts {
+		if s := v.table.scope(m); !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
 		}
 	}
+	now, err := atOnce(ctx, scopes, func(s *scope, ctx context.Context) (*snapshot, error) { return s.since(ctx, v.since) })
 	if err != nil {
 		return nil, err
 	}
 	var found []*Lock
 	for _, s := range scopes {
-		now, err := s.since(ctx, v.since)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, now.within(p)...)
+		found = append(found, now[s].within(p)...)
 	}
 	return values(newSnapshot(0, found).locks), nil
+}
+
+// Check is the table's for who makes a change in several steps: it asks anew where the
+// view, or what the store said since, is older than a while.
+func (v *View) Check(ctx context.Context, while time.Duration, accountID string, tokens []string, touches ...Touch) error {
+	ask := func(s *scope, ctx context.Context) (*snapshot, error) {
+		if s.now().UnixNano()-v.since >= int64(while) {
+			return s.present(ctx)
+		}
+		return s.since(ctx, v.since)
+	}
+	return v.table.check(ctx, ask, accountID, tokens, touches)
 }
 
 // since is present, or what the store has said since a moment.

@@ -20,17 +20,17 @@ func TestPutAside(t *testing.T) {
 			s := newSite(t, plain)
 			s.put("/d/x", "old")
 			s.put("/y", "y")
-			restore, _, err := s.area.PutAside(t.Context(), at(target))
+			old, err := s.area.PutAside(t.Context(), at(target))
 			s.must(err)
 			s.holds(map[string]string{"/y": "y"})
-			s.must(restore())
+			s.must(old.Restore())
 			s.holds(map[string]string{"/d/x": "old", "/y": "y"})
 			s.nothingStaged()
 
-			_, drop, err := s.area.PutAside(t.Context(), at(target))
+			old, err = s.area.PutAside(t.Context(), at(target))
 			s.must(err)
-			s.must(drop())
-			s.must(drop())
+			s.must(old.Drop())
+			s.must(old.Drop())
 			s.holds(map[string]string{"/y": "y"})
 			s.nothingStaged()
 		})
@@ -42,36 +42,39 @@ func TestPutAsideWhatIsNotThere(t *testing.T) {
 	for target, want := range map[string]error{
 		"/none": fs.ErrNotExist, "/far": backend.ErrBusy, "/": backend.ErrBusy, "/.gatehouse": fs.ErrNotExist,
 	} {
-		if _, _, err := s.area.PutAside(t.Context(), at(target)); !errors.Is(err, want) {
+		if _, err := s.area.PutAside(t.Context(), at(target)); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", target, err, want)
 		}
 	}
 	s.nothingStaged()
 }
 
+// Somebody else has taken the name meanwhile: neither is lost.
 func TestRestoreWhereSomethingCame(t *testing.T) {
 	s := newSite(t, plain)
-	s.put("/x", "old")
-	restore, drop, err := s.area.PutAside(t.Context(), at("/x"))
-	s.must(err)
-	s.put("/x", "new")
-	if err := restore(); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("restore: got %v, want fs.ErrExist", err)
+	long := "/" + strings.Repeat("ä", 125) + "12345"
+	for range 2 {
+		for _, p := range []string{"/x", long} {
+			s.put(p, "old")
+			old, err := s.area.PutAside(t.Context(), at(p))
+			s.must(err)
+			s.put(p, "new")
+			s.must(old.Restore())
+			if err := old.Restore(); err == nil {
+				t.Error("restored twice")
+			}
+			s.must(old.Drop())
+		}
 	}
-	s.holds(map[string]string{"/x": "new"})
-	s.must(os.Remove(s.dir + "/x"))
-	s.must(restore())
-	s.holds(map[string]string{"/x": "old"})
-	if err := restore(); err == nil {
-		t.Error("restored twice")
-	}
-	s.must(drop())
-	s.holds(map[string]string{"/x": "old"})
+	s.holds(map[string]string{
+		"/x": "new", "/x (restored)": "old", "/x (restored 2)": "old",
+		long: "new", "/" + strings.Repeat("ä", 122) + " (restored)": "old", "/" + strings.Repeat("ä", 121) + " (restored 2)": "old",
+	})
 	s.nothingStaged()
 }
 
 // The gateway is killed between putting aside and what was to come after: the
-// user's old data must be found where it was.
+// user's old data must be found where it was, or beside it.
 func TestAsideComesBackAfterCrash(t *testing.T) {
 	s := newSite(t, plain)
 	s.put("/d/x", "old")
@@ -80,15 +83,16 @@ func TestAsideComesBackAfterCrash(t *testing.T) {
 	s.put("/file", "old")
 	s.put("/other", "old")
 	for _, p := range []string{"/d", "/e", "/f/sub", "/file", "/other"} {
-		_, _, err := s.area.PutAside(t.Context(), at(p))
+		_, err := s.area.PutAside(t.Context(), at(p))
 		s.must(err)
 	}
-	s.put("/e/y", "new") // the operation was complete, but for the end
+	s.put("/e/y", "new") // somebody makes the name anew
 	s.put("/other", "new")
 	s.must(os.Rename(s.dir+"/f", s.dir+"/g")) // the folder it stood in is called otherwise by now
 	s.start("2", 10)
 	s.holds(map[string]string{
-		"/d/x": "old", "/e/y": "new", "/f/sub/x": "old", "/file": "old", "/other": "new",
+		"/d/x": "old", "/e/y": "new", "/e (restored)/x": "old", "/f/sub/x": "old", "/file": "old",
+		"/other": "new", "/other (restored)": "old",
 	})
 	s.nothingStaged()
 }
@@ -99,7 +103,7 @@ func TestAsideIsKeptWhereItCannotComeBack(t *testing.T) {
 	s := newSite(t, plain)
 	outside := t.TempDir()
 	s.put("/d/x", "old")
-	_, _, err := s.area.PutAside(t.Context(), at("/d/x"))
+	_, err := s.area.PutAside(t.Context(), at("/d/x"))
 	s.must(err)
 	s.must(os.Remove(s.dir + "/d"))
 	s.must(os.Symlink(outside, s.dir+"/d"))
@@ -129,9 +133,9 @@ func TestDropFolderThatIsShut(t *testing.T) {
 	s := newSite(t, func(b backend.Backend) backend.Backend { return shut{b} })
 	s.put("/d/shut/x", "old")
 	s.must(os.Chmod(s.dir+"/d/shut", 0))
-	_, drop, err := s.area.PutAside(t.Context(), at("/d"))
+	old, err := s.area.PutAside(t.Context(), at("/d"))
 	s.must(err)
-	s.must(drop())
+	s.must(old.Drop())
 	s.holds(map[string]string{})
 	s.nothingStaged()
 }
@@ -152,9 +156,9 @@ func TestDropDeepTree(t *testing.T) {
 	}
 	s.must(unix.Mkfifoat(dir, "fifo", 0o600))
 	s.must(unix.Close(dir))
-	_, drop, err := s.area.PutAside(t.Context(), at("/deep"))
+	old, err := s.area.PutAside(t.Context(), at("/deep"))
 	s.must(err)
-	s.must(drop())
+	s.must(old.Drop())
 	s.holds(map[string]string{})
 	entries, err := os.ReadDir(s.dir + "/.gatehouse/staging/node-a-1")
 	s.must(err)

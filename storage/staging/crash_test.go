@@ -110,16 +110,47 @@ func TestKilledBetweenSteps(t *testing.T) {
 		},
 		"a file replaces a tree": {
 			func(s *site) error {
-				restore, drop, err := s.area.PutAside(ctx, at("/d"))
+				swap, err := s.area.Move(ctx, at("/x"), at("/d"))
 				if err != nil {
 					return err
 				}
-				if err := s.table.Rename(ctx, at("/x"), at("/d"), false); err != nil {
-					return errors.Join(err, restore())
+				return swap.Drop()
+			},
+			map[string]string{"/x": "old", "/d/y": "old"}, map[string]string{"/d": "old"},
+		},
+		"an upload replaces a tree": {
+			func(s *site) error {
+				u, err := upload(s.area, "/d")
+				if err != nil {
+					return err
+				}
+				drop, err := u.Over(ctx)
+				if err != nil {
+					return err
 				}
 				return drop()
 			},
-			map[string]string{"/x": "old", "/d/y": "old"}, map[string]string{"/d": "old"},
+			map[string]string{"/x": "old", "/d/y": "old"}, map[string]string{"/x": "old", "/d": "new"},
+		},
+		"a tree replaces a file": {
+			func(s *site) error {
+				swap, err := s.area.Move(ctx, at("/d"), at("/x"))
+				if err != nil {
+					return err
+				}
+				return swap.Drop()
+			},
+			map[string]string{"/x": "old", "/d/y": "old"}, map[string]string{"/x/y": "old"},
+		},
+		"a replacement is taken back": {
+			func(s *site) error {
+				swap, err := s.area.Move(ctx, at("/d"), at("/x"))
+				if err != nil {
+					return err
+				}
+				return swap.Undo()
+			},
+			map[string]string{"/x/y": "old"}, map[string]string{"/x": "old", "/d/y": "old"},
 		},
 		"a copied tree replaces a tree": {
 			func(s *site) error {
@@ -134,12 +165,9 @@ func TestKilledBetweenSteps(t *testing.T) {
 				if err := w.Close(); err != nil {
 					return err
 				}
-				restore, drop, err := s.area.PutAside(ctx, at("/d"))
+				drop, err := f.Over(ctx)
 				if err != nil {
 					return err
-				}
-				if err := f.Commit(ctx); err != nil {
-					return errors.Join(err, restore())
 				}
 				return drop()
 			},

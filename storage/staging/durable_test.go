@@ -101,17 +101,17 @@ func TestAsideDurableInOrder(t *testing.T) {
 	s, done := durable(t, mount.SyncClose, nil)
 	s.put("/d/f", "old")
 	*done = nil
-	_, drop, err := s.area.PutAside(t.Context(), at("/d/f"))
+	old, err := s.area.PutAside(t.Context(), at("/d/f"))
 	s.must(err)
-	s.must(drop())
+	s.must(old.Drop())
 	want := []string{"sync file", "sync staging ", "rename to staging .aside", "remove staging .origin", "sync staging ", "remove staging .aside"}
 	if !slices.Equal(*done, want) {
 		t.Errorf("put aside and dropped: %q, want %q", *done, want)
 	}
-	restore, _, err := s.area.PutAside(t.Context(), at("/d"))
+	old, err = s.area.PutAside(t.Context(), at("/d"))
 	s.must(err)
 	*done = nil
-	s.must(restore())
+	s.must(old.Restore())
 	if want := []string{"rename to /d", "sync /", "remove staging .origin", "sync staging "}; !slices.Equal(*done, want) {
 		t.Errorf("restored: %q, want %q", *done, want)
 	}

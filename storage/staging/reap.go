@@ -1,10 +1,12 @@
 package staging
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"gatehouse/policy/path"
@@ -30,55 +32,64 @@ func (a *Area) reap(ctx context.Context, m mount.Mount, dead func(node, epoch st
 	return errors.Join(append(errs, err)...)
 }
 
-// clear brings back what was put aside for an operation that never ended, and
-// removes all else.
+// clear brings back what was put aside for an operation that was not done, and removes
+// all else.
 func (a *Area) clear(ctx context.Context, m mount.Mount, folder path.Path) error {
-	var notes []string
+	var left []noted
 	err := each(ctx, m.Backend, folder, func(i backend.Info) error {
-		if i.IsRegular() && strings.HasSuffix(i.Name, originKind) {
-			notes = append(notes, i.Name)
+		if !i.IsRegular() || !strings.HasSuffix(i.Name, originKind) {
+			return nil
 		}
-		return nil
+		n := noted{old: folder.Append(path.MustParse(trimKind(i.Name, originKind) + asideKind))}
+		if _, err := m.Backend.Stat(ctx, n.old); errors.Is(err, fs.ErrNotExist) {
+			return nil // it was not moved, or is back
+		}
+		var err error
+		n.rel, n.by, err = origin(ctx, m.Backend, folder.Append(path.MustParse(i.Name)))
+		if err == nil {
+			left = append(left, n)
+		}
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, name := range notes {
-		if err := a.bringBack(ctx, m, folder, trimKind(name, originKind)); err != nil {
+	// What was to replace something says that it did not: it goes back last.
+	slices.SortStableFunc(left, func(a, b noted) int { return cmp.Compare(len(b.by), len(a.by)) })
+	for _, n := range left {
+		if err := a.bringBack(ctx, m, n); err != nil {
 			return err
 		}
 	}
 	return a.removeTree(ctx, m.Backend, folder)
 }
 
-// bringBack restores one thing that lies aside. Where its name is taken the
-// operation was complete, and it is left for removal. Where its folder is gone
-// that is made again: it cannot be told from one that was only moved, and what
-// comes back too much is a smaller harm than what is lost.
-func (a *Area) bringBack(ctx context.Context, m mount.Mount, folder path.Path, id string) error {
-	old := folder.Append(path.MustParse(id + asideKind))
-	if _, err := m.Backend.Stat(ctx, old); errors.Is(err, fs.ErrNotExist) {
-		return nil // it was noted, but not moved
-	}
-	rel, err := origin(ctx, m.Backend, folder.Append(path.MustParse(id+originKind)))
-	if err != nil {
-		return err
-	}
-	target := m.Path.Append(rel)
-	err = a.table.Place(ctx, old, target, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := a.makeFolders(ctx, target.Dir()); err != nil {
+// noted is something that lies aside: where it stood, and what is to take its place.
+type noted struct {
+	old, rel path.Path
+	by       string
+}
+
+// bringBack restores what lies aside, unless that was replaced. Where another node is
+// faster it is done.
+func (a *Area) bringBack(ctx context.Context, m mount.Mount, n noted) error {
+	if n.by != "" {
+		_, err := m.Backend.Stat(ctx, n.old.Dir().Append(path.MustParse(n.by)))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		err = a.table.Place(ctx, old, target, false)
 	}
-	if errors.Is(err, fs.ErrExist) {
+	at, err := a.bring(ctx, m, n.old, m.Path.Append(n.rel))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil || !m.Durable() {
 		return err
 	}
-	return a.table.Sync(ctx, target.Dir())
+	return a.table.Sync(ctx, at.Dir())
 }
 
 func (a *Area) makeFolders(ctx context.Context, p path.Path) error {

@@ -19,8 +19,7 @@ func (s *site) other(node, epoch string) *staging.Area {
 }
 
 // A node dies in the middle of uploads and of replacements: who buries it brings back
-// what was put aside and nothing has taken the place of, on all mounts, removes the
-// rest, and touches neither its own work nor that of a third node or of the dead one's
+// what was put aside, on all mounts, removes the rest, and touches neither its own work nor that of a third node or of the dead one's
 // next run.
 func TestReapOfAnotherNode(t *testing.T) {
 	s := newSite(t, plain)
@@ -30,7 +29,7 @@ func TestReapOfAnotherNode(t *testing.T) {
 	dead := s.other("node-b", "7")
 	third := s.other("node-b-7", "1") // whose name begins alike
 	for _, p := range []string{"/d", "/e", "/f"} {
-		_, _, err := dead.PutAside(t.Context(), at(p))
+		_, err := dead.PutAside(t.Context(), at(p))
 		s.must(err)
 	}
 	s.put("/e/x", "new")
@@ -47,7 +46,7 @@ func TestReapOfAnotherNode(t *testing.T) {
 	}
 	s.must(kept.Commit(t.Context(), false))
 	s.must(own.Commit(t.Context(), false))
-	s.holds(map[string]string{"/d/sub/x": "old", "/e/x": "new", "/f": "old", "/third": "third", "/own": "own"})
+	s.holds(map[string]string{"/d/sub/x": "old", "/e/x": "new", "/e (restored)/x": "old", "/f": "old", "/third": "third", "/own": "own"})
 	s.nothingStaged()
 }
 
@@ -61,7 +60,7 @@ func TestReapOnTwoNodesAtOnce(t *testing.T) {
 		name := "/" + string(rune('a'+i%20)) + string(rune('a'+i/20))
 		s.put(name+"/x", name)
 		want[name+"/x"] = name
-		_, _, err := dead.PutAside(t.Context(), at(name))
+		_, err := dead.PutAside(t.Context(), at(name))
 		s.must(err)
 	}
 	one, two := s.other("node-c", "1"), s.other("node-d", "1")
@@ -85,16 +84,16 @@ func TestWokenAfterReap(t *testing.T) {
 	s := newSite(t, plain)
 	s.put("/d/x", "old")
 	s.put("/e/x", "old")
-	restore, _, err := s.area.PutAside(t.Context(), at("/d"))
+	one, err := s.area.PutAside(t.Context(), at("/d"))
 	s.must(err)
-	_, drop, err := s.area.PutAside(t.Context(), at("/e"))
+	two, err := s.area.PutAside(t.Context(), at("/e"))
 	s.must(err)
 	u := s.stage("/new", "new")
 	s.must(s.other("node-b", "1").Reap(t.Context(), "node-a", "1"))
-	if err := restore(); err == nil {
+	if err := one.Restore(); err == nil {
 		t.Error("brought back twice")
 	}
-	_ = drop()
+	_ = two.Drop()
 	if err := u.Commit(t.Context(), false); err == nil {
 		t.Error("an upload that others have cleared away takes its place")
 	}

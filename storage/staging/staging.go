@@ -17,7 +17,7 @@ import (
 	"gatehouse/storage/mount"
 )
 
-// Errors of Create, Folder, Commit, PutAside and drop.
+// Errors of Create, Folder, Commit, Over, Move, PutAside, Restore and Drop.
 var (
 	// ErrTooMany says that as much is staged as may be; later there is room again.
 	ErrTooMany = errors.New("too many uploads are staged")
@@ -59,8 +59,8 @@ func New(ctx context.Context, t *mount.Table, node, epoch string, maxFiles int) 
 	return a, nil
 }
 
-// Left tells what New could not clear away. It is in nobody's way, and the next
-// start tries again.
+// Left tells what New and Alone could not clear away. It is in nobody's way, and the
+// next start tries again.
 func (a *Area) Left() []error { return a.left }
 
 // Reap clears away what a dead epoch of another node left behind. That it is
@@ -78,6 +78,16 @@ func (a *Area) Reap(ctx context.Context, node, epoch string) error {
 		errs = append(errs, a.reap(ctx, m, func(n, e string) bool { return n == node && e == epoch }))
 	}
 	return errors.Join(errs...)
+}
+
+// Alone clears away what all other nodes left behind, where none is at work any more.
+// That it is so is the caller's to know.
+func (a *Area) Alone(ctx context.Context) {
+	for _, m := range a.table.Mounts() {
+		if err := a.reap(ctx, m, func(n, e string) bool { return n+"-"+e != a.name }); err != nil {
+			a.left = append(a.left, fmt.Errorf("clear what other nodes staged on the mount %s: %w", m.Path, err))
+		}
+	}
 }
 
 // folderName is NODE-EPOCH. An epoch has no hyphen, so that it can be told

@@ -217,9 +217,9 @@ func TestReservedFolderRemovedOnDisk(t *testing.T) {
 	s.must(s.stage("/a", "content").Commit(t.Context(), false))
 	s.put("/b", "old")
 	s.must(os.RemoveAll(s.dir + "/.gatehouse"))
-	restore, _, err := s.area.PutAside(t.Context(), at("/b"))
+	old, err := s.area.PutAside(t.Context(), at("/b"))
 	s.must(err)
-	s.must(restore())
+	s.must(old.Restore())
 	s.holds(map[string]string{"/a": "content", "/b": "old"})
 }
 

@@ -128,7 +128,12 @@ func (u *Upload) Discard() {
 }
 
 // drop works when the client, and so its context, is gone.
-func (u *Upload) drop() error { return u.mount.Backend.Remove(context.Background(), u.at) }
+func (u *Upload) drop() error {
+	if u.kept {
+		return nil
+	}
+	return u.mount.Backend.Remove(context.Background(), u.at)
+}
 
 // A Folder is a folder that is not there yet, for a tree that is to appear as one.
 type Folder struct {
@@ -173,6 +178,9 @@ func (f *Folder) Discard() {
 }
 
 func (f *Folder) drop() error {
+	if f.kept {
+		return nil
+	}
 	return f.area.removeTree(context.Background(), f.mount.Backend, f.at)
 }
 
@@ -183,6 +191,7 @@ type place struct {
 	at     path.Path // as the mount's backend knows it
 	target path.Path
 	ended  atomic.Bool
+	kept   bool // until the next start: it says that what lies aside is to come back
 }
 
 func (a *Area) begin(ctx context.Context, p *place, target path.Path, kind string) error {

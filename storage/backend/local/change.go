@@ -13,6 +13,10 @@ import (
 
 // Mkdir makes one folder.
 func (b *Backend) Mkdir(ctx context.Context, p path.Path) error {
+	return b.anew(ctx, func() error { return b.mkdir(ctx, p) }, p)
+}
+
+func (b *Backend) mkdir(ctx context.Context, p path.Path) error {
 	if p.IsRoot() {
 		return pathError("mkdir", p, fs.ErrExist)
 	}
@@ -50,12 +54,12 @@ func (b *Backend) dressFolder(dir int, name string) error {
 
 // Remove removes a file, link or special file.
 func (b *Backend) Remove(ctx context.Context, p path.Path) error {
-	return pathError("remove", p, b.unlink(ctx, p, 0))
+	return b.anew(ctx, func() error { return pathError("remove", p, b.unlink(ctx, p, 0)) }, p)
 }
 
 // RemoveDir removes an empty folder.
 func (b *Backend) RemoveDir(ctx context.Context, p path.Path) error {
-	err := b.unlink(ctx, p, unix.AT_REMOVEDIR)
+	err := b.anew(ctx, func() error { return b.unlink(ctx, p, unix.AT_REMOVEDIR) }, p)
 	if errors.Is(err, unix.EEXIST) { // as some file systems say it
 		err = backend.ErrNotEmpty
 	}
@@ -82,6 +86,10 @@ func isDir(dir int, name string) bool {
 
 // Symlink makes a link at p that says target.
 func (b *Backend) Symlink(ctx context.Context, target string, p path.Path) error {
+	return b.anew(ctx, func() error { return b.symlink(ctx, target, p) }, p)
+}
+
+func (b *Backend) symlink(ctx context.Context, target string, p path.Path) error {
 	if p.IsRoot() {
 		return pathError("symlink", p, fs.ErrExist)
 	}

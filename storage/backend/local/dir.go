@@ -69,7 +69,7 @@ func (d *dir) describe(fd int, piece string, count int) error {
 			continue
 		}
 		err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
-		if err == unix.EINTR || err == unix.EAGAIN {
+		if err == unix.EINTR || err == unix.EAGAIN || err == unix.ESTALE {
 			err = again(func() error { return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 		}
 		if errors.Is(err, unix.ENOENT) {

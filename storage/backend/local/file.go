@@ -22,18 +22,23 @@ func (b *Backend) Open(ctx context.Context, p path.Path, how backend.How) (backe
 	if err != nil {
 		return nil, pathError("open", p, err)
 	}
-	fd, created, err := b.openOrCreate(p, flags, how)
-	if err != nil {
-		return nil, pathError("open", p, err)
-	}
-	if err := b.prepare(fd, created, how); err != nil {
+	for try := 1; ; try++ {
+		fd, created, err := b.openOrCreate(p, flags, how)
+		if err != nil {
+			return nil, pathError("open", p, err)
+		}
+		if err = b.prepare(fd, created, how); err == nil {
+			return newFile(fd, p), nil
+		}
 		if created {
 			b.takeBack(p, fd)
 		}
 		unix.Close(fd)
-		return nil, pathError("open", p, err)
+		// Another machine may have removed it in between.
+		if err != unix.ESTALE || try == attempts {
+			return nil, pathError("open", p, err)
+		}
 	}
-	return newFile(fd, p), nil
 }
 
 func access(how backend.How) (int, error) {

@@ -23,10 +23,21 @@ func (f *file) Lock() (unlock func() error, err error) {
 		unix.Close(fd)
 		return nil, pathError("lock", f.path, err)
 	}
+	askAnew(fd)
 	return func() error {
 		err := setLock(fd, unix.F_UNLCK)
 		return pathError("unlock", f.path, errors.Join(err, unix.Close(fd)))
 	}, nil
+}
+
+// askAnew has the kernel forget what it remembers of a file's size, times and links:
+// FUSE and NFS keep that for a second or more, and another machine may have written to
+// the file until it let go of the lock. What fails here the next call tells.
+func askAnew(fd int) {
+	var st unix.Statx_t
+	_ = again(func() error {
+		return unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_FORCE_SYNC, unix.STATX_BASIC_STATS, &st)
+	})
 }
 
 // setLock sets the lock of an open description, from the first byte to the last there

@@ -16,12 +16,14 @@ func (b *Backend) Rename(ctx context.Context, from, to path.Path, replace bool) 
 	if from != to && from.Contains(to) {
 		return linkError("rename", from, to, fs.ErrInvalid)
 	}
-	m, err := b.move(ctx, from, to, unix.O_PATH)
-	if err != nil {
-		return linkError("rename", from, to, err)
-	}
-	defer m.close()
-	return linkError("rename", from, to, m.do(replace))
+	return b.anew(ctx, func() error {
+		m, err := b.move(ctx, from, to, unix.O_PATH)
+		if err != nil {
+			return linkError("rename", from, to, err)
+		}
+		defer m.close()
+		return linkError("rename", from, to, m.do(replace))
+	}, from, to)
 }
 
 // RenameSync is Rename and then Sync of the folder that to is in, which is opened
@@ -30,15 +32,23 @@ func (b *Backend) RenameSync(ctx context.Context, from, to path.Path, replace bo
 	if from != to && from.Contains(to) {
 		return false, linkError("rename", from, to, fs.ErrInvalid)
 	}
-	m, err := b.move(ctx, from, to, unix.O_RDONLY)
+	var late error
+	err = b.anew(ctx, func() error {
+		m, err := b.move(ctx, from, to, unix.O_RDONLY)
+		if err != nil {
+			return linkError("rename", from, to, err)
+		}
+		defer m.close()
+		if err := m.do(replace); err != nil {
+			return linkError("rename", from, to, err)
+		}
+		late = syncFolder(m.to)
+		return nil
+	}, from, to)
 	if err != nil {
-		return false, linkError("rename", from, to, err)
+		return false, err
 	}
-	defer m.close()
-	if err := m.do(replace); err != nil {
-		return false, linkError("rename", from, to, err)
-	}
-	return true, pathError("sync", to.Dir(), syncFolder(m.to))
+	return true, pathError("sync", to.Dir(), late)
 }
 
 // A move is one entry on its way from one open folder to another.

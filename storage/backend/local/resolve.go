@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -117,18 +118,53 @@ func (b *Backend) entry(ctx context.Context, op string, p path.Path) (int, error
 	return fd, nil
 }
 
-// known is entry with a description of what was opened.
-func (b *Backend) known(ctx context.Context, op string, p path.Path) (int, *unix.Stat_t, error) {
-	fd, err := b.entry(ctx, op, p)
+// known is entry with a description of what was opened. What another machine has
+// removed or replaced between the two is looked for again.
+func (b *Backend) known(ctx context.Context, op string, p path.Path) (fd int, st *unix.Stat_t, err error) {
+	err = b.anew(ctx, func() error {
+		if fd, err = b.entry(ctx, op, p); err != nil {
+			return err
+		}
+		st = new(unix.Stat_t)
+		if err := unix.Fstat(fd, st); err != nil {
+			unix.Close(fd)
+			return pathError(op, p, err)
+		}
+		return nil
+	}, p)
 	if err != nil {
 		return -1, nil, err
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		unix.Close(fd)
-		return -1, nil, pathError(op, p, err)
+	return fd, st, nil
+}
+
+// anew does something again that met what is there no more (ESTALE): a name that the
+// kernel remembers, and another machine has given away meanwhile.
+func (b *Backend) anew(ctx context.Context, do func() error, paths ...path.Path) error {
+	err := do()
+	for try := 1; errors.Is(err, unix.ESTALE) && try < attempts; try++ {
+		for _, p := range paths {
+			b.forget(ctx, p)
+		}
+		err = do()
 	}
-	return fd, &st, nil
+	return err
+}
+
+// forget has the kernel ask for each name on the way to p: it does where a name that
+// it is to describe turns out to be stale, but not where one is only opened (O_PATH).
+func (b *Backend) forget(ctx context.Context, p path.Path) {
+	if p.IsRoot() {
+		return
+	}
+	b.forget(ctx, p.Dir())
+	dir, name, err := b.parent(ctx, p)
+	if err != nil {
+		return
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	_ = unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // parent opens the folder that holds p. The root has none: backend.ErrBusy.
@@ -147,14 +183,15 @@ func (b *Backend) above(ctx context.Context, p path.Path, flags int) (fd int, na
 	return fd, p.Base(), err
 }
 
-// retry makes a call again that a signal or a rename elsewhere interrupted.
+// retry makes a call again that a signal or a rename elsewhere interrupted, or that
+// met what another machine had just removed or replaced (ESTALE).
 func retry(call func() (int, error)) (int, error) {
 	for try := 1; ; try++ {
 		n, err := call()
 		if err == unix.EINTR {
 			continue
 		}
-		if err != unix.EAGAIN || try == attempts {
+		if err != unix.EAGAIN && err != unix.ESTALE || try == attempts {
 			return n, err
 		}
 		runtime.Gosched()
