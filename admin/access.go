@@ -54,7 +54,7 @@ func (a *API) accountAccess(ctx context.Context, in *rest.NameInput) (*rest.Body
 	}
 	v := accessView(e)
 	for door, seen := range v.Views {
-		behind, err := a.Sessions.Behind(ctx, e, policy.Door(door))
+		behind, err := a.Explain.Behind(ctx, e, policy.Door(door))
 		if err != nil {
 			return nil, a.Problem(err)
 		}

@@ -115,7 +115,7 @@ func (a *API) makeAccount(ctx context.Context, kind events.Kind, x accounts.Acco
 	if err := a.Intend(ctx, kind, x.Name); err != nil {
 		return nil, err
 	}
-	made, err := a.Sessions.CreateAccount(ctx, x, n.password, n.mustChange, n.adoptHome)
+	made, err := a.Provision.Create(ctx, x, n.password, n.mustChange, n.adoptHome)
 	if err != nil {
 		return nil, a.Problem(err)
 	}
@@ -279,9 +279,9 @@ func (a *API) update(ctx context.Context, name string, c change) (*accountOutput
 	if err := a.Intend(ctx, c.kind, before.Name); err != nil {
 		return nil, err
 	}
-	write := a.Sessions.ChangeAccount
+	write := a.Provision.Change
 	if c.adopts {
-		write = a.Sessions.ChangeAdopting
+		write = a.Provision.ChangeAdopting
 	}
 	now, err := write(ctx, before.Name, revision, func(x *accounts.Account) error {
 		was := *x

@@ -22,7 +22,12 @@ import (
 	"gatehouse/admin/usage"
 	"gatehouse/admin/webhook"
 	"gatehouse/admin/webhooks"
+	"gatehouse/auth"
+	"gatehouse/auth/explain"
+	"gatehouse/auth/provision"
+	"gatehouse/auth/selfservice"
 	"gatehouse/auth/session"
+	"gatehouse/policy/guard"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
 	"gatehouse/storage/locks"
@@ -34,12 +39,17 @@ import (
 
 // Config is what an API is made of.
 type Config struct {
-	Accounts *accounts.Store
-	Sessions *session.Manager
-	Events   *events.Log
-	Quotas   *quota.Ledger
-	Locks    *locks.Table
-	Webhooks *webhooks.Service
+	Accounts    *accounts.Store
+	Auth        *auth.Authenticator
+	Sessions    *session.Manager
+	Tree        *guard.Tree
+	Provision   *provision.Provisioner
+	SelfService *selfservice.Desk
+	Explain     *explain.Explainer
+	Events      *events.Log
+	Quotas      *quota.Ledger
+	Locks       *locks.Table
+	Webhooks    *webhooks.Service
 	// Nodes are the gateways that act as one; nil: this one is alone.
 	Nodes *nodes.Nodes
 	// State keeps the logins of browsers, sealed by Sealer.
@@ -84,7 +94,8 @@ func New(c Config) *API {
 		forms = c.Sealer.Derive("forms of the account pages")
 	}
 	judge := rights.New(&rest.API{
-		Accounts: c.Accounts, Sessions: c.Sessions, Events: c.Events, Log: c.Log, Hosts: c.Hosts,
+		Accounts: c.Accounts, Auth: c.Auth, Sessions: c.Sessions, Tree: c.Tree, Provision: c.Provision,
+		SelfService: c.SelfService, Explain: c.Explain, Events: c.Events, Log: c.Log, Hosts: c.Hosts,
 		Connection: c.Connection, Reach: c.Reach, FormKey: forms, Nodes: c.Nodes,
 		Cookies: logins.New(logins.Config{State: c.State, Sealer: c.Sealer, Sessions: c.Sessions, Accounts: c.Accounts, Log: c.Log}),
 	})

@@ -7,7 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/admin/rest"
-	"gatehouse/auth/session"
+	"gatehouse/auth"
 )
 
 func (a *API) registerBans(api huma.API) {
@@ -15,17 +15,17 @@ func (a *API) registerBans(api huma.API) {
 	huma.Register(api, rest.Operation("lift-ban", http.MethodDelete, "/bans/{address}", "Lift a ban: of an address, or of the /64 of an IPv6 one", rest.Admin), a.liftBan)
 }
 
-func (a *API) listBans(ctx context.Context, in *rest.PageInput) (*rest.ListOutput[session.Ban], error) {
-	list, next, err := a.Sessions.Bans(ctx, in.Cursor, in.Limit)
+func (a *API) listBans(ctx context.Context, in *rest.PageInput) (*rest.ListOutput[auth.Ban], error) {
+	list, next, err := a.Auth.Bans(ctx, in.Cursor, in.Limit)
 	for err == nil && in.Limit == 0 && next != "" {
-		var more []session.Ban
-		more, next, err = a.Sessions.Bans(ctx, next, 0)
+		var more []auth.Ban
+		more, next, err = a.Auth.Bans(ctx, next, 0)
 		list = append(list, more...)
 	}
 	if err != nil {
 		return nil, a.QueryProblem(err)
 	}
-	return &rest.ListOutput[session.Ban]{Next: next, Body: append([]session.Ban{}, list...)}, nil
+	return &rest.ListOutput[auth.Ban]{Next: next, Body: append([]auth.Ban{}, list...)}, nil
 }
 
 type banInput struct {
@@ -33,7 +33,7 @@ type banInput struct {
 }
 
 func (a *API) liftBan(ctx context.Context, in *banInput) (*rest.Nothing, error) {
-	address, err := session.ParseBanned(in.Address)
+	address, err := auth.ParseBanned(in.Address)
 	if err != nil {
 		return nil, huma.NewError(http.StatusUnprocessableEntity, "a value is not valid",
 			&huma.ErrorDetail{Location: "path.address", Message: "is no address, nor the /64 of one"})
@@ -41,7 +41,7 @@ func (a *API) liftBan(ctx context.Context, in *banInput) (*rest.Nothing, error) 
 	if err := a.Intend(ctx, "address.unban", ""); err != nil {
 		return nil, err
 	}
-	lifted, err := a.Sessions.Unban(ctx, address)
+	lifted, err := a.Auth.Unban(ctx, address)
 	if err != nil {
 		return nil, a.Problem(err)
 	}

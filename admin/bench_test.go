@@ -28,7 +28,8 @@ func BenchmarkSearch(b *testing.B) {
 		b.Fatal(err)
 	}
 	api := admin.New(admin.Config{
-		Accounts: w.Accounts, Sessions: w.Sessions, Events: w.Events, Quotas: w.Quotas, Locks: w.Locks, Log: w.Log,
+		Accounts: w.Accounts, Auth: w.Auth, Sessions: w.Sessions, Tree: w.Tree, Provision: w.Provision,
+		SelfService: w.SelfService, Explain: w.Explain, Events: w.Events, Quotas: w.Quotas, Locks: w.Locks, Log: w.Log,
 		Connection: func(*http.Request) (netip.Addr, policy.Transport) { return netip.Addr{}, policy.Local },
 	})
 	b.Cleanup(api.Close)

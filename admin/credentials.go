@@ -78,7 +78,7 @@ func (a *API) setPassword(ctx context.Context, in *setPasswordInput) (*rest.Noth
 	if err := a.Intend(ctx, "account.password", x.Name); err != nil {
 		return nil, err
 	}
-	now, err := a.Sessions.SetPassword(ctx, x.Name, revision, in.Body.Password, in.Body.MustChange)
+	now, err := a.Provision.SetPassword(ctx, x.Name, revision, in.Body.Password, in.Body.MustChange)
 	if err != nil {
 		return nil, a.Problem(err)
 	}
@@ -102,7 +102,7 @@ func (a *API) resetTOTP(ctx context.Context, in *resetTOTPInput) (*rest.Nothing,
 	if err := a.Intend(ctx, "account.totp.reset", x.Name); err != nil {
 		return nil, err
 	}
-	if _, err := a.Sessions.RemoveTOTP(ctx, x.Name, revision, rest.CallerOf(ctx).Option()); err != nil {
+	if _, err := a.Provision.RemoveTOTP(ctx, x.Name, revision, rest.CallerOf(ctx).Option()); err != nil {
 		return nil, a.Problem(err)
 	}
 	was, is := record.FactorChange(x.TOTP, nil)

@@ -157,7 +157,7 @@ func (a *API) attemptOf(ctx context.Context, q Question, x accounts.Account, e p
 	if q.Time != nil {
 		t.Time = *q.Time
 	}
-	t.Credential = a.Sessions.Assume(x, e, kind, q.CredentialID)
+	t.Credential = a.Auth.Assume(x, e, kind, q.CredentialID)
 	if q.CredentialID != "" && !t.Credential.Proved {
 		return t, rest.Invalid("credential_id", "is none of the account's credentials of this kind")
 	}
@@ -165,7 +165,7 @@ func (a *API) attemptOf(ctx context.Context, q Question, x accounts.Account, e p
 		t.Credential.Code = e.Code(kind, policy.FactorAsked)
 	}
 	var err error
-	t.Banned, t.Locked, t.Sessions, err = a.Sessions.Situation(ctx, x, from)
+	t.Banned, t.Locked, t.Sessions, err = a.Explain.Situation(ctx, x, from)
 	return t, err
 }
 

@@ -7,13 +7,14 @@ import (
 	"io/fs"
 
 	"gatehouse/admin/rights"
-	"gatehouse/auth/session"
 	"gatehouse/policy"
+	"gatehouse/policy/guard"
 	"gatehouse/policy/path"
+	"gatehouse/storage/quota"
 )
 
 // tell adds where the operation would act, and what is in its way.
-func (a *API) tell(ctx context.Context, e policy.Effective, q Question, found session.Explained, answer *Answer) error {
+func (a *API) tell(ctx context.Context, e policy.Effective, q Question, found guard.Explained, answer *Answer) error {
 	answer.PlaceView = viewPlace(found.Spot)
 	if found.To != nil {
 		to := viewPlace(*found.To)
@@ -36,7 +37,7 @@ func (a *API) tell(ctx context.Context, e policy.Effective, q Question, found se
 	answer.Lock = &HeldView{Expires: found.Lock.Expires}
 	known := sight.All
 	if !known {
-		_, known, err = a.Sessions.Seen(ctx, e, policy.Door(q.Door), found.Lock.Path)
+		_, known, err = a.Explain.Seen(ctx, e, policy.Door(q.Door), found.Lock.Path)
 	}
 	if known {
 		answer.Lock.Path = found.Lock.Path.String()
@@ -46,15 +47,15 @@ func (a *API) tell(ctx context.Context, e policy.Effective, q Question, found se
 
 // obstacle says what would stop the operation that the rules allow, in words for
 // who asks: paths are the tree's for those who see all of it, else the account's.
-func (a *API) obstacle(ctx context.Context, e policy.Effective, q Question, sight rights.Sight, found session.Explained) (string, error) {
+func (a *API) obstacle(ctx context.Context, e policy.Effective, q Question, sight rights.Sight, found guard.Explained) (string, error) {
 	err := found.Obstacle
 	if err == nil {
 		return "", nil
 	}
-	if spent, ok := errors.AsType[*session.DeniedError](err); ok {
+	if spent, ok := errors.AsType[*guard.DeniedError](err); ok {
 		return string(spent.Rule) + ": " + spent.Because, nil
 	}
-	if full, ok := errors.AsType[*session.ExceededError](err); ok && found.Full != nil {
+	if full, ok := errors.AsType[*quota.ExceededError](err); ok && found.Full != nil {
 		folder := full.Folder
 		if sight.All {
 			folder = found.Full.Folder
@@ -68,7 +69,7 @@ func (a *API) obstacle(ctx context.Context, e policy.Effective, q Question, sigh
 }
 
 // quotaText says how much of a quota is used, of each figure that it limits.
-func quotaText(found session.Explained) string {
+func quotaText(found guard.Explained) string {
 	u, text := found.Full, ""
 	if u.Bytes >= 0 {
 		text = fmt.Sprintf("%d of %d bytes", u.Used.Bytes, u.Bytes)
@@ -84,7 +85,7 @@ func quotaText(found session.Explained) string {
 
 // missing names what is not there: the folder for what would be made, else what
 // the operation is about.
-func (a *API) missing(ctx context.Context, e policy.Effective, q Question, sight rights.Sight, found session.Explained) (string, error) {
+func (a *API) missing(ctx context.Context, e policy.Effective, q Question, sight rights.Sight, found guard.Explained) (string, error) {
 	op := policy.Operation(q.Operation)
 	made := found.Spot
 	switch {
@@ -93,12 +94,12 @@ func (a *API) missing(ctx context.Context, e policy.Effective, q Question, sight
 	case found.To != nil:
 		made = *found.To
 	}
-	reader := session.AsTheAccount
+	reader := guard.AsTheAccount
 	if sight.All {
-		reader = session.WholeTree
+		reader = guard.WholeTree
 	}
 	for missing, folder := (path.Path{}), made.Seen.Dir(); ; missing, folder = folder, folder.Dir() {
-		above, err := a.Sessions.Explain(ctx, e, policy.Door(q.Door), reader, policy.OpStat, folder)
+		above, err := a.Explain.Operation(ctx, e, policy.Door(q.Door), reader, policy.OpStat, folder)
 		if err != nil {
 			return "", err
 		}

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"gatehouse/admin/rest"
-	"gatehouse/auth/session"
 	"gatehouse/policy"
+	"gatehouse/policy/guard"
 	"gatehouse/policy/path"
 )
 
@@ -36,58 +36,58 @@ const (
 
 // sharedFolder reports whether a rename or removal was refused of a shared folder
 // in the account's root.
-func sharedFolder(found session.Explained) bool {
+func sharedFolder(found guard.Explained) bool {
 	return found.Rule == policy.RuleHome && found.Entry != nil && found.Seen.Dir().IsRoot() && found.Judged == found.Entry.Path
 }
 
-func (a *API) explained(ctx context.Context, e policy.Effective, q Question) (session.Explained, error) {
+func (a *API) explained(ctx context.Context, e policy.Effective, q Question) (guard.Explained, error) {
 	door, op := policy.Door(q.Door), policy.Operation(q.Operation)
 	from, err := a.seenPath(ctx, e, door, asked{"path", q.Path, "tree_path", q.TreePath})
 	if err != nil {
-		return session.Explained{}, err
+		return guard.Explained{}, err
 	}
 	moves := op == policy.OpRename || op == policy.OpCopy
 	if !moves && (q.To != "" || q.ToTreePath != "") {
-		return session.Explained{}, rest.Invalid("to", "is for rename and copy")
+		return guard.Explained{}, rest.Invalid("to", "is for rename and copy")
 	}
 	reader, err := a.explainTo(ctx)
 	if err != nil {
-		return session.Explained{}, err
+		return guard.Explained{}, err
 	}
 	switch {
 	case q.Size != nil && op != policy.OpWrite && op != policy.OpCreate:
-		return session.Explained{}, rest.Invalid("size", "is for write and create")
+		return guard.Explained{}, rest.Invalid("size", "is for write and create")
 	case q.Size != nil:
-		return a.Sessions.ExplainUpload(ctx, e, door, reader, op, from, *q.Size)
+		return a.Explain.Upload(ctx, e, door, reader, op, from, *q.Size)
 	case !moves:
-		return a.Sessions.Explain(ctx, e, door, reader, op, from)
+		return a.Explain.Operation(ctx, e, door, reader, op, from)
 	}
 	to, err := a.seenPath(ctx, e, door, asked{"to", q.To, "to_tree_path", q.ToTreePath})
 	if err != nil {
-		return session.Explained{}, err
+		return guard.Explained{}, err
 	}
 	if q.To == "" && q.ToTreePath == "" {
-		return session.Explained{}, rest.Invalid("to", "is missing: where is it to be moved or copied?")
+		return guard.Explained{}, rest.Invalid("to", "is missing: where is it to be moved or copied?")
 	}
-	move := session.Move{Op: op, From: from, To: to, Replace: session.KeepTarget}
+	move := guard.Move{Op: op, From: from, To: to, Replace: guard.KeepTarget}
 	switch {
 	case q.Overwrite != nil && !*q.Overwrite, q.Overwrite == nil && door == policy.SFTP:
 	case door == policy.SFTP || door == policy.FTP:
-		move.Replace = session.ReplaceFile
+		move.Replace = guard.ReplaceFile
 	default:
-		move.Replace = session.ReplaceAny
+		move.Replace = guard.ReplaceAny
 	}
-	return a.Sessions.ExplainMove(ctx, e, door, reader, move)
+	return a.Explain.Move(ctx, e, door, reader, move)
 }
 
 // explainTo is how much of the tree the caller sees: of others' accounts a
 // delegate hears what they could find out themselves.
-func (a *API) explainTo(ctx context.Context) (session.Reader, error) {
+func (a *API) explainTo(ctx context.Context) (guard.Reader, error) {
 	sight, err := a.Sight(ctx)
 	if err != nil || !sight.All {
-		return session.AsTheAccount, err
+		return guard.AsTheAccount, err
 	}
-	return session.WholeTree, nil
+	return guard.WholeTree, nil
 }
 
 // asked is a path in either form, by the names of its fields.
@@ -109,14 +109,14 @@ func (a *API) seenPath(ctx context.Context, e policy.Effective, door policy.Door
 	if err != nil {
 		return tree, rest.Invalid(q.treeField, err.Error())
 	}
-	seen, ok, err := a.Sessions.Seen(ctx, e, door, tree)
+	seen, ok, err := a.Explain.Seen(ctx, e, door, tree)
 	if err == nil && !ok {
 		err = rest.Invalid(q.treeField, "is not in what the account sees at this door: "+tree.String())
 	}
 	return seen, err
 }
 
-func viewUpload(u *session.Upload) *UploadView {
+func viewUpload(u *guard.Upload) *UploadView {
 	return &UploadView{SizeBytes: orNull(u.Size), MostBytes: orNull(u.Most), Rule: string(u.Rule)}
 }
 
@@ -127,7 +127,7 @@ func orNull(n int64) *int64 {
 	return &n
 }
 
-func viewPlace(s session.Spot) PlaceView {
+func viewPlace(s guard.Spot) PlaceView {
 	v := PlaceView{SeenPath: s.Seen.String(), TreePath: s.Asked.String()}
 	if s.Real != s.Asked {
 		v.RealPath = s.Real.String()

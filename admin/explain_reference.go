@@ -50,7 +50,7 @@ func (a *API) decidedNow(ctx context.Context, e events.Event) (*NowView, error) 
 	if e.Kind != events.Refused || e.AccountID == "" {
 		return nil, nil
 	}
-	again, err := a.Sessions.Again(ctx, e)
+	again, err := a.Explain.Again(ctx, e)
 	if errors.Is(err, accounts.ErrNotFound) {
 		return nil, nil
 	}

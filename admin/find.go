@@ -60,7 +60,7 @@ func (a *API) stateOf(ctx context.Context, x *accounts.Account) string {
 func (a *API) lockedIDs(ctx context.Context) (map[string]bool, error) {
 	ids := map[string]bool{}
 	for after, more := "", true; more; more = after != "" {
-		list, next, err := a.Sessions.Lockouts(ctx, after, 0)
+		list, next, err := a.Auth.Lockouts(ctx, after, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -82,7 +82,7 @@ func (a *API) view(ctx context.Context, d *record.Directory, x accounts.Account)
 }
 
 func (a *API) tellLockout(ctx context.Context, v *record.AccountView) error {
-	l, err := a.Sessions.Lockout(ctx, v.ID)
+	l, err := a.Auth.Lockout(ctx, v.ID)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (a *API) deleteAccount(ctx context.Context, in *deleteAccountInput) (*rest.
 	if err != nil {
 		return nil, a.Problem(err)
 	}
-	if err := a.Sessions.DeleteAccount(ctx, x.Name, revision, in.Files, rest.CallerOf(ctx).Option()); err != nil {
+	if err := a.Provision.Delete(ctx, x.Name, revision, in.Files, rest.CallerOf(ctx).Option()); err != nil {
 		return nil, a.Problem(err)
 	}
 	e.Before = rest.Map(was)
@@ -163,11 +163,11 @@ func (a *API) unlockAccount(ctx context.Context, in *rest.NameInput) (*unlockOut
 	if err := a.Intend(ctx, "account.unlock", x.Name); err != nil {
 		return nil, err
 	}
-	before, err := a.Sessions.Lockout(ctx, x.ID)
+	before, err := a.Auth.Lockout(ctx, x.ID)
 	if err != nil {
 		return nil, a.Problem(err)
 	}
-	if err := a.Sessions.Unlock(ctx, x.Name); err != nil {
+	if err := a.Auth.Unlock(ctx, x.ID); err != nil {
 		return nil, a.Problem(err)
 	}
 	was, is := map[string]any(nil), map[string]any(nil)

@@ -2,8 +2,11 @@ package admin_test
 
 import (
 	"fmt"
+	"net/http"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"gatehouse/admin/admintest"
 	"gatehouse/protocols/protocoltest"
@@ -70,6 +73,42 @@ func TestRulesOverAllNodesAtOnce(t *testing.T) {
 			})
 			if n := went(codes); n != 1 {
 				t.Errorf("round %d: %d groups of one name: %v", round, n, codes)
+			}
+		}
+	}
+	t.Run("memory", func(t *testing.T) { run(t, admintest.Several(t, protocoltest.Nodes{Count: 2})) })
+	t.Run("redis", func(t *testing.T) {
+		run(t, admintest.Several(t, protocoltest.Nodes{Count: 2, Store: protocoltest.Redis(t)}))
+	})
+}
+
+// Of administrators who have looked at a quota and change it at the same moment, each
+// on another node, one does, and the others hear that it has changed: of a folder's own,
+// of a home's and of a group's.
+func TestOneSetsAQuotaOfThoseWhoLooked(t *testing.T) {
+	run := func(t *testing.T, nodes []*admintest.Site) {
+		root := nodes[0].Root()
+		root.Must(201, "POST", "/accounts", admintest.Body("username", "ann", "password", "a wholly new sentence"))
+		root.Must(201, "POST", "/groups", admintest.Body("name", "all", "folder", "/all"))
+		for round := range 10 {
+			for _, folder := range []string{"/shared", "/home/ann", "/all"} {
+				tag := func(s *admintest.Site) string {
+					return s.Root().Do("GET", "/quotas/at?path="+folder, "").Header().Get("ETag")
+				}
+				seen := tag(nodes[0])
+				for began := time.Now(); tag(nodes[1]) != seen; time.Sleep(time.Millisecond) { // it hears of the round before
+					if time.Since(began) > 30*time.Second {
+						t.Fatalf("%s: the nodes do not agree", folder)
+					}
+				}
+				codes := eachNode(nodes, func(i int, s *admintest.Site) int {
+					c := s.Root()
+					c.Header = http.Header{"If-Match": {seen}}
+					return c.Do("PUT", "/quotas", fmt.Sprintf(`{"path":%q,"limit_bytes":%d}`, folder, 1000+10*round+i)).Code
+				})
+				if went(codes) != 1 || !slices.Contains(codes, 412) {
+					t.Errorf("round %d, %s: %v, want that one sets it and the other hears 412", round, folder, codes)
+				}
 			}
 		}
 	}

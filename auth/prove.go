@@ -171,7 +171,7 @@ func (z *Authenticator) first(ctx context.Context, p *Proof, a Attempt, how How)
 
 // resume takes a proof of moments ago for what it is now.
 func (z *Authenticator) resume(p Proof, was *Proved) policy.Credential {
-	if p.Attempt.Time.Sub(was.at) > resumable {
+	if p.Attempt.Time.After(was.Resumable()) {
 		return policy.Credential{ID: was.credential.ID, Kind: was.credential.Kind}
 	}
 	return present(p.Account, p.Effective, was)

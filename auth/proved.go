@@ -26,6 +26,9 @@ type Proved struct {
 	dropsFactor              bool // its own session takes the factor away
 }
 
+// Resumable is until when the proof waits for its code.
+func (v *Proved) Resumable() time.Time { return v.at.Add(resumable) }
+
 // Credential returns the credential as it was when it was proved.
 func (v *Proved) Credential() policy.Credential { return v.credential }
 

@@ -151,7 +151,7 @@ func Default() Config {
 			SFTP: ":2022", FTP: ":2121", HTTP: "127.0.0.1:8080", HTTPS: ":8443", Metrics: "127.0.0.1:9080",
 		},
 		FTP:           FTP{PassivePorts: "50000-50099", TLS: "optional", SessionReuse: "offered"},
-		State:         State{Kind: "bolt", Prefix: "gh:", Away: "refuse", Durability: "warn", WaitTimeout: time.Second},
+		State:         State{Kind: "bolt", Prefix: "gh:", Away: "refuse", Durability: "warn", WaitTimeout: 3 * time.Second},
 		Node:          Node{Lease: 15 * time.Second},
 		Mounts:        []Mount{defaultMount()},
 		Log:           Log{Level: "info", Format: "text"},

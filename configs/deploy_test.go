@@ -74,6 +74,41 @@ func TestComposeFile(t *testing.T) {
 	}
 }
 
+// Linux gives ports up to 60999 to outgoing connections, such as HAProxy's to the
+// nodes: one of them in the range that it binds, and it did not start.
+func TestPassivePortsAreNobodyElses(t *testing.T) {
+	for _, name := range []string{"gatehouse.yaml", "compose.yaml", "haproxy.cfg", "Containerfile"} {
+		found := regexp.MustCompile(`\b(\d{5})-\d{5}\b`).FindAllStringSubmatch(deployed(t, name), -1)
+		if len(found) == 0 {
+			t.Errorf("%s names no passive ports", name)
+		}
+		for _, m := range found {
+			if m[1] <= "60999" {
+				t.Errorf("%s: the ports %s are among those of outgoing connections", name, m[0])
+			}
+		}
+	}
+}
+
+// A node that stops, or is not ready, has the data connections of who is there all the
+// same: their transfers were refused by HAProxy. And where no node is ready the spare
+// servers are asked, which have the addresses of the others: HAProxy took them away
+// from servers that have a name instead of an address.
+func TestHAProxySendsToNodesThatAreNotReady(t *testing.T) {
+	section := ""
+	for line := range strings.Lines(deployed(t, "haproxy.cfg")) {
+		switch fields := strings.Fields(line); {
+		case len(fields) == 2 && fields[0] == "listen":
+			section = fields[1]
+		case len(fields) > 2 && fields[0] == "server" && strings.HasPrefix(section, "ftp-data-") && !strings.HasSuffix(line, " no-check\n"):
+			t.Errorf("%s is checked: %s", section, line)
+		}
+	}
+	if !strings.Contains(deployed(t, "haproxy.cfg"), " resolve-opts allow-dup-ip") {
+		t.Error("servers of one address are not allowed")
+	}
+}
+
 func TestHAProxyTakesItsConfiguration(t *testing.T) {
 	program := find(t, "haproxy")
 	cmd := exec.CommandContext(t.Context(), program, "-c", "-f", "deploy/haproxy.cfg")

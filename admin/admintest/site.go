@@ -66,7 +66,8 @@ func over(t *testing.T, w *protocoltest.World, node string) *Site {
 	s.hooks = webhooks.New(webhooks.Config{State: s.Store, Sealer: sealer, Events: w.Events, Sender: s.Receiver, Log: w.Log, Node: node})
 	t.Cleanup(s.hooks.Close)
 	api := admin.New(admin.Config{
-		Accounts: w.Accounts, Sessions: w.Sessions, Events: w.Events, Quotas: w.Quotas, Locks: w.Locks, Webhooks: s.hooks, Log: w.Log,
+		Accounts: w.Accounts, Auth: w.Auth, Sessions: w.Sessions, Tree: w.Tree, Provision: w.Provision,
+		SelfService: w.SelfService, Explain: w.Explain, Events: w.Events, Quotas: w.Quotas, Locks: w.Locks, Webhooks: s.hooks, Log: w.Log,
 		State: s.Store, Sealer: sealer, Nodes: w.Joined,
 		Version: "test", Hosts: []string{"files.example.org"},
 		Reach: rest.Reach{
@@ -127,7 +128,8 @@ func (s *Site) Nameless() *Client { return s.another(s.Events) }
 
 func (s *Site) another(log *events.Log) *Client {
 	api := admin.New(admin.Config{
-		Accounts: s.Accounts, Sessions: s.Sessions, Events: log, Quotas: s.Quotas, Locks: s.Locks, Webhooks: s.hooks, Log: s.Log,
+		Accounts: s.Accounts, Auth: s.Auth, Sessions: s.Sessions, Tree: s.Tree, Provision: s.Provision,
+		SelfService: s.SelfService, Explain: s.Explain, Events: log, Quotas: s.Quotas, Locks: s.Locks, Webhooks: s.hooks, Log: s.Log,
 		State: s.Store, Sealer: s.sealer,
 		Connection: func(*http.Request) (netip.Addr, policy.Transport) { return netip.Addr{}, policy.Local },
 	})

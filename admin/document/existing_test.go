@@ -188,7 +188,7 @@ func TestSecondFactorsAreBrought(t *testing.T) {
 	doc := `{"gatehouse":1,"accounts":[{"username":"eve","second_factor":"required","secrets":{"totp_secret":"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}}]}`
 	answer := textOf(t, s.Root().Must(200, http.MethodPost, "/apply", doc))
 	x, err := s.Accounts.Account(t.Context(), "eve")
-	if err != nil || !x.HasCode() || !s.Sessions.OpensFactor(x) || !strings.Contains(answer, `"totp":"set"`) || strings.Contains(answer, "JBSWY3DP") {
+	if err != nil || !x.HasCode() || !s.Auth.OpensFactor(x) || !strings.Contains(answer, `"totp":"set"`) || strings.Contains(answer, "JBSWY3DP") {
 		t.Errorf("%+v, %v, %s", x.TOTP, err, answer)
 	}
 	if again := s.Root().Must(200, http.MethodPost, "/apply", doc); again["unchanged"] != 1.0 {

@@ -104,7 +104,7 @@ func (w *accountWriter) create() (AppliedChange, error) {
 	if w.dry {
 		return c, w.check(x, path.Root)
 	}
-	made, err := w.api.Sessions.CreateAccount(w.ctx, x, "", false, w.fields.AdoptHome)
+	made, err := w.api.Provision.Create(w.ctx, x, "", false, w.fields.AdoptHome)
 	if bad, ok := errors.AsType[*accounts.InvalidError](err); ok && bad.Field == "id" && x.ID != "" {
 		// Another account has or had the id: what is sealed for it is of no use then.
 		w.fields.ID = ""
@@ -137,9 +137,9 @@ func (w *accountWriter) change(before accounts.Account) (AppliedChange, error) {
 	if w.dry {
 		return c, w.check(after, before.Home)
 	}
-	update := w.api.Sessions.ChangeAccount
+	update := w.api.Provision.Change
 	if w.fields.AdoptHome {
-		update = w.api.Sessions.ChangeAdopting
+		update = w.api.Provision.ChangeAdopting
 	}
 	_, err := update(w.ctx, before.Name, 0, func(x *accounts.Account) error {
 		was := *x
@@ -179,7 +179,7 @@ func (w *accountWriter) check(x accounts.Account, home path.Path) error {
 		return err
 	}
 	x.Name = name
-	return w.api.Sessions.HomeFree(w.ctx, x)
+	return w.api.Provision.HomeFree(w.ctx, x)
 }
 
 // write puts into an account what the document says; it may be called more than once.

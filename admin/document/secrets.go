@@ -114,7 +114,7 @@ func (w *accountWriter) writeSecrets(x *accounts.Account) error {
 		w.writeFactor(x, s.TOTP)
 		return nil
 	}
-	brought, err := w.api.Sessions.BringFactor(*x, s.TOTPSecret)
+	brought, err := w.api.Auth.BringFactor(*x, s.TOTPSecret)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (w *accountWriter) writeFactor(x *accounts.Account, f *accounts.TOTP) {
 	}
 	brought := *x
 	brought.TOTP = f
-	if w.api.Sessions.OpensFactor(brought) {
+	if w.api.Auth.OpensFactor(brought) {
 		x.TOTP = f
 		return
 	}

@@ -202,7 +202,7 @@ func (a *API) groupFolderThere(ctx context.Context, before *accounts.Group, g ac
 	if a.FolderThere(ctx, "folder", *g.Folder) == nil {
 		return nil
 	}
-	system := a.Sessions.System(rest.CallerOf(ctx).Actor())
+	system := a.System(ctx)
 	at := path.Root
 	for name := range strings.SplitSeq(strings.TrimPrefix(g.Folder.String(), "/"), "/") {
 		next, err := at.Join(name)

@@ -99,7 +99,7 @@ func (a *API) setMember(ctx context.Context, in *memberInput, g accounts.Group, 
 	if err := a.Intend(ctx, m.kind, x.Name); err != nil {
 		return accounts.Account{}, err
 	}
-	return a.Sessions.ChangeAccount(ctx, x.Name, 0, func(x *accounts.Account) error {
+	return a.Provision.Change(ctx, x.Name, 0, func(x *accounts.Account) error {
 		if err := m.may(ctx, g, *x); err != nil {
 			return err
 		}

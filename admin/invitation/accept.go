@@ -94,7 +94,7 @@ func (a *API) Accept(ctx context.Context, in Acceptance) (accounts.Account, erro
 	if link, err = a.Accounts.Links().Take(ctx, in.Secret); err != nil {
 		return draft, err
 	}
-	made, err := a.Sessions.CreateAccount(ctx, draft, in.Password, false, false)
+	made, err := a.Provision.Create(ctx, draft, in.Password, false, false)
 	if err != nil {
 		if back := a.Accounts.Links().Return(context.WithoutCancel(ctx), link); back != nil {
 			a.Log.Warn("an invitation that was not used could not be put back", "error", back)
@@ -111,7 +111,7 @@ func (a *API) Accept(ctx context.Context, in Acceptance) (accounts.Account, erro
 // invited judges an acceptance without using anything up.
 func (a *API) invited(ctx context.Context, in Acceptance) (links.Link, accounts.Account, error) {
 	var none accounts.Account
-	link, err := a.Sessions.ByLink(ctx, Attempt(rest.CallerOf(ctx), in.Secret, in.Client))
+	link, err := a.SelfService.ByLink(ctx, Attempt(rest.CallerOf(ctx), in.Secret, in.Client))
 	if err != nil {
 		return link, none, UnknownLink(err)
 	}
@@ -174,7 +174,7 @@ func (a *API) nameOf(ctx context.Context, by string) string {
 func (a *API) Reset(ctx context.Context, secret, password, client string) (accounts.Account, error) {
 	var x accounts.Account
 	attempt := Attempt(rest.CallerOf(ctx), secret, client)
-	link, err := a.Sessions.ByLink(ctx, attempt)
+	link, err := a.SelfService.ByLink(ctx, attempt)
 	if err != nil {
 		return x, UnknownLink(err)
 	}
@@ -190,7 +190,7 @@ func (a *API) Reset(ctx context.Context, secret, password, client string) (accou
 	if err := a.Intend(ctx, "account.password", x.Name); err != nil {
 		return x, err
 	}
-	now, err := a.Sessions.ResetByLink(ctx, attempt, password)
+	now, err := a.SelfService.ResetByLink(ctx, attempt, password)
 	if err != nil {
 		return x, UnknownLink(err)
 	}

@@ -37,7 +37,8 @@ func newSite(t *testing.T) *site {
 	sealer, err := seal.New(make([]byte, seal.KeySize))
 	must(t, err)
 	api := admin.New(admin.Config{
-		Accounts: w.Accounts, Sessions: w.Sessions, Events: w.Events, Quotas: w.Quotas, Locks: w.Locks, Log: w.Log,
+		Accounts: w.Accounts, Auth: w.Auth, Sessions: w.Sessions, Tree: w.Tree, Provision: w.Provision,
+		SelfService: w.SelfService, Explain: w.Explain, Events: w.Events, Quotas: w.Quotas, Locks: w.Locks, Log: w.Log,
 		State: w.State, Sealer: sealer,
 		Connection: func(r *http.Request) (netip.Addr, policy.Transport) {
 			from := netip.MustParseAddrPort(r.RemoteAddr).Addr()

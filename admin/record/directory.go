@@ -88,13 +88,13 @@ func (d *Directory) Planned(id string) bool {
 
 // The owners of quotas that are settings of theirs, before the id.
 const (
-	accountQuota = "account/"
+	AccountQuota = "account/"
 	GroupQuota   = "group/"
 )
 
 // OwnerName names the owner of a quota, "" where it was set by hand.
 func (d *Directory) OwnerName(owner string) string {
-	if id, ok := strings.CutPrefix(owner, accountQuota); ok {
+	if id, ok := strings.CutPrefix(owner, AccountQuota); ok {
 		return "account " + d.AccountName(id)
 	}
 	if id, ok := strings.CutPrefix(owner, GroupQuota); ok {

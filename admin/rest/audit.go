@@ -38,6 +38,9 @@ func (a *API) Intend(ctx context.Context, kind events.Kind, account string) erro
 	e.After = map[string]any{"change": string(kind)}
 	if err := a.Events.Record(ctx, e); err != nil {
 		a.Log.Error("a change was refused, since it could not be recorded", "kind", string(kind), "error", err)
+		if errors.Is(err, state.ErrFull) {
+			return Later("nothing was changed: " + Away(err))
+		}
 		if errors.Is(err, state.ErrAway) || errors.Is(err, state.ErrUnknown) {
 			return Later("nothing was changed: the gateway's store does not answer now, or takes no changes: try again in a moment")
 		}

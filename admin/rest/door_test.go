@@ -66,7 +66,8 @@ func TestOnlyKnownHostsAreAnswered(t *testing.T) {
 func TestClearHTTPFromBeyondLoopbackIsRefusedUnread(t *testing.T) {
 	s := admintest.New(t)
 	api := admin.New(admin.Config{
-		Accounts: s.Accounts, Sessions: s.Sessions, Events: s.Events, Quotas: s.Quotas, Locks: s.Locks, Log: s.Log,
+		Accounts: s.Accounts, Auth: s.Auth, Sessions: s.Sessions, Tree: s.Tree, Provision: s.Provision,
+		SelfService: s.SelfService, Explain: s.Explain, Events: s.Events, Quotas: s.Quotas, Locks: s.Locks, Log: s.Log,
 		Connection: func(*http.Request) (netip.Addr, policy.Transport) {
 			return netip.MustParseAddr("192.0.2.1"), policy.Clear
 		},
@@ -109,7 +110,8 @@ func TestALongAnswerOutlivesTheServersLimit(t *testing.T) {
 	s := admintest.New(t)
 	late := make(chan struct{})
 	api := admin.New(admin.Config{
-		Accounts: s.Accounts, Sessions: s.Sessions, Events: s.Events, Quotas: s.Quotas, Locks: s.Locks, Log: s.Log,
+		Accounts: s.Accounts, Auth: s.Auth, Sessions: s.Sessions, Tree: s.Tree, Provision: s.Provision,
+		SelfService: s.SelfService, Explain: s.Explain, Events: s.Events, Quotas: s.Quotas, Locks: s.Locks, Log: s.Log,
 		Connection: func(*http.Request) (netip.Addr, policy.Transport) { return netip.Addr{}, policy.Local },
 		Backup: func(_ context.Context, w io.Writer, _ string) error {
 			<-late

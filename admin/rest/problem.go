@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/auth"
+	"gatehouse/auth/selfservice"
 	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
@@ -47,9 +48,9 @@ func (a *API) Problem(err error) error {
 	case errors.Is(err, auth.ErrWrongCode):
 		return huma.NewError(http.StatusUnprocessableEntity, "a value is not valid",
 			&huma.ErrorDetail{Location: "body.code", Message: "is not the code of this moment: wait for the next one"})
-	case errors.Is(err, session.ErrNotFresh):
+	case errors.Is(err, selfservice.ErrNotFresh):
 		return huma.NewError(http.StatusForbidden, "the login was proved too long ago for this: POST /login/step-up first")
-	case errors.Is(err, session.ErrLimited):
+	case errors.Is(err, selfservice.ErrLimited):
 		return huma.NewError(http.StatusForbidden, "this login is good for something else first: GET /me says for what")
 	case errors.Is(err, session.ErrUnrecorded):
 		a.Log.Error("a login was refused, since it could not be recorded", "error", err)
@@ -93,6 +94,8 @@ func Away(err error) string {
 	switch {
 	case errors.Is(err, state.ErrUnknown):
 		return "the store stopped answering in the middle of this: what was asked for may be done or not; look before it is asked again"
+	case errors.Is(err, state.ErrFull):
+		return "the gateway's store is full: nothing new is taken until an administrator makes room"
 	case errors.Is(err, state.ErrAway), errors.Is(err, context.DeadlineExceeded):
 		return "the gateway's store does not answer now, or takes no changes: try again in a moment"
 	case errors.Is(err, state.ErrClosed):

@@ -91,6 +91,6 @@ func (j *Judge) present(c rest.Caller, x accounts.Account, e policy.Effective) p
 	was := c.Session.Credential()
 	return policy.Attempt{
 		Door: policy.API, Address: c.Address, Transport: c.Transport, Time: time.Now(),
-		Credential: j.Sessions.Assume(x, e, was.Kind, was.ID),
+		Credential: j.Auth.Assume(x, e, was.Kind, was.ID),
 	}
 }

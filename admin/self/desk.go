@@ -346,7 +346,7 @@ func (d *desk) Connect(r *http.Request) ([]pages.Connection, error) {
 // Look tells what a link is for.
 func (d *desk) Look(r *http.Request, secret string) (pages.Link, error) {
 	ctx, c, _ := d.visit(r)
-	l, err := d.api.Sessions.ByLink(ctx, invitation.Attempt(c, secret, r.UserAgent()))
+	l, err := d.api.SelfService.ByLink(ctx, invitation.Attempt(c, secret, r.UserAgent()))
 	if err != nil {
 		return pages.Link{}, d.problem(invitation.UnknownLink(err))
 	}

@@ -74,7 +74,7 @@ func (a *API) beginOwnFactor(ctx context.Context) (auth.Enrolment, error) {
 	if err := a.ownFactorAllowed(ctx); err != nil {
 		return auth.Enrolment{}, err
 	}
-	e, err := a.Sessions.BeginTOTP(ctx, rest.CallerOf(ctx).Session)
+	e, err := a.SelfService.BeginTOTP(ctx, rest.CallerOf(ctx).Session)
 	return e, a.Problem(err)
 }
 
@@ -136,7 +136,7 @@ func (a *API) confirmOwnFactor(ctx context.Context, code string) ([]string, erro
 	if err := a.Intend(ctx, "account.totp.enrol", c.Name); err != nil {
 		return nil, err
 	}
-	codes, err := a.Sessions.ConfirmTOTP(ctx, c.Session, code)
+	codes, err := a.SelfService.ConfirmTOTP(ctx, c.Session, code)
 	if err != nil {
 		return nil, a.Problem(err)
 	}
@@ -163,7 +163,7 @@ func (a *API) removeFactor(ctx context.Context, in *rest.MatchInput) (*cookieOut
 	if err := a.Intend(ctx, "account.totp.remove", x.Name); err != nil {
 		return nil, err
 	}
-	if err := a.Sessions.RemoveOwnTOTP(ctx, rest.CallerOf(ctx).Session, revision); err != nil {
+	if err := a.SelfService.RemoveTOTP(ctx, rest.CallerOf(ctx).Session, revision); err != nil {
 		return nil, a.Problem(err)
 	}
 	was, is := record.FactorChange(x.TOTP, nil)
@@ -205,7 +205,7 @@ func (a *API) renewOwnCodes(ctx context.Context) ([]string, error) {
 	if err := a.Intend(ctx, "account.recovery-codes", c.Name); err != nil {
 		return nil, err
 	}
-	codes, err := a.Sessions.NewRecoveryCodes(ctx, c.Session)
+	codes, err := a.SelfService.NewRecoveryCodes(ctx, c.Session)
 	if err != nil {
 		return nil, a.Problem(err)
 	}

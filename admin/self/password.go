@@ -100,7 +100,7 @@ func (a *API) setOwnPassword(ctx context.Context, n newOwnPassword) error {
 	if err := a.Intend(ctx, "account.password", c.Name); err != nil {
 		return err
 	}
-	err = a.Sessions.ChangeOwnPassword(ctx, c.Session, n.password)
+	err = a.SelfService.ChangePassword(ctx, c.Session, n.password)
 	if invalid, ok := errors.AsType[*accounts.InvalidError](err); ok && invalid.Field == "password" {
 		err = &accounts.InvalidError{Field: "new", Why: invalid.Why}
 	}

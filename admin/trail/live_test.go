@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"gatehouse/admin/admintest"
 	"gatehouse/admin/rest"
+	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
@@ -162,6 +164,7 @@ func TestEventsAreForThoseWhoMayLook(t *testing.T) {
 func TestALiveStreamEndsWithTheRightToLook(t *testing.T) {
 	s := admintest.New(t)
 	s.Admin("other")
+	s.LoggedIn(s.Add("anna"))
 	root := s.Admin("root")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.TLS = &tls.ConnectionState{}
@@ -190,6 +193,12 @@ func TestALiveStreamEndsWithTheRightToLook(t *testing.T) {
 	}
 	s.Root().Must(200, "PATCH", "/accounts/root", `{"role":"user"}`)
 	admintest.Eventually(t, func() bool { return root.Do("GET", "/accounts", "").Code == 403 })
+	// A request asks what holds, and a stream is told. Changes are told in their order:
+	// when another session is cut, this one has heard of its own.
+	s.Root().Must(200, "POST", "/accounts/anna/disable", "")
+	admintest.Eventually(t, func() bool {
+		return !slices.ContainsFunc(s.Sessions.List(), func(d session.Description) bool { return d.Account == "anna" })
+	})
 	s.Root().Must(201, "POST", "/accounts", `{"username":"afterwards"}`)
 	if resp.StatusCode != 200 || !strings.Contains(lines.Text(), "account.unlock") {
 		t.Fatalf("the stream is %d: %s, %v", resp.StatusCode, lines.Text(), lines.Err())

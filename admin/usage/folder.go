@@ -7,8 +7,8 @@ import (
 
 	"gatehouse/admin/record"
 	"gatehouse/admin/rest"
-	"gatehouse/auth/session"
 	"gatehouse/policy/path"
+	"gatehouse/storage/backend"
 )
 
 // maySet refuses a limit on what is no folder. A limit is taken off whatever
@@ -17,7 +17,7 @@ func (a *API) maySet(ctx context.Context, p path.Path, s record.QuotaSettings) e
 	if s == (record.QuotaSettings{}) {
 		return nil
 	}
-	info, err := a.Sessions.System(rest.CallerOf(ctx).Actor()).Stat(ctx, p)
+	info, err := a.System(ctx).Stat(ctx, p)
 	if err == nil && !info.IsDir() {
 		return rest.Invalid("path", "is a file: a quota is a folder's")
 	}
@@ -30,8 +30,8 @@ func (a *API) warnings(ctx context.Context, p path.Path, s record.QuotaSettings)
 	if s == (record.QuotaSettings{}) {
 		return nil
 	}
-	_, err := a.Sessions.System(rest.CallerOf(ctx).Actor()).Stat(ctx, p)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, session.ErrNotDir) {
+	_, err := a.System(ctx).Stat(ctx, p)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, backend.ErrNotDir) {
 		return []string{"there is no folder " + p.String() + " now: the quota holds once it is made"}
 	}
 	return nil

@@ -101,7 +101,7 @@ func (a *API) setQuota(ctx context.Context, in *quotaInput) (*quotaOutput, error
 	if err := rest.Matched(in.IfMatch, record.QuotaRevision(a.limit(p))); err != nil {
 		return nil, a.Problem(err)
 	}
-	if err := a.put(ctx, p, in.Body.QuotaSettings); err != nil {
+	if err := a.put(ctx, p, in.Body.QuotaSettings, seen(in.IfMatch)); err != nil {
 		return nil, a.Problem(err)
 	}
 	out, err := a.tagged(ctx, p)
@@ -144,14 +144,34 @@ func (a *API) ByHand() []quota.Limit {
 func (a *API) Put(ctx context.Context, p path.Path, s record.QuotaSettings) error {
 	a.setting.Lock()
 	defer a.setting.Unlock()
-	return a.put(ctx, p, s)
+	return a.put(ctx, p, s, "")
+}
+
+// seen is the If-Match of who looked at a limit before; empty: it is changed whatever
+// it is. What another node has set meanwhile is only known where it is written.
+type seen string
+
+// of refuses a limit that is another one by now.
+func (s seen) of(l quota.Limit) error { return rest.Matched(string(s), record.QuotaRevision(l)) }
+
+// at refuses the settings of an owner whose limit is another one by now. It returns the
+// revision that the owner must still have, 0 for whichever.
+func (s seen) at(folder path.Path, owner string, q policy.Quota, revision uint64) (uint64, error) {
+	if s == "" || s == "*" {
+		return 0, nil
+	}
+	l := unlimited(folder)
+	if q.Bytes != nil || q.Files != nil {
+		l.Owner, l.Amount = owner, quota.Amount{Bytes: orUnlimited(q.Bytes), Files: orUnlimited(q.Files)}
+	}
+	return revision, s.of(l)
 }
 
 // put writes through to the account whose home the folder is, or the group
 // whose own it is: the quota there is a setting of theirs, and a second truth
 // would be undone at the next start.
-func (a *API) put(ctx context.Context, p path.Path, s record.QuotaSettings) error {
-	set, err := a.quotaSetter(ctx, p)
+func (a *API) put(ctx context.Context, p path.Path, s record.QuotaSettings, was seen) error {
+	set, err := a.quotaSetter(ctx, p, was)
 	if err != nil {
 		return err
 	}
@@ -165,11 +185,11 @@ func (a *API) put(ctx context.Context, p path.Path, s record.QuotaSettings) erro
 	if err := set(s); err != nil {
 		return err
 	}
-	was := map[string]any{"path": p.String()}
+	old := map[string]any{"path": p.String()}
 	if had {
-		was = rest.Map(quotaChange{p.String(), before})
+		old = rest.Map(quotaChange{p.String(), before})
 	}
-	return a.RecordAt(ctx, "quota.set", p, "", was, rest.Map(quotaChange{p.String(), s}))
+	return a.RecordAt(ctx, "quota.set", p, "", old, rest.Map(quotaChange{p.String(), s}))
 }
 
 type quotaChange struct {
@@ -178,7 +198,7 @@ type quotaChange struct {
 }
 
 // quotaSetter returns what sets the quota of a folder, where its truth is.
-func (a *API) quotaSetter(ctx context.Context, p path.Path) (func(record.QuotaSettings) error, error) {
+func (a *API) quotaSetter(ctx context.Context, p path.Path, was seen) (func(record.QuotaSettings) error, error) {
 	owners, _, err := a.Accounts.List(ctx, accounts.Query{Limit: 2, Where: func(x *accounts.Account) bool { return x.Home == p }})
 	if err != nil {
 		return nil, err
@@ -187,7 +207,7 @@ func (a *API) quotaSetter(ctx context.Context, p path.Path) (func(record.QuotaSe
 		return nil, rest.Invalid("path", "is the home of "+owners[0].Name+" and of "+owners[1].Name+": set the quota of one of them")
 	}
 	if len(owners) == 1 {
-		return func(q record.QuotaSettings) error { return a.setHomeQuota(ctx, owners[0].Name, q) }, nil
+		return func(q record.QuotaSettings) error { return a.setHomeQuota(ctx, owners[0], q, was) }, nil
 	}
 	groups, err := a.Accounts.Groups(ctx)
 	if err != nil {
@@ -195,16 +215,24 @@ func (a *API) quotaSetter(ctx context.Context, p path.Path) (func(record.QuotaSe
 	}
 	for _, g := range groups {
 		if g.Folder != nil && *g.Folder == p {
-			return func(q record.QuotaSettings) error { return a.setFolderQuota(ctx, g.Name, q) }, nil
+			return func(q record.QuotaSettings) error { return a.setFolderQuota(ctx, g, q, was) }, nil
 		}
 	}
 	return func(q record.QuotaSettings) error {
-		return a.quotas.Set(ctx, quota.Limit{Folder: p, Amount: quota.Amount{Bytes: orUnlimited(q.LimitBytes), Files: orUnlimited(q.LimitFiles)}})
+		return a.quotas.SetIf(ctx, quota.Limit{Folder: p, Amount: quota.Amount{Bytes: orUnlimited(q.LimitBytes), Files: orUnlimited(q.LimitFiles)}}, was.of)
 	}, nil
 }
 
-func (a *API) setHomeQuota(ctx context.Context, account string, q record.QuotaSettings) error {
-	_, err := a.Sessions.ChangeAccount(ctx, account, 0, func(x *accounts.Account) error {
+func (a *API) setHomeQuota(ctx context.Context, owner accounts.Account, q record.QuotaSettings, was seen) error {
+	effective, err := a.Accounts.Effective(ctx, owner)
+	if err != nil {
+		return err
+	}
+	revision, err := was.at(owner.Home, record.AccountQuota+owner.ID, effective.HomeQuota(), owner.Revision)
+	if err != nil {
+		return err
+	}
+	_, err = a.Provision.Change(ctx, owner.Name, revision, func(x *accounts.Account) error {
 		x.Quota = policy.Quota{Bytes: q.LimitBytes, Files: q.LimitFiles}
 		return nil
 	}, rest.CallerOf(ctx).Option())
@@ -212,8 +240,12 @@ func (a *API) setHomeQuota(ctx context.Context, account string, q record.QuotaSe
 }
 
 // setFolderQuota sets the ledger at once, too, so that the answer is true.
-func (a *API) setFolderQuota(ctx context.Context, group string, q record.QuotaSettings) error {
-	g, err := a.Accounts.UpdateGroup(ctx, group, 0, func(g *accounts.Group) error {
+func (a *API) setFolderQuota(ctx context.Context, owner accounts.Group, q record.QuotaSettings, was seen) error {
+	revision, err := was.at(*owner.Folder, record.GroupQuota+owner.ID, owner.FolderQuota, owner.Revision)
+	if err != nil {
+		return err
+	}
+	g, err := a.Accounts.UpdateGroup(ctx, owner.Name, revision, func(g *accounts.Group) error {
 		g.FolderQuota = policy.Quota{Bytes: q.LimitBytes, Files: q.LimitFiles}
 		return nil
 	}, rest.CallerOf(ctx).Option())
@@ -311,7 +343,7 @@ func (a *API) Of(ctx context.Context, x accounts.Account) (*rest.Body[record.Usa
 	if err != nil {
 		return nil, a.Problem(err)
 	}
-	use, err := a.Sessions.TrafficUse(ctx, effective)
+	use, err := a.Explain.Use(ctx, effective)
 	if err != nil {
 		return nil, a.Problem(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatehouse/auth/authtest"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
@@ -18,24 +19,24 @@ func TestFileOperationsWithoutTheLog(t *testing.T) {
 	for on, refused := range map[string]bool{policy.AuditRefuse: true, policy.AuditContinue: false} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
-			w.add("alice", nil)
-			w.changeSite(func(s *accounts.Site) { s.Audit.OnFailure = on })
-			s := w.login(sftp("alice"))
+			w.Add("alice", nil)
+			w.ChangeSite(func(s *accounts.Site) { s.Audit.OnFailure = on })
+			s := w.login(authtest.SFTP("alice"))
 			mkdir := func(name string) error {
 				p, err := path.Parse("/" + name)
-				w.must(err)
+				w.Must(err)
 				return s.FS().Mkdir(t.Context(), p, 0o750)
 			}
-			w.must(mkdir("before"))
-			w.store.refuseEvents()
-			w.must(mkdir("as the disk fills"))
+			w.Must(mkdir("before"))
+			w.Store.RefuseEvents()
+			w.Must(mkdir("as the disk fills"))
 			time.Sleep(3 * time.Second)
 			if err := mkdir("full"); errors.Is(err, fs.ErrPermission) != refused {
 				t.Errorf("%s: with the log full: %v", on, err)
 			}
-			w.store.heal()
+			w.Store.Heal()
 			time.Sleep(3 * time.Second)
-			w.must(mkdir("after"))
+			w.Must(mkdir("after"))
 			s.Close()
 			synctest.Wait()
 		})

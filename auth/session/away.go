@@ -11,7 +11,6 @@ import (
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
-	"gatehouse/storage/nodes"
 )
 
 // While the store is away it cannot be counted who fails: so many attempts of an
@@ -68,8 +67,8 @@ func (w *away) back() {
 // mayProve refuses an attempt before anything is looked at where this node is cut
 // off from the store, and admits no readers meanwhile.
 func (m *Manager) mayProve(a auth.Attempt) error {
-	err := m.shared.held()
-	if err == nil || m.shared.away.reads && a.Door.IsFile() && m.shared.away.patient(a) {
+	err := m.nodes.Fence()
+	if err == nil || m.away.reads && a.Door.IsFile() && m.away.patient(a) {
 		return nil
 	}
 	return err
@@ -78,8 +77,8 @@ func (m *Manager) mayProve(a auth.Attempt) error {
 // prove is auth.Prove; what comes to nothing while the store is away is counted here.
 func (m *Manager) prove(ctx context.Context, a auth.Attempt, how auth.How) (auth.Proof, error) {
 	p, err := m.auth.Prove(ctx, a, how)
-	if m.shared.held() != nil && (err != nil || !p.Attempt.Credential.Proved) {
-		m.shared.away.fail(a)
+	if m.nodes.Fence() != nil && (err != nil || !p.Attempt.Credential.Proved) {
+		m.away.fail(a)
 	}
 	return p, err
 }
@@ -87,13 +86,11 @@ func (m *Manager) prove(ctx context.Context, a auth.Attempt, how auth.How) (auth
 // seatReader is seat while the store is away: who is admitted reads, and nobody is
 // that anything must be asked of the store for.
 func (m *Manager) seatReader(s *Session, a auth.Attempt, p auth.Proof, why error) (func(policy.Sessions) policy.Decision, error) {
-	if !m.shared.away.reads || !s.door.IsFile() || !m.shared.away.patient(a) || p.Account.HasCode() {
+	if !m.away.reads || !s.door.IsFile() || !m.away.patient(a) || p.Account.HasCode() {
 		return nil, why
 	}
-	for _, place := range m.shared.placesOf(p.Effective, s.accountID, s.address) {
-		if place.limit > 0 {
-			return nil, fmt.Errorf("the open sessions cannot be counted: %w", why)
-		}
+	if m.limits.Limited(s.holder, p.Effective) {
+		return nil, fmt.Errorf("the open sessions cannot be counted: %w", why)
 	}
 	s.reader.Store(true)
 	s.standing.Store(s.stand(p.Account, p.Effective, p.Attempt.Credential, OnlyNothing))
@@ -114,33 +111,43 @@ func (s *Session) stand(a accounts.Account, e policy.Effective, c policy.Credent
 // widenReaders has those write as they may who came in while the store was away,
 // once it is back, until ctx ends.
 func (m *Manager) widenReaders(ctx context.Context) {
-	every(ctx, widenEvery, nil, func() {
-		if m.shared.held() != nil {
+	tick := time.NewTicker(widenEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
 			return
+		case <-tick.C:
+			m.widen(ctx)
 		}
-		m.shared.away.back()
-		readers := slices.DeleteFunc(m.table.all(), func(s *Session) bool { return !s.reader.Load() })
-		if len(readers) == 0 {
-			return
-		}
-		// What was changed meanwhile may say that they do not write.
-		if _, err := m.accounts.Current(ctx); err != nil {
-			return
-		}
-		for _, s := range readers {
-			if s.reader.CompareAndSwap(true, false) {
-				m.judge(s)
-			}
-		}
-	})
+	}
 }
 
-// recordReader puts the login of a reader into the log, as soon as that can be: it
-// waits for no store that is away. A site that admits nobody without its log
-// refuses it.
-func (m *Manager) recordReader(site policy.Site, e events.Event) error {
+func (m *Manager) widen(ctx context.Context) {
+	if m.nodes.Fence() != nil {
+		return
+	}
+	m.away.back()
+	readers := slices.DeleteFunc(m.table.all(), func(s *Session) bool { return !s.reader.Load() })
+	if len(readers) == 0 {
+		return
+	}
+	// What was changed meanwhile may say that they do not write.
+	if _, err := m.accounts.Current(ctx); err != nil {
+		return
+	}
+	for _, s := range readers {
+		if s.reader.CompareAndSwap(true, false) {
+			m.judge(s)
+		}
+	}
+}
+
+// recordReader puts the login of a reader into the log: durably on this machine, where
+// the site insists on it, else as soon as that can be. It waits for no store that is away.
+func (m *Manager) recordReader(ctx context.Context, site policy.Site, e events.Event) error {
 	if site.Audit.OnFailure != policy.AuditContinue {
-		return fmt.Errorf("record a login: %w: %w", ErrUnrecorded, nodes.ErrNotHeld)
+		return m.record(ctx, site, e)
 	}
 	m.events.Note(e)
 	return nil

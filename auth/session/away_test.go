@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/authtest"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/nodes"
-	"gatehouse/storage/state/memory"
 )
 
 // cutOff runs a test with a node that admits readers, and that is cut off from its
@@ -18,16 +18,16 @@ import (
 func cutOff(t *testing.T, prepare func(w *world), test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := open(t, memory.New(), t.TempDir(), "node1", "1", true, func(c *Config) { c.AwayReads = true })
-		w.add("ann", nil)
-		w.changeSite(func(s *accounts.Site) { s.Audit.OnFailure = policy.AuditContinue })
+		w := open(t, authtest.Config{Node: "node1", Shares: true}, func(c *Config) { c.AwayReads = true })
+		w.Add("ann", nil)
+		w.ChangeSite(func(s *accounts.Site) { s.Audit.OnFailure = policy.AuditContinue })
 		prepare(w)
-		after(lease)
+		authtest.After(authtest.Lease)
 		w.kill()
-		after(2 * lease)
+		authtest.After(2 * authtest.Lease)
 		test(t, w)
-		w.store.heal()
-		after(2 * time.Second)
+		w.Store.Heal()
+		authtest.After(2 * time.Second)
 	})
 }
 
@@ -37,9 +37,9 @@ func writes(s *Session) bool {
 
 func TestReadersComeInWhileTheStoreIsAway(t *testing.T) {
 	cutOff(t, func(*world) {}, func(t *testing.T, w *world) {
-		s := w.login(sftp("ann"))
-		r, done, err := w.Request(t.Context(), webdav("ann"))
-		w.must(err)
+		s := w.login(authtest.SFTP("ann"))
+		r, done, err := w.Request(t.Context(), authtest.WebDAV("ann"))
+		w.Must(err)
 		done()
 		for _, one := range []*Session{s, r} {
 			if writes(one) {
@@ -53,8 +53,8 @@ func TestReadersComeInWhileTheStoreIsAway(t *testing.T) {
 				t.Error("it may write once it was judged anew")
 			}
 		}
-		w.store.heal()
-		after(2 * time.Second)
+		w.Store.Heal()
+		authtest.After(2 * time.Second)
 		if !writes(s) || !writes(r) || s.Context().Err() != nil {
 			t.Error("it may not write though the store is back")
 		}
@@ -65,24 +65,24 @@ func TestReadersComeInWhileTheStoreIsAway(t *testing.T) {
 // back: what was changed meanwhile counts, also where that is heard of late.
 func TestReadersWriteByWhatHoldsByThen(t *testing.T) {
 	cutOff(t, func(*world) {}, func(t *testing.T, w *world) {
-		s := w.login(sftp("ann"))
-		heard := w.store.silence()
-		other, err := accounts.Open(t.Context(), w.memory)
-		w.must(err)
+		s := w.login(authtest.SFTP("ann"))
+		heard := w.Store.Silence()
+		other, err := accounts.Open(t.Context(), w.Memory)
+		w.Must(err)
 		other.Share()
 		_, err = other.Update(t.Context(), "ann", 0, func(a *accounts.Account) error {
 			a.Status.Disabled = true
 			return nil
 		}, accounts.Guarded)
-		w.must(err)
-		w.must(other.Close(t.Context()))
-		w.store.heal()
-		after(lease)
+		w.Must(err)
+		w.Must(other.Close(t.Context()))
+		w.Store.Heal()
+		authtest.After(authtest.Lease)
 		if writes(s) || s.Context().Err() != nil {
 			t.Error("it writes, or was cut, before the node has heard of the change")
 		}
 		close(heard)
-		after(2 * time.Second)
+		authtest.After(2 * time.Second)
 		if rule := waitCut(t, s); rule != policy.RuleStatus {
 			t.Errorf("cut by %s", rule)
 		}
@@ -92,25 +92,25 @@ func TestReadersWriteByWhatHoldsByThen(t *testing.T) {
 // Whatever would have to be asked of the store, or be counted there, lets nobody in.
 func TestWhoDoesNotComeInWhileTheStoreIsAway(t *testing.T) {
 	nothing := func(*world) {}
-	public, key := newKey(t, 1)
-	byKey := sftp("ann")
+	public, key := authtest.NewKey(t, 1)
+	byKey := authtest.SFTP("ann")
 	byKey.Password, byKey.Key = "", public
 	tests := []struct {
 		name    string
 		prepare func(w *world)
 		attempt auth.Attempt
 	}{
-		{"a limit", func(w *world) { w.change("ann", func(a *accounts.Account) { a.Limits.Sessions = 9 }) }, sftp("ann")},
-		{"a limit of the site", func(w *world) { w.changeSite(func(s *accounts.Site) { s.MaxSessions = 9 }) }, sftp("ann")},
+		{"a limit", func(w *world) { w.Change("ann", func(a *accounts.Account) { a.Limits.Sessions = 9 }) }, authtest.SFTP("ann")},
+		{"a limit of the site", func(w *world) { w.ChangeSite(func(s *accounts.Site) { s.MaxSessions = 9 }) }, authtest.SFTP("ann")},
 		{"a second factor", func(w *world) {
-			w.change("ann", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
+			w.Change("ann", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
 			_, _, s := w.enrol("ann")
 			s.Close()
 		}, byKey},
 		{"the log is insisted on", func(w *world) {
-			w.changeSite(func(s *accounts.Site) { s.Audit.OnFailure = policy.AuditRefuse })
-		}, sftp("ann")},
-		{"administration", nothing, api("ann")},
+			w.ChangeSite(func(s *accounts.Site) { s.Audit.OnFailure = policy.AuditRefuse })
+		}, authtest.SFTP("ann")},
+		{"administration", nothing, authtest.API("ann")},
 		{"a wrong password", nothing, wrongPassword()},
 	}
 	for _, test := range tests {
@@ -129,7 +129,7 @@ func TestWhoDoesNotComeInWhileTheStoreIsAway(t *testing.T) {
 }
 
 func wrongPassword() auth.Attempt {
-	a := sftp("ann")
+	a := authtest.SFTP("ann")
 	a.Password = "wrong"
 	return a
 }
@@ -142,14 +142,14 @@ func TestGuessingEndsWhileTheStoreIsAway(t *testing.T) {
 				t.Fatal("a wrong password came in")
 			}
 		}
-		if _, err := w.Login(t.Context(), sftp("ann")); !errors.Is(err, nodes.ErrNotHeld) {
+		if _, err := w.Login(t.Context(), authtest.SFTP("ann")); !errors.Is(err, nodes.ErrNotHeld) {
 			t.Errorf("got %v for the right one", err)
 		}
-		if _, _, err := w.Request(t.Context(), webdav("ann")); !errors.Is(err, nodes.ErrNotHeld) {
+		if _, _, err := w.Request(t.Context(), authtest.WebDAV("ann")); !errors.Is(err, nodes.ErrNotHeld) {
 			t.Errorf("got %v for the right one", err)
 		}
-		w.store.heal()
-		after(2 * time.Second)
-		w.login(sftp("ann"))
+		w.Store.Heal()
+		authtest.After(2 * time.Second)
+		w.login(authtest.SFTP("ann"))
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"gatehouse/auth"
+	"gatehouse/auth/authtest"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
@@ -32,23 +33,23 @@ func (w *world) token(name string, kind policy.CredentialKind, change func(*acco
 	if change != nil {
 		change(&c)
 	}
-	_, text, err := w.accounts.AddCredential(w.t.Context(), name, 0, c, accounts.Guarded)
-	w.must(err)
+	_, text, err := w.Accounts.AddCredential(w.t.Context(), name, 0, c, accounts.Guarded)
+	w.Must(err)
 	return text
 }
 
 func (w *world) changeCredential(name, text string, change func(*accounts.Credential)) {
 	w.t.Helper()
 	id, _, _ := credentials.ParseSecret(text)
-	_, err := w.accounts.UpdateCredential(w.t.Context(), name, id, func(c *accounts.Credential) error {
+	_, err := w.Accounts.UpdateCredential(w.t.Context(), name, id, func(c *accounts.Credential) error {
 		change(c)
 		return nil
 	}, accounts.Guarded)
-	w.must(err)
+	w.Must(err)
 }
 
 func bearer(token string) auth.Attempt {
-	return auth.Attempt{Token: token, Door: policy.API, Transport: policy.TLS, Address: client}
+	return auth.Attempt{Token: token, Door: policy.API, Transport: policy.TLS, Address: authtest.Client()}
 }
 
 // Whatever is changed of an app password cuts the sessions that it opened, and
@@ -65,16 +66,16 @@ func TestChangedAppPasswordCutsItsSessions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.add("alice", nil)
+			w.Add("alice", nil)
 			text := w.token("alice", policy.KindAppPassword, nil)
-			a, b := sftp("alice"), sftp("alice")
+			a, b := authtest.SFTP("alice"), authtest.SFTP("alice")
 			a.Password, b.Password = text, w.token("alice", policy.KindAppPassword, nil)
-			s, other, main := w.login(a), w.login(b), w.login(sftp("alice"))
+			s, other, main := w.login(a), w.login(b), w.login(authtest.SFTP("alice"))
 			if c.change != nil {
 				w.changeCredential("alice", text, c.change)
 			} else {
-				_, err := w.accounts.RemoveCredential(t.Context(), "alice", 0, s.Credential().ID, accounts.Guarded)
-				w.must(err)
+				_, err := w.Accounts.RemoveCredential(t.Context(), "alice", 0, s.Credential().ID, accounts.Guarded)
+				w.Must(err)
 			}
 			if got := waitCut(t, s); got != c.want {
 				t.Errorf("got rule %q, want %q", got, c.want)
@@ -90,17 +91,17 @@ func TestChangedAppPasswordCutsItsSessions(t *testing.T) {
 // that it no longer gives; the session and the others go on.
 func TestNarrowedScopeCutsHandles(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	w.write("/home/alice/in/a", "a")
-	w.write("/home/alice/out/b", "b")
+	w.Add("alice", nil)
+	w.Write("/home/alice/in/a", "a")
+	w.Write("/home/alice/out/b", "b")
 	text := w.token("alice", policy.KindAppPassword, nil)
-	a := sftp("alice")
+	a := authtest.SFTP("alice")
 	a.Password = text
 	s := w.login(a)
 	open := func(p string, o Open) *File {
 		t.Helper()
 		f, err := s.FS().Open(t.Context(), path.MustParse(p), o)
-		w.must(err)
+		w.Must(err)
 		return f
 	}
 	writing, reading := open("/in/a", Open{Write: true}), open("/out/b", Open{Read: true})
@@ -110,7 +111,7 @@ func TestNarrowedScopeCutsHandles(t *testing.T) {
 		t.Helper()
 		select {
 		case <-f.Context().Done():
-		case <-time.After(soonEnough):
+		case <-time.After(authtest.SoonEnough):
 			t.Fatal("the handle stays open after the change")
 		}
 	}
@@ -135,24 +136,24 @@ func TestNarrowedScopeCutsHandles(t *testing.T) {
 // A token is worth what its account is worth, at every moment.
 func TestTokenOfDemotedAccount(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", func(a *accounts.Account) { a.Role = policy.RoleAdmin })
-	w.add("root", func(a *accounts.Account) { a.Role = policy.RoleAdmin })
+	w.Add("alice", func(a *accounts.Account) { a.Role = policy.RoleAdmin })
+	w.Add("root", func(a *accounts.Account) { a.Role = policy.RoleAdmin })
 	token := w.token("alice", policy.KindToken, nil)
 	s, done, err := w.Request(t.Context(), bearer(token))
-	w.must(err)
+	w.Must(err)
 	done()
 	if s.Role() != policy.RoleAdmin || s.Account() != "alice" {
 		t.Errorf("got %q %q", s.Role(), s.Account())
 	}
-	w.change("alice", func(a *accounts.Account) { a.Role = policy.RoleUser })
-	for deadline := time.Now().Add(soonEnough); s.Role() != policy.RoleUser; {
+	w.Change("alice", func(a *accounts.Account) { a.Role = policy.RoleUser })
+	for deadline := time.Now().Add(authtest.SoonEnough); s.Role() != policy.RoleUser; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the role stays %q after the change", s.Role())
 		}
 		time.Sleep(time.Millisecond)
 	}
 	again, done, err := w.Request(t.Context(), bearer(token))
-	w.must(err)
+	w.Must(err)
 	defer done()
 	if again != s {
 		t.Error("the same token from the same address is another session")
@@ -160,8 +161,8 @@ func TestTokenOfDemotedAccount(t *testing.T) {
 	if d := s.Effective().Decide(policy.OpRead, policy.Target{Path: path.MustParse("/etc"), Folder: true}); d.Allowed {
 		t.Error("the token still has an administrator's rights")
 	}
-	_, err = w.accounts.Disable(t.Context(), "alice", "root", "", accounts.Guarded)
-	w.must(err)
+	_, err = w.Accounts.Disable(t.Context(), "alice", "root", "", accounts.Guarded)
+	w.Must(err)
 	waitCut(t, s)
 	if _, _, err := w.Request(t.Context(), bearer(token)); err == nil {
 		t.Error("the token of a disabled account is taken")
@@ -171,19 +172,19 @@ func TestTokenOfDemotedAccount(t *testing.T) {
 // One account's secret with another's name is nobody's.
 func TestSessionOfAnothersCredential(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	w.add("bob", nil)
-	a := sftp("bob")
+	w.Add("alice", nil)
+	w.Add("bob", nil)
+	a := authtest.SFTP("bob")
 	a.Password = w.token("alice", policy.KindAppPassword, nil)
 	if got := w.refusedBy(a); got != policy.RuleCredential {
 		t.Errorf("got rule %q, want %q", got, policy.RuleCredential)
 	}
 	for range 2 {
 		// Remembered for the one, it must not be for the other.
-		dav := webdav("alice")
+		dav := authtest.WebDAV("alice")
 		dav.Password = a.Password
 		_, done, err := w.Request(t.Context(), dav)
-		w.must(err)
+		w.Must(err)
 		done()
 		dav.Account = "bob"
 		if _, _, err := w.Request(t.Context(), dav); err == nil {
@@ -196,15 +197,15 @@ func TestSessionOfAnothersCredential(t *testing.T) {
 // of having been in.
 func TestOfferedKeyIsNoLogin(t *testing.T) {
 	w := newWorld(t)
-	public, key := newKey(t, 1)
-	a := w.add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
-	attempt := sftp("alice")
+	public, key := authtest.NewKey(t, 1)
+	a := w.Add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
+	attempt := authtest.SFTP("alice")
 	attempt.Password, attempt.Key = "", public
 	if !w.OffersKey(t.Context(), attempt) {
 		t.Fatal("the key is not taken")
 	}
-	used, err := w.accounts.Activity(t.Context(), a.ID)
-	if len(w.List()) != 0 || len(w.eventsOf(events.Login)) != 0 || err != nil || !used.LastLogin.IsZero() {
+	used, err := w.Accounts.Activity(t.Context(), a.ID)
+	if len(w.List()) != 0 || len(w.EventsOf(events.Login)) != 0 || err != nil || !used.LastLogin.IsZero() {
 		t.Errorf("an offer counts as a login: %v %+v %v", w.List(), used, err)
 	}
 }
@@ -213,11 +214,11 @@ func TestOfferedKeyIsNoLogin(t *testing.T) {
 // a token, unless the site is that strict; what is open goes on.
 func TestLockoutScope(t *testing.T) {
 	w := newWorld(t)
-	public, key := newKey(t, 1)
-	w.add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
-	w.changeSite(func(s *accounts.Site) { s.Lockout.Failures, s.Ban.Failures = 1, 0 })
-	open := w.login(sftp("alice"))
-	withKey, app, wrong := sftp("alice"), sftp("alice"), sftp("alice")
+	public, key := authtest.NewKey(t, 1)
+	alice := w.Add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
+	w.ChangeSite(func(s *accounts.Site) { s.Lockout.Failures, s.Ban.Failures = 1, 0 })
+	open := w.login(authtest.SFTP("alice"))
+	withKey, app, wrong := authtest.SFTP("alice"), authtest.SFTP("alice"), authtest.SFTP("alice")
 	withKey.Key, app.Password, wrong.Password = public, w.token("alice", policy.KindAppPassword, nil), "guess"
 	token := bearer(w.token("alice", policy.KindToken, nil))
 	w.refusedBy(wrong)
@@ -227,10 +228,10 @@ func TestLockoutScope(t *testing.T) {
 			t.Errorf("%s: got rule %q", name, got)
 		}
 	}
-	if got := w.refusedBy(sftp("alice")); got != policy.RuleLockout {
+	if got := w.refusedBy(authtest.SFTP("alice")); got != policy.RuleLockout {
 		t.Errorf("password: got rule %q, want %q", got, policy.RuleLockout)
 	}
-	w.changeSite(func(s *accounts.Site) { s.Lockout.Scope = policy.LockoutAll })
+	w.ChangeSite(func(s *accounts.Site) { s.Lockout.Scope = policy.LockoutAll })
 	for name, a := range job {
 		if got := w.refusedBy(a); got != policy.RuleLockout {
 			t.Errorf("%s in scope all: got rule %q, want %q", name, got, policy.RuleLockout)
@@ -239,7 +240,7 @@ func TestLockoutScope(t *testing.T) {
 	if open.Context().Err() != nil {
 		t.Error("a lockout cut an open session")
 	}
-	w.must(w.Unlock(t.Context(), "alice"))
+	w.Must(w.Auth.Unlock(t.Context(), alice.ID))
 	for name, a := range job {
 		if got := w.refusedBy(a); got != "" {
 			t.Errorf("%s once unlocked: got rule %q", name, got)
@@ -254,7 +255,7 @@ func certificate(t *testing.T, name string, until time.Time) (cert *ssh.Certific
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, _ := newKey(t, 9)
+	public, _ := authtest.NewKey(t, 9)
 	cert = &ssh.Certificate{
 		Key: public, CertType: ssh.UserCert, ValidPrincipals: []string{name},
 		ValidAfter: uint64(time.Now().Add(-time.Hour).Unix()), ValidBefore: uint64(until.Unix()),
@@ -267,23 +268,23 @@ func certificate(t *testing.T, name string, until time.Time) (cert *ssh.Certific
 
 func TestCertificateSessions(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
+	w.Add("alice", nil)
 	cert, authority := certificate(t, "alice", time.Now().Add(time.Hour))
-	a := sftp("alice")
+	a := authtest.SFTP("alice")
 	a.Password, a.Certificate = "", cert
 	if got := w.refusedBy(a); got != policy.RuleCredential {
 		t.Errorf("without an authority: got rule %q, want %q", got, policy.RuleCredential)
 	}
-	refused := w.eventsOf(events.Refused)
+	refused := w.EventsOf(events.Refused)
 	if len(refused) != 1 || !strings.Contains(refused[0].Reason, "authority") {
 		t.Errorf("the event does not say why: %+v", refused)
 	}
-	w.changeSite(func(s *accounts.Site) { s.SSHUserCAs = []string{authority} })
+	w.ChangeSite(func(s *accounts.Site) { s.SSHUserCAs = []string{authority} })
 	s := w.login(a)
 	if got := s.describe().Credential; got != "certificate:"+ssh.FingerprintSHA256(cert.Key) {
 		t.Errorf("got %q", got)
 	}
-	w.changeSite(func(s *accounts.Site) { s.SSHUserCAs = nil })
+	w.ChangeSite(func(s *accounts.Site) { s.SSHUserCAs = nil })
 	if got := waitCut(t, s); got != policy.RuleCredential {
 		t.Errorf("got rule %q, want %q", got, policy.RuleCredential)
 	}
@@ -292,10 +293,10 @@ func TestCertificateSessions(t *testing.T) {
 func TestCertificateCutsAtItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.add("alice", nil)
+		w.Add("alice", nil)
 		cert, authority := certificate(t, "alice", time.Now().Add(time.Hour))
-		w.changeSite(func(s *accounts.Site) { s.SSHUserCAs = []string{authority} })
-		a := sftp("alice")
+		w.ChangeSite(func(s *accounts.Site) { s.SSHUserCAs = []string{authority} })
+		a := authtest.SFTP("alice")
 		a.Password, a.Key = "", cert
 		s := w.login(a)
 		time.Sleep(time.Hour - time.Second)

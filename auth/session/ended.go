@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -8,15 +10,33 @@ import (
 )
 
 // endedFor is how long a session that somebody has ended stays ended, whatever
-// remembers that it was there.
-const endedFor = time.Minute
+// remembers that it was there: a login that nobody goes on with is over by then.
+const endedFor = endLife
 
 // endings remembers which sessions somebody has ended of late, on whichever node:
 // nobody resumes them.
 type endings struct {
+	loading sync.Mutex // held by who reads what the state has of them; guards loaded
+	loaded  bool
+
 	mu    sync.Mutex // guards known
 	known map[string]ending
 	swept time.Time
+}
+
+// load has what a former run, or another node, has ended be known before anybody is
+// resumed. What fails is tried again with the next.
+func (x *endings) load(ctx context.Context, all func(context.Context) (uint64, error)) error {
+	x.loading.Lock()
+	defer x.loading.Unlock()
+	if x.loaded {
+		return nil
+	}
+	if _, err := all(ctx); err != nil {
+		return fmt.Errorf("look which sessions have been ended: %w", err)
+	}
+	x.loaded = true
+	return nil
 }
 
 // note remembers a wish that a session or those of an account end, by its name in

@@ -43,6 +43,8 @@ var (
 	// cannot be sure of what it holds: both pass.
 	ErrInUse     = backend.ErrInUse
 	ErrStateAway = state.ErrAway
+	// ErrStateFull is the ErrStateAway of a state that takes nothing new.
+	ErrStateFull = state.ErrFull
 	// ErrUnknown and ErrClosed say that the state is away.
 	ErrUnknown = state.ErrUnknown
 	ErrClosed  = state.ErrClosed

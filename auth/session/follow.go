@@ -14,11 +14,11 @@ const rejudge = 10 * time.Minute
 
 // follow keeps the open sessions true to the present policy.
 func (m *Manager) follow(changes <-chan accounts.Change) {
-	addresses := m.shared.recountAddresses(false)
+	addresses := m.limits.RecountAddresses(false)
 	for c := range changes {
-		addresses = m.shared.recountAddresses(addresses)
+		addresses = m.limits.RecountAddresses(addresses)
 		if c.Kind == accounts.KindAccount {
-			m.judgeAccount(c.ID)
+			m.JudgeAccount(c.ID)
 			continue
 		}
 		for _, s := range m.table.all() {
@@ -27,7 +27,9 @@ func (m *Manager) follow(changes <-chan accounts.Change) {
 	}
 }
 
-func (m *Manager) judgeAccount(id string) {
+// JudgeAccount judges every session of an account that is open here by the present
+// policy: those that it refuses are cut before it returns.
+func (m *Manager) JudgeAccount(id string) {
 	for _, s := range m.table.of(id) {
 		m.judge(s)
 	}
@@ -56,7 +58,7 @@ func (m *Manager) judge(s *Session) {
 	s.standing.Store(stands)
 	s.fs.SetOwner(account.UID, account.GID)
 	s.fs.SetPolicy(stands.effective)
-	m.shared.recount(s)
+	m.limits.Recount(s.holder, stands.effective)
 	s.wake(d.Until)
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatehouse/auth/authtest"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 )
@@ -20,61 +21,62 @@ func TestChangesCutOpenSessions(t *testing.T) {
 		all    bool // cuts everybody
 	}{
 		"disabled": {func(w *world) {
-			_, err := w.accounts.Disable(w.t.Context(), "alice", "admin", "", accounts.Guarded)
-			w.must(err)
+			_, err := w.Accounts.Disable(w.t.Context(), "alice", "admin", "", accounts.Guarded)
+			w.Must(err)
 		}, policy.RuleStatus, false},
 		"deleted": {func(w *world) {
-			w.must(w.DeleteAccount(w.t.Context(), "alice", 0, "keep", accounts.Guarded))
+			a, err := w.Accounts.Account(w.t.Context(), "alice")
+			w.Must(err)
+			w.remove(a)
 		}, policy.RuleStatus, false},
 		"record deleted": {func(w *world) {
-			_, err := w.accounts.Delete(w.t.Context(), "alice", 0, accounts.Guarded)
-			w.must(err)
+			_, err := w.Accounts.Delete(w.t.Context(), "alice", 0, accounts.Guarded)
+			w.Must(err)
 		}, policy.RuleStatus, false},
 		"expired": {func(w *world) {
-			w.change("alice", func(a *accounts.Account) { a.Expires = &policy.Expiry{Instant: time.Now().Add(-time.Second)} })
+			w.Change("alice", func(a *accounts.Account) { a.Expires = &policy.Expiry{Instant: time.Now().Add(-time.Second)} })
 		}, policy.RuleExpiry, false},
 		"door taken": {func(w *world) {
-			w.change("alice", func(a *accounts.Account) { a.Protocols = []policy.Door{policy.WebDAV} })
+			w.Change("alice", func(a *accounts.Account) { a.Protocols = []policy.Door{policy.WebDAV} })
 		}, policy.RuleDoorAccount, false},
 		"addresses": {func(w *world) {
-			w.change("alice", func(a *accounts.Account) { a.AllowedIPs = office })
+			w.Change("alice", func(a *accounts.Account) { a.AllowedIPs = office })
 		}, policy.RuleAddress, false},
 		"password changed": {func(w *world) {
-			_, err := w.SetPassword(w.t.Context(), "alice", 0, "battery staple", false)
-			w.must(err)
+			w.GivePassword("alice", "battery staple")
 		}, policy.RuleCredential, false},
 		"password removed": {func(w *world) {
-			w.change("alice", func(a *accounts.Account) { a.Password = nil })
+			w.Change("alice", func(a *accounts.Account) { a.Password = nil })
 		}, policy.RuleCredential, false},
 		"password must be changed": {func(w *world) {
-			w.change("alice", func(a *accounts.Account) { a.Password.MustChange = true })
+			w.Change("alice", func(a *accounts.Account) { a.Password.MustChange = true })
 		}, policy.RuleMustChange, false},
 		"password too old": {func(w *world) {
-			w.change("alice", func(a *accounts.Account) { a.Password.Changed = time.Now().Add(-100 * 24 * time.Hour) })
-			w.change("bob", func(a *accounts.Account) { a.Password.Changed = time.Now() })
-			w.changeSite(func(s *accounts.Site) { s.Password.MaxAgeDays = 90 })
+			w.Change("alice", func(a *accounts.Account) { a.Password.Changed = time.Now().Add(-100 * 24 * time.Hour) })
+			w.Change("bob", func(a *accounts.Account) { a.Password.Changed = time.Now() })
+			w.ChangeSite(func(s *accounts.Site) { s.Password.MaxAgeDays = 90 })
 		}, policy.RuleCredentialExpiry, false},
 		"door of the site": {func(w *world) {
-			w.changeSite(func(s *accounts.Site) { s.Doors = []policy.Door{policy.WebDAV, policy.Web, policy.API} })
+			w.ChangeSite(func(s *accounts.Site) { s.Doors = []policy.Door{policy.WebDAV, policy.Web, policy.API} })
 		}, policy.RuleDoorSite, true},
 		"addresses of the site": {func(w *world) {
-			w.changeSite(func(s *accounts.Site) { s.AllowedIPs = office })
+			w.ChangeSite(func(s *accounts.Site) { s.AllowedIPs = office })
 		}, policy.RuleAddress, true},
 		"door of the group": {func(w *world) {
-			_, err := w.accounts.UpdateGroup(w.t.Context(), "staff", 0, func(g *accounts.Group) error {
+			_, err := w.Accounts.UpdateGroup(w.t.Context(), "staff", 0, func(g *accounts.Group) error {
 				g.Protocols = []policy.Door{policy.WebDAV}
 				return nil
 			}, accounts.Guarded)
-			w.must(err)
+			w.Must(err)
 		}, policy.RuleDoorAccount, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			g, err := w.accounts.CreateGroup(t.Context(), accounts.Group{Group: policy.Group{Name: "staff"}})
-			w.must(err)
-			w.add("alice", func(a *accounts.Account) { a.Groups = []string{g.ID} })
-			w.add("bob", nil)
-			s, other := w.login(sftp("alice")), w.login(sftp("bob"))
+			g, err := w.Accounts.CreateGroup(t.Context(), accounts.Group{Group: policy.Group{Name: "staff"}})
+			w.Must(err)
+			w.Add("alice", func(a *accounts.Account) { a.Groups = []string{g.ID} })
+			w.Add("bob", nil)
+			s, other := w.login(authtest.SFTP("alice")), w.login(authtest.SFTP("bob"))
 			c.change(w)
 			if got := waitCut(t, s); got != c.want {
 				t.Errorf("got rule %q, want %q", got, c.want)
@@ -90,14 +92,14 @@ func TestChangesCutOpenSessions(t *testing.T) {
 
 func TestRemovedKeyCutsItsSessionsAlone(t *testing.T) {
 	w := newWorld(t)
-	one, first := newKey(t, 1)
-	two, second := newKey(t, 2)
-	w.add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{first, second} })
-	a, b := sftp("alice"), sftp("alice")
+	one, first := authtest.NewKey(t, 1)
+	two, second := authtest.NewKey(t, 2)
+	w.Add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{first, second} })
+	a, b := authtest.SFTP("alice"), authtest.SFTP("alice")
 	a.Key, b.Key = one, two
-	s, other, third := w.login(a), w.login(b), w.login(sftp("alice"))
-	_, err := w.accounts.RemoveKey(t.Context(), "alice", 0, first.Fingerprint, accounts.Guarded)
-	w.must(err)
+	s, other, third := w.login(a), w.login(b), w.login(authtest.SFTP("alice"))
+	_, err := w.Accounts.RemoveKey(t.Context(), "alice", 0, first.Fingerprint, accounts.Guarded)
+	w.Must(err)
 	if got := waitCut(t, s); got != policy.RuleCredential {
 		t.Errorf("got rule %q, want %q", got, policy.RuleCredential)
 	}
@@ -119,15 +121,15 @@ func TestExpiryCutsAtItsMoment(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				w.changeSite(func(s *accounts.Site) { s.Password.MaxAgeDays = 90 })
-				public, key := newKey(t, 1)
-				w.add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
-				attempt := sftp("alice")
+				w.ChangeSite(func(s *accounts.Site) { s.Password.MaxAgeDays = 90 })
+				public, key := authtest.NewKey(t, 1)
+				w.Add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
+				attempt := authtest.SFTP("alice")
 				if name == "key" {
 					attempt.Key = public
 				}
 				s := w.login(attempt)
-				w.change("alice", func(a *accounts.Account) { change(a, time.Now().Add(3*time.Hour)) })
+				w.Change("alice", func(a *accounts.Account) { change(a, time.Now().Add(3*time.Hour)) })
 				time.Sleep(3*time.Hour - time.Second)
 				synctest.Wait()
 				if s.Context().Err() != nil {
@@ -146,9 +148,9 @@ func TestExpiryCutsAtItsMoment(t *testing.T) {
 func TestExpiryThatIsLiftedCutsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.add("alice", func(a *accounts.Account) { a.Expires = &policy.Expiry{Instant: time.Now().Add(time.Hour)} })
-		s := w.login(sftp("alice"))
-		w.change("alice", func(a *accounts.Account) { a.Expires = nil })
+		w.Add("alice", func(a *accounts.Account) { a.Expires = &policy.Expiry{Instant: time.Now().Add(time.Hour)} })
+		s := w.login(authtest.SFTP("alice"))
+		w.Change("alice", func(a *accounts.Account) { a.Expires = nil })
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		if s.Context().Err() != nil {
@@ -160,14 +162,14 @@ func TestExpiryThatIsLiftedCutsNothing(t *testing.T) {
 // Counts, bans and locks stop new logins; they never cut what is open.
 func TestLimitsCutNothing(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	first, second := w.login(sftp("alice")), w.login(sftp("alice"))
-	w.change("alice", func(a *accounts.Account) { a.Limits.Sessions = 1 })
-	w.changeSite(func(s *accounts.Site) { s.MaxSessions = 1; s.Lockout.Failures = 1; s.Ban.Failures = 1 })
-	wrong := sftp("alice")
+	w.Add("alice", nil)
+	first, second := w.login(authtest.SFTP("alice")), w.login(authtest.SFTP("alice"))
+	w.Change("alice", func(a *accounts.Account) { a.Limits.Sessions = 1 })
+	w.ChangeSite(func(s *accounts.Site) { s.MaxSessions = 1; s.Lockout.Failures = 1; s.Ban.Failures = 1 })
+	wrong := authtest.SFTP("alice")
 	wrong.Password = "guess"
 	w.refusedBy(wrong)
-	w.change("alice", func(a *accounts.Account) { a.DisplayName = "Alice" })
+	w.Change("alice", func(a *accounts.Account) { a.DisplayName = "Alice" })
 	w.judge(first)
 	w.judge(second)
 	if first.Context().Err() != nil || second.Context().Err() != nil {
@@ -177,25 +179,25 @@ func TestLimitsCutNothing(t *testing.T) {
 
 func TestRoleFollowsTheAccount(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	api := sftp("alice")
+	w.Add("alice", nil)
+	api := authtest.SFTP("alice")
 	api.Door, api.Transport = policy.API, policy.TLS
 	s := w.login(api)
-	w.change("alice", func(a *accounts.Account) { a.Role = policy.RoleAuditor })
-	for deadline := time.Now().Add(soonEnough); s.Role() != policy.RoleAuditor; {
+	w.Change("alice", func(a *accounts.Account) { a.Role = policy.RoleAuditor })
+	for deadline := time.Now().Add(authtest.SoonEnough); s.Role() != policy.RoleAuditor; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the role stays %q after the change", s.Role())
 		}
 		time.Sleep(time.Millisecond)
 	}
-	if !s.Renew(t.Context(), client, policy.TLS) {
+	if !s.Renew(t.Context(), authtest.Client(), policy.TLS) {
 		t.Error("a request of the same address is refused")
 	}
-	w.change("alice", func(a *accounts.Account) { a.AllowedIPs = []netip.Prefix{netip.PrefixFrom(client, 32)} })
+	w.Change("alice", func(a *accounts.Account) { a.AllowedIPs = []netip.Prefix{netip.PrefixFrom(authtest.Client(), 32)} })
 	if s.Renew(t.Context(), netip.MustParseAddr("203.0.113.1"), policy.TLS) {
 		t.Error("a request from an address that is not allowed is taken")
 	}
-	if s.Renew(t.Context(), client, policy.Clear) {
+	if s.Renew(t.Context(), authtest.Client(), policy.Clear) {
 		t.Error("a request over clear HTTP is taken")
 	}
 	if s.Context().Err() != nil {
@@ -207,22 +209,22 @@ func TestRoleFollowsTheAccount(t *testing.T) {
 // that no change will cut any more.
 func TestChangeDuringLogin(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
+	w.Add("alice", nil)
 	for range 20 {
 		done := make(chan *Session)
 		go func() {
-			s, err := w.Login(t.Context(), sftp("alice"))
+			s, err := w.Login(t.Context(), authtest.SFTP("alice"))
 			if err != nil {
 				s = nil
 			}
 			done <- s
 		}()
-		_, err := w.accounts.Disable(t.Context(), "alice", "admin", "", accounts.Guarded)
-		w.must(err)
+		_, err := w.Accounts.Disable(t.Context(), "alice", "admin", "", accounts.Guarded)
+		w.Must(err)
 		if s := <-done; s != nil {
 			waitCut(t, s)
 		}
-		_, err = w.accounts.Enable(t.Context(), "alice", "admin", accounts.Guarded)
-		w.must(err)
+		_, err = w.Accounts.Enable(t.Context(), "alice", "admin", accounts.Guarded)
+		w.Must(err)
 	}
 }

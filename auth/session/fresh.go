@@ -68,10 +68,7 @@ func (m *Manager) StepUp(ctx context.Context, s *Session, a auth.Attempt) error 
 	if err != nil {
 		return fmt.Errorf("prove a session anew: %w", err)
 	}
-	t := proof.Attempt
-	// The session is counted already.
-	t.Sessions = policy.Sessions{Account: -1, Address: -1, All: -1}
-	d := judged(proof)(t.Sessions)
+	d := judged(proof)(uncounted)
 	switch {
 	case !d.Allowed:
 		return m.refuseOrAsk(ctx, began, a, proof, d)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatehouse/auth/authtest"
 	"gatehouse/policy"
 	"gatehouse/policy/path"
 	"gatehouse/storage/accounts"
@@ -18,16 +19,16 @@ import (
 // session and its other handles go on.
 func TestRemovedGrantCutsItsHandles(t *testing.T) {
 	w := newWorld(t)
-	w.write("/shared/report", "quarterly")
-	w.add("alice", func(a *accounts.Account) {
+	w.Write("/shared/report", "quarterly")
+	w.Add("alice", func(a *accounts.Account) {
 		a.Grants = []policy.Grant{{Path: path.MustParse("/shared"), Permissions: policy.ReadOnly, Recursive: true, At: "shared"}}
 	})
-	w.write("/home/alice/own", "mine")
-	s := w.login(sftp("alice"))
+	w.Write("/home/alice/own", "mine")
+	s := w.login(authtest.SFTP("alice"))
 	open := func(p string) *File {
 		t.Helper()
 		f, err := s.FS().Open(t.Context(), path.MustParse(p), Open{Read: true})
-		w.must(err)
+		w.Must(err)
 		return f
 	}
 	shared, own := open("/shared/report"), open("/own")
@@ -37,13 +38,13 @@ func TestRemovedGrantCutsItsHandles(t *testing.T) {
 	if _, err := shared.ReadAt(buffer, 0); err != nil || string(buffer) != "quar" {
 		t.Fatalf("got %q %v", buffer, err)
 	}
-	a, err := w.accounts.Account(t.Context(), "alice")
-	w.must(err)
-	_, err = w.accounts.RemoveGrant(t.Context(), "alice", a.Grants[0].ID, accounts.Guarded)
-	w.must(err)
+	a, err := w.Accounts.Account(t.Context(), "alice")
+	w.Must(err)
+	_, err = w.Accounts.RemoveGrant(t.Context(), "alice", a.Grants[0].ID, accounts.Guarded)
+	w.Must(err)
 	select {
 	case <-shared.Context().Done():
-	case <-time.After(soonEnough):
+	case <-time.After(authtest.SoonEnough):
 		t.Fatal("the handle stays open after its grant is gone")
 	}
 	if _, err := shared.ReadAt(buffer, 0); err == nil {
@@ -59,18 +60,18 @@ func TestRemovedGrantCutsItsHandles(t *testing.T) {
 
 func TestEndOfSessionCutsHandles(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	w.write("/home/alice/own", "mine")
-	s := w.login(sftp("alice"))
+	w.Add("alice", nil)
+	w.Write("/home/alice/own", "mine")
+	s := w.login(authtest.SFTP("alice"))
 	f, err := s.FS().Open(t.Context(), path.MustParse("/own"), Open{Write: true})
-	w.must(err)
+	w.Must(err)
 	defer f.Close()
-	_, err = w.accounts.Disable(t.Context(), "alice", "admin", "", accounts.Guarded)
-	w.must(err)
+	_, err = w.Accounts.Disable(t.Context(), "alice", "admin", "", accounts.Guarded)
+	w.Must(err)
 	waitCut(t, s)
 	select {
 	case <-f.Context().Done():
-	case <-time.After(soonEnough):
+	case <-time.After(authtest.SoonEnough):
 		t.Fatal("the handle is open after its session")
 	}
 	if _, err := f.WriteAt([]byte("late"), 0); err == nil {
@@ -84,13 +85,13 @@ func TestEndOfSessionCutsHandles(t *testing.T) {
 // Events of operations carry who, from where and in which session.
 func TestOperationsAreSigned(t *testing.T) {
 	w := newWorld(t)
-	a := w.add("alice", nil)
-	s := w.login(sftp("alice"))
-	w.must(s.FS().Mkdir(t.Context(), path.MustParse("/new"), 0))
+	a := w.Add("alice", nil)
+	s := w.login(authtest.SFTP("alice"))
+	w.Must(s.FS().Mkdir(t.Context(), path.MustParse("/new"), 0))
 	s.Close()
 	var found []events.Event
-	for end := time.Now().Add(soonEnough); len(found) == 0; time.Sleep(time.Millisecond) {
-		for _, e := range w.eventsOf(events.Mkdir) {
+	for end := time.Now().Add(authtest.SoonEnough); len(found) == 0; time.Sleep(time.Millisecond) {
+		for _, e := range w.EventsOf(events.Mkdir) {
 			if e.Session == s.ID() {
 				found = append(found, e)
 			}
@@ -100,7 +101,7 @@ func TestOperationsAreSigned(t *testing.T) {
 		}
 	}
 	e := found[0]
-	if e.Account != "alice" || e.AccountID != a.ID || e.Door != "sftp" || e.Address != client || e.Node != "node" ||
+	if e.Account != "alice" || e.AccountID != a.ID || e.Door != "sftp" || e.Address != authtest.Client() || e.Node != "node" ||
 		e.Path != "/home/alice/new" || e.Time.IsZero() || e.Credential == "" {
 		t.Errorf("got event %+v", e)
 	}
@@ -110,9 +111,9 @@ func TestOperationsAreSigned(t *testing.T) {
 func TestCutDoesNotWaitForTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.add("alice", nil)
-		s := w.login(sftp("alice"))
-		stuck := w.store.block()
+		w.Add("alice", nil)
+		s := w.login(authtest.SFTP("alice"))
+		stuck := w.Store.Block()
 		began := time.Now()
 		w.End(s.ID(), "told to")
 		if waited := time.Since(began); waited > 0 {
@@ -127,20 +128,20 @@ func TestCutDoesNotWaitForTheStore(t *testing.T) {
 
 func TestDrainOfRequests(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	w.add("bob", nil)
-	api := sftp("bob")
+	w.Add("alice", nil)
+	w.Add("bob", nil)
+	api := authtest.SFTP("bob")
 	api.Door, api.Transport = policy.API, policy.TLS
 	browser := w.login(api)
-	idle, done := w.request(webdav("bob"))
+	idle, done := w.request(authtest.WebDAV("bob"))
 	done()
-	busy, finish := w.request(webdav("alice"))
+	busy, finish := w.request(authtest.WebDAV("alice"))
 	drained := make(chan error)
 	go func() { drained <- w.Shutdown(t.Context()) }()
 	for _, s := range []*Session{browser, idle} {
 		select {
 		case <-s.Context().Done():
-		case <-time.After(soonEnough):
+		case <-time.After(authtest.SoonEnough):
 			t.Errorf("a session at %s that has nothing to finish is open", s.door)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/session/limits"
 	"gatehouse/policy"
 	"gatehouse/policy/guard"
 	"gatehouse/storage/events"
@@ -38,7 +39,7 @@ func (m *Manager) Login(ctx context.Context, a auth.Attempt) (*Session, error) {
 	}
 	if err != nil || !d.Allowed {
 		s.discard()
-		m.shared.giveBack(ctx, s)
+		m.limits.GiveBack(ctx, s.holder)
 		if err != nil {
 			return nil, err
 		}
@@ -67,6 +68,27 @@ func judged(p auth.Proof) func(policy.Sessions) policy.Decision {
 	}
 }
 
+// seat returns how an attempt is judged that becomes a session: by what is open on
+// this node where it is alone, else by the places that it is given among all. Where
+// it is not admitted, they are given back.
+func (m *Manager) seat(ctx context.Context, s *Session, a auth.Attempt, p auth.Proof) (func(policy.Sessions) policy.Decision, error) {
+	judge := judged(p)
+	if m.nodes == nil {
+		return judge, nil
+	}
+	if err := m.nodes.Fence(); err != nil {
+		return m.seatReader(s, a, p, err)
+	}
+	if d := judge(uncounted); !d.Allowed {
+		return func(policy.Sessions) policy.Decision { return d }, nil
+	}
+	counts, err := m.limits.Ask(ctx, s.holder, p.Effective)
+	if err != nil {
+		return nil, fmt.Errorf("count the open sessions: %w", err)
+	}
+	return func(policy.Sessions) policy.Decision { return judge(counts) }, nil
+}
+
 // newSession makes what becomes a session once it is admitted.
 func (m *Manager) newSession(a auth.Attempt, p auth.Proof, id string) *Session {
 	now := time.Now()
@@ -76,6 +98,7 @@ func (m *Manager) newSession(a auth.Attempt, p auth.Proof, id string) *Session {
 		address: p.Attempt.Address, transport: a.Transport,
 		admitted: make(chan struct{}), noted: make(chan struct{}),
 	}
+	s.holder = limits.NewHolder(id, s.accountID, s.address)
 	s.active.Store(now.UnixNano())
 	s.proved.Store(p.Proved)
 	effective := p.Effective.Scoped(p.Attempt.Credential.Scope)
@@ -107,9 +130,9 @@ func (m *Manager) welcome(ctx context.Context, s *Session, p auth.Proof, began t
 	e := s.sign(events.Event{Kind: events.Login, Outcome: events.OK, Transport: string(s.transport), Took: time.Since(began)})
 	s.awaitFormer(ctx)
 	if s.reader.Load() {
-		s.failed = m.recordReader(p.Effective.Site(), e)
+		s.failed = m.recordReader(ctx, p.Effective.Site(), e)
 	} else {
-		s.failed = m.record(ctx, p.Effective.Site(), e)
+		s.failed = m.recordLogin(ctx, p.Effective.Site(), e)
 	}
 	close(s.admitted)
 	if s.failed != nil {
@@ -118,7 +141,7 @@ func (m *Manager) welcome(ctx context.Context, s *Session, p auth.Proof, began t
 	}
 	m.accounts.Touch(s.accountID, s.Credential().ID, s.since, s.address.String(), s.door)
 	m.judge(s)
-	m.shared.changed(s.id)
+	m.presence.Changed(s.id)
 	s.log.Info("session opened", "credential", nameOf(s.Credential()), "client", s.client)
 	return nil
 }
@@ -134,6 +157,27 @@ func (s *Session) awaitFormer(ctx context.Context) {
 	case <-ctx.Done():
 	}
 	s.former = nil
+}
+
+// recordLogin is record for who comes in with all its rights, which nobody does while
+// the store is away: that the log is kept on this machine meanwhile is not enough, where
+// the site insists on it.
+func (m *Manager) recordLogin(ctx context.Context, site policy.Site, e events.Event) error {
+	if err := m.unrecorded(site); err != nil {
+		return err
+	}
+	if err := m.record(ctx, site, e); err != nil {
+		return err
+	}
+	return m.unrecorded(site)
+}
+
+func (m *Manager) unrecorded(site policy.Site) error {
+	err := m.events.Away()
+	if err == nil || site.Audit.OnFailure == policy.AuditContinue {
+		return nil
+	}
+	return fmt.Errorf("record a login: %w: %w", ErrUnrecorded, err)
 }
 
 // record makes an event durable, as far as the site insists on it.
@@ -156,7 +200,7 @@ func (m *Manager) refuseOrAsk(ctx context.Context, began time.Time, a auth.Attem
 		return m.refuse(ctx, began, a, p, d)
 	}
 	// Who has the password and not the code must not go unseen.
-	m.report(events.Event{
+	m.events.Note(events.Event{
 		Kind: KindCodeAsked, Outcome: events.OK, Rule: string(d.Rule), Account: p.Account.Name, AccountID: p.Account.ID,
 		Credential: nameOf(p.Attempt.Credential), Door: string(a.Door), Address: p.Attempt.Address,
 	})

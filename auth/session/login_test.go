@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/authtest"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
@@ -16,22 +17,22 @@ import (
 
 func TestLoginIsRecordedAndListed(t *testing.T) {
 	w := newWorld(t)
-	a := w.add("Alice", nil)
-	s := w.login(sftp("ALICE"))
+	a := w.Add("Alice", nil)
+	s := w.login(authtest.SFTP("ALICE"))
 	if s.Account() != "Alice" || s.AccountID() != a.ID || s.Role() != policy.RoleUser || s.MustChange() {
 		t.Errorf("got %q %q %q %v", s.Account(), s.AccountID(), s.Role(), s.MustChange())
 	}
-	list := w.eventsOf(events.Login)
+	list := w.EventsOf(events.Login)
 	if len(list) != 1 {
 		t.Fatalf("got %d login events, want 1", len(list))
 	}
 	e := list[0]
-	if e.Session != s.ID() || e.Account != "Alice" || e.AccountID != a.ID || e.Door != "sftp" || e.Address != client ||
+	if e.Session != s.ID() || e.Account != "Alice" || e.AccountID != a.ID || e.Door != "sftp" || e.Address != authtest.Client() ||
 		e.Node != "node" || e.Outcome != events.OK || e.Credential != "password:"+a.Password.ID {
 		t.Errorf("got event %+v", e)
 	}
 	open := w.List()
-	if len(open) != 1 || open[0].ID != s.ID() || open[0].Client != "SSH-2.0-Test" || open[0].Address != client {
+	if len(open) != 1 || open[0].ID != s.ID() || open[0].Client != "SSH-2.0-Test" || open[0].Address != authtest.Client() {
 		t.Errorf("got sessions %+v", open)
 	}
 	s.Close()
@@ -39,7 +40,7 @@ func TestLoginIsRecordedAndListed(t *testing.T) {
 	if len(w.List()) != 0 || s.Context().Err() == nil {
 		t.Error("the session is still open")
 	}
-	if used, err := w.accounts.Activity(t.Context(), a.ID); err != nil || used.LastDoor != policy.SFTP || used.LastUsed[a.Password.ID].At.IsZero() {
+	if used, err := w.Accounts.Activity(t.Context(), a.ID); err != nil || used.LastDoor != policy.SFTP || used.LastUsed[a.Password.ID].At.IsZero() {
 		t.Errorf("got activity %+v %v", used, err)
 	}
 }
@@ -51,24 +52,24 @@ func TestLimitsAreExact(t *testing.T) {
 		rule    policy.Rule
 	}{
 		"of the account": {func(w *world) {
-			w.change("alice", func(a *accounts.Account) { a.Limits.Sessions = 3 })
+			w.Change("alice", func(a *accounts.Account) { a.Limits.Sessions = 3 })
 		}, policy.RuleSessionsAccount},
 		"of the address": {func(w *world) {
-			w.change("alice", func(a *accounts.Account) { a.Limits.AddressSession = 3 })
+			w.Change("alice", func(a *accounts.Account) { a.Limits.AddressSession = 3 })
 		}, policy.RuleSessionsAddress},
 		"of the site": {func(w *world) {
-			w.changeSite(func(s *accounts.Site) { s.MaxSessions = 3 })
+			w.ChangeSite(func(s *accounts.Site) { s.MaxSessions = 3 })
 		}, policy.RuleSessionsSite},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.add("alice", nil)
+			w.Add("alice", nil)
 			c.arrange(w)
 			var in, out atomic.Int64
 			var all sync.WaitGroup
 			for range 20 {
 				all.Go(func() {
-					_, err := w.Login(t.Context(), sftp("alice"))
+					_, err := w.Login(t.Context(), authtest.SFTP("alice"))
 					refused, ok := errors.AsType[*auth.RefusedError](err)
 					switch {
 					case err == nil:
@@ -86,7 +87,7 @@ func TestLimitsAreExact(t *testing.T) {
 			}
 			open := w.List()
 			w.End(open[0].ID, "makes room")
-			if got := w.refusedBy(sftp("alice")); got != "" {
+			if got := w.refusedBy(authtest.SFTP("alice")); got != "" {
 				t.Errorf("there is room, and rule %q refuses", got)
 			}
 		})
@@ -95,14 +96,14 @@ func TestLimitsAreExact(t *testing.T) {
 
 func TestKeyLogin(t *testing.T) {
 	w := newWorld(t)
-	public, mine := newKey(t, 1)
-	stranger, _ := newKey(t, 2)
-	expired, old := newKey(t, 3)
-	elsewhere, far := newKey(t, 4)
+	public, mine := authtest.NewKey(t, 1)
+	stranger, _ := authtest.NewKey(t, 2)
+	expired, old := authtest.NewKey(t, 3)
+	elsewhere, far := authtest.NewKey(t, 4)
 	yesterday := time.Now().Add(-24 * time.Hour)
 	old.Expires, far.AllowedIPs = &yesterday, []string{"203.0.113.0/24"}
-	a := w.add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{mine, old, far} })
-	attempt := sftp("alice")
+	a := w.Add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{mine, old, far} })
+	attempt := authtest.SFTP("alice")
 	attempt.Password, attempt.Key = "", public
 	if !w.OffersKey(t.Context(), attempt) {
 		t.Error("the account's key is not taken")
@@ -141,38 +142,37 @@ func TestKeyLogin(t *testing.T) {
 // password must be changed first.
 func TestKeysWhileLockedOrMustChange(t *testing.T) {
 	w := newWorld(t)
-	public, key := newKey(t, 1)
-	w.add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
-	w.changeSite(func(s *accounts.Site) { s.Lockout.Failures = 1; s.Ban.Failures = 0 })
-	wrong, withKey := sftp("alice"), sftp("alice")
+	public, key := authtest.NewKey(t, 1)
+	alice := w.Add("alice", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
+	w.ChangeSite(func(s *accounts.Site) { s.Lockout.Failures = 1; s.Ban.Failures = 0 })
+	wrong, withKey := authtest.SFTP("alice"), authtest.SFTP("alice")
 	wrong.Password, withKey.Key = "guess", public
 	w.refusedBy(wrong)
-	if len(w.eventsOf(KindLockout)) != 1 {
+	if len(w.EventsOf(KindLockout)) != 1 {
 		t.Error("the lockout is not in the log")
 	}
 	for _, c := range []struct {
 		attempt auth.Attempt
 		want    policy.Rule
-	}{{sftp("alice"), policy.RuleLockout}, {withKey, ""}} {
+	}{{authtest.SFTP("alice"), policy.RuleLockout}, {withKey, ""}} {
 		if got := w.refusedBy(c.attempt); got != c.want {
 			t.Errorf("got rule %q, want %q", got, c.want)
 		}
 	}
-	w.must(w.Unlock(t.Context(), "alice"))
-	w.change("alice", func(a *accounts.Account) { a.Password.MustChange = true })
-	for _, a := range []auth.Attempt{sftp("alice"), withKey} {
+	w.Must(w.Auth.Unlock(t.Context(), alice.ID))
+	w.Change("alice", func(a *accounts.Account) { a.Password.MustChange = true })
+	for _, a := range []auth.Attempt{authtest.SFTP("alice"), withKey} {
 		if got := w.refusedBy(a); got != policy.RuleMustChange {
 			t.Errorf("got rule %q, want %q", got, policy.RuleMustChange)
 		}
 	}
-	api := sftp("alice")
+	api := authtest.SFTP("alice")
 	api.Door, api.Transport = policy.API, policy.TLS
 	s := w.login(api)
 	if !s.MustChange() {
 		t.Error("the API session does not know that the password must be changed")
 	}
-	_, err := w.SetPassword(t.Context(), "alice", 0, "battery staple", false)
-	w.must(err)
+	w.GivePassword("alice", "battery staple")
 	if got := waitCut(t, s); got != policy.RuleCredential {
 		t.Errorf("got rule %q, want %q", got, policy.RuleCredential)
 	}
@@ -181,11 +181,11 @@ func TestKeysWhileLockedOrMustChange(t *testing.T) {
 // A login that cannot be put into the log does not happen, unless the site says so.
 func TestLoginNeedsTheLog(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	w.store.failAfter(0)
+	w.Add("alice", nil)
+	w.Store.FailAfter(0)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	_, err := w.Login(ctx, sftp("alice"))
+	_, err := w.Login(ctx, authtest.SFTP("alice"))
 	if _, refused := errors.AsType[*auth.RefusedError](err); err == nil || refused {
 		t.Errorf("got %v, want an error that is no refusal", err)
 	}
@@ -198,18 +198,18 @@ func TestLoginNeedsTheLog(t *testing.T) {
 // to try again later.
 func TestUnrecordedLoginIsNamed(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	w.store.refuseEvents()
-	wrong := sftp("alice")
+	w.Add("alice", nil)
+	w.Store.RefuseEvents()
+	wrong := authtest.SFTP("alice")
 	wrong.Password = "guess"
 	for name, try := range map[string]func() error{
-		"a login":         func() error { return second(w.Login(t.Context(), sftp("alice"))) },
-		"a refused login": func() error { return second(w.Login(t.Context(), wrong)) },
-		"a request":       func() error { _, _, err := w.Request(t.Context(), webdav("alice")); return err },
+		"a login":         func() error { return authtest.Second(w.Login(t.Context(), authtest.SFTP("alice"))) },
+		"a refused login": func() error { return authtest.Second(w.Login(t.Context(), wrong)) },
+		"a request":       func() error { _, _, err := w.Request(t.Context(), authtest.WebDAV("alice")); return err },
 		"clear FTP": func() error {
-			return w.PlainFTP(t.Context(), auth.Attempt{Account: "alice", Door: policy.FTP, Address: client})
+			return w.PlainFTP(t.Context(), auth.Attempt{Account: "alice", Door: policy.FTP, Address: authtest.Client()})
 		},
-		"keys that are none": func() error { return w.RefuseOffer(t.Context(), sftp("alice")) },
+		"keys that are none": func() error { return w.RefuseOffer(t.Context(), authtest.SFTP("alice")) },
 	} {
 		if err := try(); !errors.Is(err, ErrUnrecorded) {
 			t.Errorf("%s: got %v, want %v", name, err, ErrUnrecorded)
@@ -223,12 +223,12 @@ func TestUnrecordedLoginIsNamed(t *testing.T) {
 // With audit.on_failure: continue the door stays open when the log is full.
 func TestLoginGoesOnWithoutTheLog(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	w.changeSite(func(s *accounts.Site) { s.Audit.OnFailure = policy.AuditContinue })
-	w.store.refuseEvents()
-	s := w.login(sftp("alice"))
+	w.Add("alice", nil)
+	w.ChangeSite(func(s *accounts.Site) { s.Audit.OnFailure = policy.AuditContinue })
+	w.Store.RefuseEvents()
+	s := w.login(authtest.SFTP("alice"))
 	defer s.Close()
-	if got := w.refusedBy(sftp("nobody")); got != policy.RuleStatus {
+	if got := w.refusedBy(authtest.SFTP("nobody")); got != policy.RuleStatus {
 		t.Errorf("got rule %q, want %q", got, policy.RuleStatus)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/authtest"
+	"gatehouse/auth/session/limits"
+	"gatehouse/auth/session/presence"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/state"
@@ -18,16 +21,16 @@ import (
 func TestLostPresenceIsToldAnew(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", nil)
-		s := all[0].login(sftp("ann"))
-		after(time.Second)
-		own := all[0].nodes.Holder() + "/"
+		s := all[0].login(authtest.SFTP("ann"))
+		authtest.After(time.Second)
+		own := all[0].Nodes.Holder() + "/"
 		ghost, err := typed.Put(own+"gone", Description{ID: "gone", Account: "ann"})
-		all[0].must(err)
-		_, err = all[0].memory.Apply(t.Context(), state.Batch{
-			Scope: presenceScope, Puts: []state.Put{ghost}, Deletes: []string{own + s.ID()},
+		all[0].Must(err)
+		_, err = all[0].Memory.Apply(t.Context(), state.Batch{
+			Scope: presence.Scope, Puts: []state.Put{ghost}, Deletes: []string{own + s.ID()},
 		})
-		all[0].must(err)
-		after(refresh + time.Second)
+		all[0].Must(err)
+		authtest.After(presence.Refresh + time.Second)
 		if found := all[1].everywhere(); len(found) != 1 || found[s.ID()].Account != "ann" {
 			t.Errorf("got %v", found)
 		}
@@ -41,17 +44,17 @@ func TestLostPresenceIsToldAnew(t *testing.T) {
 func TestPlaceOfUnknownOutcomeIsGivenBack(t *testing.T) {
 	bubble(t, 1, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 1 })
-		all[0].store.answer(func(scope string, v state.CounterValue) (state.CounterValue, error) {
-			if scope == placeScope && v.Granted > 0 {
+		all[0].Store.Answer(func(scope string, v state.CounterValue) (state.CounterValue, error) {
+			if scope == limits.Scope && v.Granted > 0 {
 				return state.CounterValue{}, state.ErrUnknown
 			}
 			return v, nil
 		})
-		if _, err := all[0].Login(t.Context(), sftp("ann")); !errors.Is(err, state.ErrUnknown) {
+		if _, err := all[0].Login(t.Context(), authtest.SFTP("ann")); !errors.Is(err, state.ErrUnknown) {
 			t.Fatalf("got %v", err)
 		}
-		all[0].store.answer(nil)
-		all[0].login(sftp("ann"))
+		all[0].Store.Answer(nil)
+		all[0].login(authtest.SFTP("ann"))
 	})
 }
 
@@ -60,17 +63,17 @@ func TestPlaceOfUnknownOutcomeIsGivenBack(t *testing.T) {
 func TestPlacesAreCountedOnceTheStoreIsBack(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 1 })
-		all[0].login(sftp("ann"))
-		after(2 * lease)
+		all[0].login(authtest.SFTP("ann"))
+		authtest.After(2 * authtest.Lease)
 		for _, w := range all {
 			w.kill()
 		}
-		after(2*placeLife + renewal/2)
+		authtest.After(2*limits.Life + limits.Renewal/2)
 		for _, w := range all {
-			w.store.heal()
+			w.Store.Heal()
 		}
-		after(2 * time.Second)
-		if rule := all[1].refusedBy(sftp("ann")); rule != policy.RuleSessionsAccount {
+		authtest.After(2 * time.Second)
+		if rule := all[1].refusedBy(authtest.SFTP("ann")); rule != policy.RuleSessionsAccount {
 			t.Errorf("refused by %q", rule)
 		}
 	})
@@ -79,8 +82,8 @@ func TestPlacesAreCountedOnceTheStoreIsBack(t *testing.T) {
 // leased is how many places of a great site the nodes have.
 func leased(t *testing.T, w *world) int64 {
 	t.Helper()
-	v, err := w.memory.Count(t.Context(), placeScope, state.Lease{Name: sitePlaces})
-	w.must(err)
+	v, err := w.Memory.Count(t.Context(), limits.Scope, state.Lease{Name: limits.SitePlaces})
+	w.Must(err)
 	return v.Leased
 }
 
@@ -91,13 +94,13 @@ func TestLeasedPlacesAreNotLost(t *testing.T) {
 	bubble(t, 1, func(t *testing.T, all []*world) {
 		w, limit := all[0], int64(state.MaxMembers+100)
 		changeKnown(t, all, func(s *accounts.Site) { s.MaxSessions = int(limit) })
-		for _, holder := range []string{w.nodes.Holder(), "dead/1"} {
-			_, err := w.memory.Count(t.Context(), placeScope, state.Lease{
-				ID: state.NewOperationID(), Name: sitePlaces, Holder: holder, Min: 3, Want: 3, SetLimit: &limit,
+		for _, holder := range []string{w.Nodes.Holder(), "dead/1"} {
+			_, err := w.Memory.Count(t.Context(), limits.Scope, state.Lease{
+				ID: state.NewOperationID(), Name: limits.SitePlaces, Holder: holder, Min: 3, Want: 3, SetLimit: &limit,
 			})
-			w.must(err)
+			w.Must(err)
 		}
-		after(3 * renewal)
+		authtest.After(3 * limits.Renewal)
 		if n := leased(t, w); n != 0 {
 			t.Errorf("%d places are leased to nobody", n)
 		}
@@ -110,16 +113,16 @@ func TestNothingIsLeasedWhileNotHeld(t *testing.T) {
 	bubble(t, 1, func(t *testing.T, all []*world) {
 		w := all[0]
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 1 })
-		w.login(sftp("ann"))
-		after(lease)
+		w.login(authtest.SFTP("ann"))
+		authtest.After(authtest.Lease)
 		w.kill()
-		after(lease)
-		w.store.failAfter(-1) // heard of again, but not yet by its own beat
-		before := w.store.placesAsked()
-		if err := w.shared.renewAll(t.Context()); err == nil || w.store.placesAsked() != before {
+		authtest.After(authtest.Lease)
+		w.Store.FailAfter(-1) // heard of again, but not yet by its own beat
+		before := w.Store.Counted(limits.Scope)
+		if err := w.limits.RenewAll(t.Context()); err == nil || w.Store.Counted(limits.Scope) != before {
 			t.Errorf("got %v", err)
 		}
-		after(2 * time.Second)
+		authtest.After(2 * time.Second)
 	})
 }
 
@@ -128,14 +131,14 @@ func TestOneMissingPlaceAsksForOne(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 50 })
 		for range 20 {
-			all[1].login(sftp("ann"))
+			all[1].login(authtest.SFTP("ann"))
 		}
-		first := all[0].login(api("ann"))
-		after(time.Second)
-		before := all[1].store.placesAsked()
+		first := all[0].login(authtest.API("ann"))
+		authtest.After(time.Second)
+		before := all[1].Store.Counted(limits.Scope)
 		all[1].resume(carried(t, first))
-		after(time.Second)
-		if n := all[1].store.placesAsked() - before; n > 2 {
+		authtest.After(time.Second)
+		if n := all[1].Store.Counted(limits.Scope) - before; n > 2 {
 			t.Errorf("it asked %d times", n)
 		}
 	})
@@ -147,7 +150,7 @@ func TestResumeMeetsTheEnd(t *testing.T) {
 	all := newNodes(t, 2)
 	addKnown(t, all, "ann", nil)
 	for range 300 {
-		s := all[0].login(api("ann"))
+		s := all[0].login(authtest.API("ann"))
 		r := carried(t, s)
 		s.Leave()
 		done := make(chan struct{})
@@ -168,9 +171,9 @@ func TestMissedEndIsGrantedInSpiteOfClocks(t *testing.T) {
 	all := newNodes(t, 1)
 	w := all[0]
 	addKnown(t, all, "ann", nil)
-	s := w.login(sftp("ann"))
-	r, done, err := w.Request(t.Context(), webdav("ann"))
-	w.must(err)
+	s := w.login(authtest.SFTP("ann"))
+	r, done, err := w.Request(t.Context(), authtest.WebDAV("ann"))
+	w.Must(err)
 	done()
 	for _, id := range []string{s.ID(), r.ID()} {
 		name, e := endSession+id, ending{Why: "enough", At: time.Now().Add(-time.Minute)}
@@ -189,24 +192,24 @@ func TestMissedEndIsGrantedInSpiteOfClocks(t *testing.T) {
 func TestEndOfASessionOnADeadNode(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", nil)
-		s := all[0].login(sftp("ann"))
-		after(2 * lease)
+		s := all[0].login(authtest.SFTP("ann"))
+		authtest.After(2 * authtest.Lease)
 		all[0].kill()
-		silent := all[0].store.silence()
+		silent := all[0].Store.Silence()
 		for range 2 {
 			began := time.Now()
 			ended, err := all[1].EndAnywhere(t.Context(), s.ID(), "enough")
-			if !ended || !errors.Is(err, ErrNotEnded) || time.Since(began) > 2*endPatience {
+			if !ended || !errors.Is(err, ErrNotEnded) || time.Since(began) > 5*time.Second {
 				t.Errorf("got %v, %v after %v", ended, err, time.Since(began))
 			}
 		}
-		after(4 * lease)
+		authtest.After(4 * authtest.Lease)
 		if ended, err := all[1].EndAnywhere(t.Context(), s.ID(), "enough"); ended || err != nil {
 			t.Errorf("got %v, %v for one that ended with its node", ended, err)
 		}
 		close(silent)
-		all[0].store.heal()
-		after(time.Second)
+		all[0].Store.Heal()
+		authtest.After(time.Second)
 		if s.Context().Err() == nil {
 			t.Error("it goes on when its node is back")
 		}
@@ -220,11 +223,11 @@ func TestShutdownIsBoundedWhileTheStoreHangs(t *testing.T) {
 		w := all[0]
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 100 })
 		for range 60 {
-			w.login(sftp("ann"))
+			w.login(authtest.SFTP("ann"))
 		}
-		stuck := w.store.block()
+		stuck := w.Store.Block()
 		w.untold = true
-		after(renewal + time.Second) // they are being renewed
+		authtest.After(limits.Renewal + time.Second) // they are being renewed
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -235,7 +238,7 @@ func TestShutdownIsBoundedWhileTheStoreHangs(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		close(stuck)
-		after(2 * patience)
+		authtest.After(2 * patience)
 	})
 }
 
@@ -244,26 +247,27 @@ func TestManySessionsAreTold(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		const many = 10_000
 		ann := addKnown(t, all, "ann", nil)
-		account, effective, err := all[0].accounts.LookByID(t.Context(), ann.ID)
-		all[0].must(err)
+		authtest.After(time.Second) // nobody is judged for what changed before
+		account, effective, err := all[0].Accounts.LookByID(t.Context(), ann.ID)
+		all[0].Must(err)
 		p := auth.Proof{Account: account, Effective: effective, Proved: &auth.Proved{}}
 		for range many {
-			s := all[0].newSession(sftp("ann"), p, newSessionID())
+			s := all[0].newSession(authtest.SFTP("ann"), p, newSessionID())
 			close(s.admitted)
 			if _, err := all[0].table.enter(s, func(policy.Sessions) policy.Decision { return policy.Decision{Allowed: true} }); err != nil {
 				t.Fatal(err)
 			}
-			all[0].shared.changed(s.id)
+			all[0].presence.Changed(s.id)
 		}
-		after(time.Second)
+		authtest.After(time.Second)
 		if n := len(all[1].everywhere()); n != many {
 			t.Errorf("%d are listed", n)
 		}
-		all[0].must(all[1].shared.bury(t.Context(), "node1", "1"))
+		all[0].Must(all[1].bury(t.Context(), "node1", "1"))
 		if n := len(all[1].everywhere()); n != 0 {
 			t.Errorf("%d are left", n)
 		}
-		after(refresh)
+		authtest.After(presence.Refresh)
 		if n := len(all[1].everywhere()); n != many {
 			t.Errorf("%d are told anew", n)
 		}

@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/session/limits"
+	"gatehouse/auth/session/presence"
 	"gatehouse/policy"
 	"gatehouse/policy/guard"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
 	"gatehouse/storage/nodes"
-	"gatehouse/storage/quota"
 	"gatehouse/storage/state"
 	"gatehouse/storage/traffic"
 )
@@ -39,7 +40,6 @@ type Config struct {
 	Accounts *accounts.Store
 	Auth     *auth.Authenticator
 	Tree     *guard.Tree
-	Quotas   *quota.Ledger    // nil: homes have no quotas
 	Traffic  *traffic.Traffic // nil: nothing bounds what is moved
 	Events   *events.Log
 	State    state.Store
@@ -64,28 +64,28 @@ type Manager struct {
 	accounts *accounts.Store
 	auth     *auth.Authenticator
 	tree     *guard.Tree
-	quotas   *quota.Ledger
 	traffic  *traffic.Traffic
 	events   *events.Log
+	state    state.Store
 	log      *slog.Logger
 	node     string
 	macs     sync.Pool // of HMACs under the key of session ids
 	idle     time.Duration
 
-	table   *table
-	shared  *shared // nil: alone
-	refused *refusals
-	ended   endings
-	homes   homes
-	ctx     context.Context // ends with New's, or with Shutdown
-	stop    context.CancelFunc
-	running sync.WaitGroup
+	table    *table
+	refused  *refusals
+	ended    endings
+	nodes    *nodes.Nodes    // what follows is for several nodes; nil: alone
+	presence *presence.Board // what they know of each other's sessions
+	limits   *limits.Counter // how many are open on all
+	away     away
+	ctx      context.Context // ends with New's, or with Shutdown
+	stop     context.CancelFunc
+	running  sync.WaitGroup
 }
 
 // New makes a manager that follows the accounts' changes until Shutdown, or
-// until ctx ends, which also cuts every session: let it outlive Shutdown. It goes
-// on in the background with the homes of deleted accounts that a former run did
-// not come to.
+// until ctx ends, which also cuts every session: let it outlive Shutdown.
 func New(ctx context.Context, c Config) *Manager {
 	if c.Idle <= 0 {
 		c.Idle = 5 * time.Minute
@@ -98,17 +98,13 @@ func New(ctx context.Context, c Config) *Manager {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	m := &Manager{
-		accounts: c.Accounts, auth: c.Auth, tree: c.Tree, quotas: c.Quotas, traffic: c.Traffic, events: c.Events,
+		accounts: c.Accounts, auth: c.Auth, tree: c.Tree, traffic: c.Traffic, events: c.Events, state: c.State,
 		log: c.Log, node: c.Node, idle: c.Idle, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, c.Key) }},
 		table: newTable(), refused: newRefusals(), ctx: ctx, stop: stop,
 	}
-	m.shared = newShared(c, m.table)
-	m.share()
+	m.join(c)
 	changes := m.accounts.Changes(ctx)
 	m.running.Go(func() { m.follow(changes) })
-	homes := m.accounts.Changes(ctx)
-	m.running.Go(func() { m.keepHomes(homes) })
-	m.running.Go(func() { m.sweepInactive(ctx) })
 	return m
 }
 
@@ -132,12 +128,6 @@ func (m *Manager) End(id, why string) bool {
 	return m.end(s, policy.Decision{Rule: policy.RuleEnded, Because: why})
 }
 
-// Assume returns a credential of an account as if it were proved, for explain
-// (see auth.Authenticator.Assume).
-func (m *Manager) Assume(a accounts.Account, e policy.Effective, kind policy.CredentialKind, id string) policy.Credential {
-	return m.auth.Assume(a, e, kind, id)
-}
-
 // Shutdown admits nobody any more; sessions end when they close or ctx ends.
 // Those that were cut for it are an error.
 func (m *Manager) Shutdown(ctx context.Context) error {
@@ -154,9 +144,9 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	m.stop()
 	m.running.Wait()
 	if cut > 0 {
-		return errors.Join(fmt.Errorf("%d sessions were cut: %w", cut, context.Cause(ctx)), m.shared.untold())
+		return errors.Join(fmt.Errorf("%d sessions were cut: %w", cut, context.Cause(ctx)), m.presence.Untold())
 	}
-	return m.shared.untold()
+	return m.presence.Untold()
 }
 
 // drain ends a session that has nothing to finish: without a request, or at a
@@ -221,9 +211,9 @@ func (m *Manager) left(s *Session, d policy.Decision) {
 	s.fs.Close(causeOf(d))
 	e.Took = time.Since(s.since)
 	s.log.Info("session closed", "rule", e.Rule)
-	m.shared.changed(s.id)
+	m.presence.Changed(s.id)
 	// The log waits for the store; who ends a session does not.
-	go m.note(s, s.sign(e), m.shared.leaving(s))
+	go m.note(s, s.sign(e), m.limits.Leaving(s.holder))
 }
 
 // note puts the end of a session into the log, behind its login, and gives back the
@@ -242,10 +232,10 @@ func (m *Manager) note(s *Session, e events.Event, returned func()) {
 	}
 	end := put(e)
 	m.table.noted(s)
-	if s.staysElsewhere() {
-		m.shared.forget(s)
+	if s.holder.IsShared() {
+		m.limits.Forget(s.holder)
 	} else {
-		m.shared.giveBack(ctx, s)
+		m.limits.GiveBack(ctx, s.holder)
 	}
 	returned()
 	if err := end.Durable(ctx); err != nil {
@@ -263,17 +253,6 @@ func (s *Session) silence() {
 			t.Stop()
 		}
 	}
-}
-
-// System is the administration's own way to the tree.
-func (m *Manager) System(actor string) *FS { return m.tree.System(actor, m.report) }
-
-func (m *Manager) report(e events.Event) {
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
-	e.Node = m.node
-	m.events.Note(e)
 }
 
 // requestID is the id of a session of requests: the same for the same account,

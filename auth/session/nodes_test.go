@@ -1,13 +1,15 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"gatehouse/auth/authtest"
+	"gatehouse/auth/session/limits"
+	"gatehouse/auth/session/presence"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/nodes"
@@ -17,19 +19,9 @@ import (
 	"gatehouse/storage/state/redis/redistest"
 )
 
-const lease = 10 * time.Second
-
-// join takes the world in among the gateways on its store.
-func (w *world) join(ctx context.Context, node, epoch string) {
-	w.t.Helper()
-	var err error
-	w.nodes, err = nodes.Open(ctx, nodes.Config{State: w.store, Node: node, Epoch: epoch, Place: node, Lease: lease})
-	w.must(err)
-}
-
 // kill ends a node for the others, as kill -9 does or a cable that is pulled:
 // nothing that it does arrives any more.
-func (w *world) kill() { w.store.failAfter(0) }
+func (w *world) kill() { w.Store.FailAfter(0) }
 
 // newNodes makes so many gateways on one store and one tree.
 func newNodes(t *testing.T, n int) []*world {
@@ -43,7 +35,7 @@ func nodesOn(t *testing.T, n int, store func() state.Store) []*world {
 	dir := t.TempDir()
 	var all []*world
 	for i := range n {
-		all = append(all, open(t, store(), dir, fmt.Sprint("node", i+1), "1", true))
+		all = append(all, open(t, authtest.Config{State: store(), Dir: dir, Node: fmt.Sprint("node", i+1), Shares: true}))
 	}
 	return all
 }
@@ -68,12 +60,6 @@ func bubble(t *testing.T, n int, test func(t *testing.T, all []*world)) {
 	synctest.Test(t, func(t *testing.T) { test(t, newNodes(t, n)) })
 }
 
-// after lets time pass in a bubble, until all is still.
-func after(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
-
 // everyStore runs a test of several nodes on a store in memory, and on Redis.
 func everyStore(t *testing.T, n int, test func(t *testing.T, all []*world)) {
 	t.Run("memory", func(t *testing.T) { test(t, newNodes(t, n)) })
@@ -83,9 +69,9 @@ func everyStore(t *testing.T, n int, test func(t *testing.T, all []*world)) {
 // addKnown makes an account that all nodes know of.
 func addKnown(t *testing.T, all []*world, name string, change func(*accounts.Account)) accounts.Account {
 	t.Helper()
-	a := all[0].add(name, change)
+	a := all[0].Add(name, change)
 	for _, w := range all {
-		w.must(w.accounts.CatchUpAll(t.Context()))
+		w.Must(w.Accounts.CatchUpAll(t.Context()))
 	}
 	return a
 }
@@ -93,20 +79,9 @@ func addKnown(t *testing.T, all []*world, name string, change func(*accounts.Acc
 // changeKnown changes the site, as all nodes know then.
 func changeKnown(t *testing.T, all []*world, change func(*accounts.Site)) {
 	t.Helper()
-	all[0].changeSite(change)
+	all[0].ChangeSite(change)
 	for _, w := range all {
-		w.must(w.accounts.CatchUpAll(t.Context()))
-	}
-}
-
-// eventually waits for what other goroutines do at once.
-func eventually(t *testing.T, otherwise string, is func() bool) {
-	t.Helper()
-	for began := time.Now(); !is(); {
-		if time.Since(began) > soonEnough {
-			t.Fatal(otherwise)
-		}
-		time.Sleep(time.Millisecond)
+		w.Must(w.Accounts.CatchUpAll(t.Context()))
 	}
 }
 
@@ -114,7 +89,7 @@ func eventually(t *testing.T, otherwise string, is func() bool) {
 func (w *world) everywhere() map[string]Description {
 	w.t.Helper()
 	list, err := w.Everywhere(w.t.Context(), "")
-	w.must(err)
+	w.Must(err)
 	found := make(map[string]Description)
 	for _, d := range list {
 		if _, twice := found[d.ID]; twice {
@@ -128,18 +103,18 @@ func (w *world) everywhere() map[string]Description {
 // sees waits until a node sees so many sessions.
 func (w *world) sees(n int) {
 	w.t.Helper()
-	eventually(w.t, fmt.Sprintf("it does not see %d sessions", n), func() bool { return len(w.everywhere()) == n })
+	authtest.Eventually(w.t, fmt.Sprintf("it does not see %d sessions", n), func() bool { return len(w.everywhere()) == n })
 }
 
 func TestSessionsOfAllNodesAreListed(t *testing.T) {
 	everyStore(t, 3, func(t *testing.T, all []*world) {
 		ann := addKnown(t, all, "ann", nil)
 		addKnown(t, all, "bob", nil)
-		first, second := all[0].login(sftp("ann")), all[1].login(sftp("bob"))
+		first, second := all[0].login(authtest.SFTP("ann")), all[1].login(authtest.SFTP("bob"))
 		for _, w := range all {
 			w.sees(2)
 			d := w.everywhere()[first.ID()]
-			if d.Account != "ann" || len(d.Nodes) != 1 || d.Nodes[0] != "node1" || d.Address != client {
+			if d.Account != "ann" || len(d.Nodes) != 1 || d.Nodes[0] != "node1" || d.Address != authtest.Client() {
 				t.Errorf("got %+v", d)
 			}
 			own, err := w.Everywhere(t.Context(), ann.ID)
@@ -158,7 +133,7 @@ func TestSessionsOfAllNodesAreListed(t *testing.T) {
 func TestSessionEndsElsewhere(t *testing.T) {
 	everyStore(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", nil)
-		s := all[0].login(sftp("ann"))
+		s := all[0].login(authtest.SFTP("ann"))
 		all[1].sees(1)
 		ended, err := all[1].EndAnywhere(t.Context(), s.ID(), "enough")
 		if err != nil || !ended {
@@ -180,8 +155,8 @@ func TestSessionEndsElsewhere(t *testing.T) {
 func TestRevocationCutsOnOtherNodes(t *testing.T) {
 	everyStore(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", nil)
-		s := all[1].login(sftp("ann"))
-		all[0].change("ann", func(a *accounts.Account) { a.Status.Disabled = true })
+		s := all[1].login(authtest.SFTP("ann"))
+		all[0].Change("ann", func(a *accounts.Account) { a.Status.Disabled = true })
 		if rule := waitCut(t, s); rule != policy.RuleStatus {
 			t.Errorf("cut by %s", rule)
 		}
@@ -192,14 +167,14 @@ func TestRevocationCutsOnOtherNodes(t *testing.T) {
 // has changed the password.
 func TestOwnPasswordChangeEndsSessionsElsewhere(t *testing.T) {
 	everyStore(t, 2, func(t *testing.T, all []*world) {
-		public, key := newKey(t, 1)
+		public, key := authtest.NewKey(t, 1)
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
 		addKnown(t, all, "bob", nil)
-		byKey := sftp("ann")
+		byKey := authtest.SFTP("ann")
 		byKey.Password, byKey.Key = "", public
-		stolen, other := all[1].login(byKey), all[1].login(sftp("bob"))
-		own := all[0].login(api("ann"))
-		if err := all[0].ChangeOwnPassword(t.Context(), own, "another good horse"); err != nil {
+		stolen, other := all[1].login(byKey), all[1].login(authtest.SFTP("bob"))
+		own := all[0].login(authtest.API("ann"))
+		if err := all[0].changeOwnPassword(own, "another good horse"); err != nil {
 			t.Fatal(err)
 		}
 		if rule := waitCut(t, stolen); rule != policy.RuleEnded {
@@ -214,22 +189,22 @@ func TestOwnPasswordChangeEndsSessionsElsewhere(t *testing.T) {
 func TestSessionsOfDeadNodeDisappear(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 1 })
-		all[0].login(sftp("ann"))
+		all[0].login(authtest.SFTP("ann"))
 		all[1].sees(1)
-		after(2 * lease)
+		authtest.After(2 * authtest.Lease)
 		all[0].kill()
-		after(lease / 2)
+		authtest.After(authtest.Lease / 2)
 		all[1].sees(1)
-		after(3 * lease)
+		authtest.After(3 * authtest.Lease)
 		all[1].sees(0)
-		page, err := all[1].memory.List(t.Context(), presenceScope, "", "", 0)
+		page, err := all[1].Memory.List(t.Context(), presence.Scope, "", "", 0)
 		if err != nil || len(page.Records) != 0 {
 			t.Errorf("got %v, %v, want no presence", page.Records, err)
 		}
-		after(placeLife)
-		all[1].login(sftp("ann"))
-		all[0].store.heal()
-		after(time.Second)
+		authtest.After(limits.Life)
+		all[1].login(authtest.SFTP("ann"))
+		all[0].Store.Heal()
+		authtest.After(time.Second)
 	})
 }
 
@@ -238,19 +213,19 @@ func TestSessionsOfDeadNodeDisappear(t *testing.T) {
 func TestLapsedNodeCutsItsSessions(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", nil)
-		s := all[0].login(sftp("ann"))
-		after(2 * lease)
+		s := all[0].login(authtest.SFTP("ann"))
+		authtest.After(2 * authtest.Lease)
 		all[0].kill()
-		after(5 * lease)
+		authtest.After(5 * authtest.Lease)
 		if s.Context().Err() != nil {
 			t.Error("it was cut while it could still read")
 		}
-		all[0].store.heal()
-		after(time.Second)
+		all[0].Store.Heal()
+		authtest.After(time.Second)
 		if rule := waitCut(t, s); rule != policy.RuleShutdown {
 			t.Errorf("cut by %s", rule)
 		}
-		if _, err := all[0].Login(t.Context(), sftp("ann")); !errors.Is(err, ErrShuttingDown) {
+		if _, err := all[0].Login(t.Context(), authtest.SFTP("ann")); !errors.Is(err, ErrShuttingDown) {
 			t.Errorf("got %v, want that nobody comes in any more", err)
 		}
 	})
@@ -259,30 +234,30 @@ func TestLapsedNodeCutsItsSessions(t *testing.T) {
 func TestNobodyComesInWhileCutOff(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", nil)
-		old, done, err := all[0].Request(t.Context(), webdav("ann"))
-		all[0].must(err)
+		old, done, err := all[0].Request(t.Context(), authtest.WebDAV("ann"))
+		all[0].Must(err)
 		done()
-		after(lease)
+		authtest.After(authtest.Lease)
 		all[0].kill()
 		all[1].kill()
-		after(lease)
-		if _, err := all[0].Login(t.Context(), sftp("ann")); !errors.Is(err, nodes.ErrNotHeld) || !errors.Is(err, state.ErrAway) {
+		authtest.After(authtest.Lease)
+		if _, err := all[0].Login(t.Context(), authtest.SFTP("ann")); !errors.Is(err, nodes.ErrNotHeld) || !errors.Is(err, state.ErrAway) {
 			t.Errorf("got %v, want one that is temporary", err)
 		}
-		elsewhere := webdav("ann")
+		elsewhere := authtest.WebDAV("ann")
 		elsewhere.Transport = policy.TLSProxied
 		if _, _, err := all[0].Request(t.Context(), elsewhere); !errors.Is(err, nodes.ErrNotHeld) {
 			t.Errorf("got %v, want that a first request is refused", err)
 		}
-		s, done, err := all[0].Request(t.Context(), webdav("ann"))
+		s, done, err := all[0].Request(t.Context(), authtest.WebDAV("ann"))
 		if err != nil || s != old {
 			t.Fatalf("a session that is open does not go on: %v", err)
 		}
 		done()
-		all[0].store.heal()
-		all[1].store.heal()
-		after(time.Second)
-		all[0].login(sftp("ann"))
+		all[0].Store.Heal()
+		all[1].Store.Heal()
+		authtest.After(time.Second)
+		all[0].login(authtest.SFTP("ann"))
 		if old.Context().Err() != nil {
 			t.Error("the session is lost that was there all the while")
 		}
@@ -291,21 +266,21 @@ func TestNobodyComesInWhileCutOff(t *testing.T) {
 
 func TestAloneTellsNobody(t *testing.T) {
 	w := newWorld(t)
-	w.add("ann", func(a *accounts.Account) { a.Limits.Sessions = 3 })
-	s := w.login(sftp("ann"))
+	w.Add("ann", func(a *accounts.Account) { a.Limits.Sessions = 3 })
+	s := w.login(authtest.SFTP("ann"))
 	if d := w.everywhere()[s.ID()]; d.Account != "ann" || d.Nodes != nil {
 		t.Errorf("got %+v", d)
 	}
 	if ended, err := w.EndAnywhere(t.Context(), s.ID(), "enough"); !ended || err != nil {
 		t.Errorf("got %v, %v", ended, err)
 	}
-	w.must(w.Shutdown(t.Context()))
-	for _, scope := range []string{presenceScope, endScope, placeScope} {
-		if n, err := w.memory.Revision(t.Context(), scope); n != 0 || err != nil {
+	w.Must(w.Shutdown(t.Context()))
+	for _, scope := range []string{presence.Scope, endScope, limits.Scope} {
+		if n, err := w.Memory.Revision(t.Context(), scope); n != 0 || err != nil {
 			t.Errorf("%s has the revision %d, %v", scope, n, err)
 		}
 	}
-	if w.store.counted != 0 {
-		t.Errorf("%d operations on places", w.store.counted)
+	if n := w.Store.Counted(limits.Scope); n != 0 {
+		t.Errorf("%d operations on places", n)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gatehouse/auth"
+	"gatehouse/auth/authtest"
 	"gatehouse/storage/events"
 )
 
@@ -14,7 +15,7 @@ import (
 // back and whoever ends it meanwhile.
 func TestSessionsFollowOneAnotherInTheTrail(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
+	w.Add("alice", nil)
 	ended := make(chan struct{})
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -33,7 +34,7 @@ func TestSessionsFollowOneAnotherInTheTrail(t *testing.T) {
 	for range 2 {
 		clients.Go(func() {
 			for range 100 {
-				_, done, err := w.Request(t.Context(), webdav("alice"))
+				_, done, err := w.Request(t.Context(), authtest.WebDAV("alice"))
 				if err == nil {
 					done()
 				} else if _, refused := errors.AsType[*auth.RefusedError](err); !refused {
@@ -48,8 +49,8 @@ func TestSessionsFollowOneAnotherInTheTrail(t *testing.T) {
 	for _, s := range w.table.all() {
 		s.Close()
 	}
-	list, _, err := w.events.List(t.Context(), events.Query{Oldest: true, Limit: 1000})
-	w.must(err)
+	list, _, err := w.Events.List(t.Context(), events.Query{Oldest: true, Limit: 1000})
+	w.Must(err)
 	in := make(map[string]bool)
 	for _, e := range list {
 		began := e.Kind == events.Login

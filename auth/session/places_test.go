@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/authtest"
+	"gatehouse/auth/session/limits"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/nodes"
@@ -43,7 +45,7 @@ func TestLimitsAreExactOverNodes(t *testing.T) {
 					}
 				})
 				for range 2 {
-					in, rules := logins(t, all, sftp(name), many)
+					in, rules := logins(t, all, authtest.SFTP(name), many)
 					if len(in) != limit || rules[test.rule] != many-limit {
 						t.Fatalf("%d of %d came in, and refused were %v", len(in), limit, rules)
 					}
@@ -61,14 +63,14 @@ func TestSeveralLimitsOverNodes(t *testing.T) {
 	everyStore(t, 3, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions, a.Limits.AddressSession = limit, limit })
 		changeKnown(t, all, func(s *accounts.Site) { s.MaxSessions = limit })
-		in, rules := logins(t, all, sftp("ann"), 50)
+		in, rules := logins(t, all, authtest.SFTP("ann"), 50)
 		if len(in) > limit || len(in) == 0 {
 			t.Errorf("%d of %d came in, and refused were %v", len(in), limit, rules)
 		}
 		for len(in) < limit {
-			in = append(in, all[len(in)%3].login(sftp("ann")))
+			in = append(in, all[len(in)%3].login(authtest.SFTP("ann")))
 		}
-		if rule := all[0].refusedBy(sftp("ann")); rule != policy.RuleSessionsAccount {
+		if rule := all[0].refusedBy(authtest.SFTP("ann")); rule != policy.RuleSessionsAccount {
 			t.Errorf("refused by %q", rule)
 		}
 	})
@@ -80,26 +82,26 @@ func TestGreatLimitIsExactOverNodes(t *testing.T) {
 	everyStore(t, 3, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", nil)
 		changeKnown(t, all, func(s *accounts.Site) { s.MaxSessions = great })
-		another, err := nodes.Open(t.Context(), nodes.Config{State: all[0].memory, Node: "another", Epoch: "1", Lease: lease})
-		all[0].must(err)
-		t.Cleanup(func() { all[0].must(another.Close(context.Background())) })
+		another, err := nodes.Open(t.Context(), nodes.Config{State: all[0].Memory, Node: "another", Epoch: "1", Lease: authtest.Lease})
+		all[0].Must(err)
+		t.Cleanup(func() { all[0].Must(another.Close(context.Background())) })
 		limit := int64(great)
-		_, err = all[0].memory.Count(t.Context(), placeScope, state.Lease{
-			Name: sitePlaces, Holder: "another/1", Want: great - free, Min: great - free, SetLimit: &limit,
+		_, err = all[0].Memory.Count(t.Context(), limits.Scope, state.Lease{
+			Name: limits.SitePlaces, Holder: "another/1", Want: great - free, Min: great - free, SetLimit: &limit,
 		})
-		all[0].must(err)
+		all[0].Must(err)
 		for range 2 {
-			in, rules := logins(t, all, sftp("ann"), 30)
+			in, rules := logins(t, all, authtest.SFTP("ann"), 30)
 			if len(in) != free {
 				t.Fatalf("%d of %d came in, and refused were %v", len(in), free, rules)
 			}
 			for _, w := range all {
-				w.must(w.shared.renewAll(t.Context())) // counts anew what there is
+				w.Must(w.limits.RenewAll(t.Context())) // counts anew what there is
 			}
 			closeAll(t, all, in)
 		}
-		all[0].must(all[0].shared.bury(t.Context(), "another", "1"))
-		in, _ := logins(t, all, sftp("ann"), 30)
+		all[0].Must(all[0].bury(t.Context(), "another", "1"))
+		in, _ := logins(t, all, authtest.SFTP("ann"), 30)
 		if len(in) != 30 {
 			t.Errorf("%d of 30 came in when the dead node's places were free", len(in))
 		}
@@ -141,10 +143,10 @@ func closeAll(t *testing.T, all []*world, list []*Session) {
 		s.Close()
 	}
 	for _, w := range all {
-		eventually(t, "places are not given back", func() bool {
-			w.shared.places.mu.Lock()
-			defer w.shared.places.mu.Unlock()
-			return len(w.shared.places.returning) == 0
+		authtest.Eventually(t, "places are not given back", func() bool {
+			w.table.mu.Lock()
+			defer w.table.mu.Unlock()
+			return w.table.leaving == 0
 		})
 	}
 }
@@ -155,7 +157,7 @@ func TestPlaceThatIsComingBackIsWaitedFor(t *testing.T) {
 	all := newNodes(t, 2)
 	addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 1 })
 	for range 50 {
-		all[0].login(sftp("ann")).Close()
+		all[0].login(authtest.SFTP("ann")).Close()
 	}
 }
 
@@ -165,20 +167,20 @@ func TestAddressCountsSessionsWithoutLimit(t *testing.T) {
 	everyStore(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "early", nil)
 		addKnown(t, all, "late", nil)
-		early := all[0].login(sftp("early"))
+		early := all[0].login(authtest.SFTP("early"))
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.AddressSession = 2 })
-		late := all[0].login(sftp("late"))
-		eventually(t, "not all are counted", func() bool {
-			_, _, counts, err := all[1].Situation(t.Context(), accountOf(t, all[1], "ann"), client)
+		late := all[0].login(authtest.SFTP("late"))
+		authtest.Eventually(t, "not all are counted", func() bool {
+			counts, err := all[1].Count(t.Context(), accountOf(t, all[1], "ann"), authtest.Client())
 			return err == nil && counts.Address == 2
 		})
-		if rule := all[1].refusedBy(sftp("ann")); rule != policy.RuleSessionsAddress {
+		if rule := all[1].refusedBy(authtest.SFTP("ann")); rule != policy.RuleSessionsAddress {
 			t.Errorf("refused by %q", rule)
 		}
-		all[1].login(sftp("early")).Close()
+		all[1].login(authtest.SFTP("early")).Close()
 		late.Close()
 		early.Close()
-		eventually(t, "nobody comes in where there is room again", func() bool { return all[1].refusedBy(sftp("ann")) == "" })
+		authtest.Eventually(t, "nobody comes in where there is room again", func() bool { return all[1].refusedBy(authtest.SFTP("ann")) == "" })
 	})
 }
 
@@ -189,8 +191,8 @@ func TestEndReachesWhatIsNotToldYet(t *testing.T) {
 	addKnown(t, all, "ann", nil)
 	var list []*Session
 	for _, w := range all {
-		s, done, err := w.Request(t.Context(), webdav("ann"))
-		w.must(err)
+		s, done, err := w.Request(t.Context(), authtest.WebDAV("ann"))
+		w.Must(err)
 		done()
 		list = append(list, s)
 	}
@@ -211,16 +213,16 @@ func TestSessionOfRequestsIsOneOverNodes(t *testing.T) {
 		changeKnown(t, all, func(s *accounts.Site) { s.MaxSessions = 1 })
 		var id string
 		for _, w := range all {
-			s, done, err := w.Request(t.Context(), webdav("ann"))
-			w.must(err)
+			s, done, err := w.Request(t.Context(), authtest.WebDAV("ann"))
+			w.Must(err)
 			id = s.ID()
 			done()
 		}
 		for _, w := range all {
-			eventually(t, "not all nodes have the session", func() bool { return len(w.everywhere()[id].Nodes) == 3 })
+			authtest.Eventually(t, "not all nodes have the session", func() bool { return len(w.everywhere()[id].Nodes) == 3 })
 			w.sees(1)
 		}
-		other := webdav("ann")
+		other := authtest.WebDAV("ann")
 		other.Address = netip.MustParseAddr("198.51.100.8")
 		if _, _, err := all[0].Request(t.Context(), other); err == nil {
 			t.Error("a second client comes in beyond the limit")
@@ -240,9 +242,9 @@ func TestSessionOfRequestsIsOneOverNodes(t *testing.T) {
 func TestOpenSessionsStayCounted(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions = 1 })
-		all[0].login(sftp("ann"))
-		after(10 * placeLife)
-		if rule := all[1].refusedBy(sftp("ann")); rule != policy.RuleSessionsAccount {
+		all[0].login(authtest.SFTP("ann"))
+		authtest.After(10 * limits.Life)
+		if rule := all[1].refusedBy(authtest.SFTP("ann")); rule != policy.RuleSessionsAccount {
 			t.Errorf("refused by %q", rule)
 		}
 	})
@@ -251,27 +253,27 @@ func TestOpenSessionsStayCounted(t *testing.T) {
 func TestLimitThatComesLaterCountsWhoIsIn(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", nil)
-		first, second := all[0].login(sftp("ann")), all[0].login(sftp("ann"))
-		all[0].change("ann", func(a *accounts.Account) { a.Limits.Sessions = 2 })
-		after(time.Second)
-		if rule := all[1].refusedBy(sftp("ann")); rule != policy.RuleSessionsAccount {
+		first, second := all[0].login(authtest.SFTP("ann")), all[0].login(authtest.SFTP("ann"))
+		all[0].Change("ann", func(a *accounts.Account) { a.Limits.Sessions = 2 })
+		authtest.After(time.Second)
+		if rule := all[1].refusedBy(authtest.SFTP("ann")); rule != policy.RuleSessionsAccount {
 			t.Errorf("refused by %q", rule)
 		}
-		_, _, counts, err := all[1].Situation(t.Context(), accountOf(t, all[1], "ann"), client)
+		counts, err := all[1].Count(t.Context(), accountOf(t, all[1], "ann"), authtest.Client())
 		if err != nil || counts.Account != 2 {
-			t.Errorf("explain counts %+v, %v", counts, err)
+			t.Errorf("got counts %+v, %v", counts, err)
 		}
 		first.Close()
 		second.Close()
-		after(time.Second)
-		all[1].login(sftp("ann"))
+		authtest.After(time.Second)
+		all[1].login(authtest.SFTP("ann"))
 	})
 }
 
 func accountOf(t *testing.T, w *world, name string) accounts.Account {
 	t.Helper()
-	a, err := w.accounts.Account(t.Context(), name)
-	w.must(err)
+	a, err := w.Accounts.Account(t.Context(), name)
+	w.Must(err)
 	return a
 }
 
@@ -279,13 +281,13 @@ func accountOf(t *testing.T, w *world, name string) accounts.Account {
 func TestRefusedAttemptTakesNoPlace(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, all []*world) {
 		addKnown(t, all, "ann", func(a *accounts.Account) { a.Limits.Sessions, a.Limits.AddressSession = 2, 1 })
-		s := all[0].login(sftp("ann"))
+		s := all[0].login(authtest.SFTP("ann"))
 		for range 10 {
-			if rule := all[1].refusedBy(sftp("ann")); rule != policy.RuleSessionsAddress {
+			if rule := all[1].refusedBy(authtest.SFTP("ann")); rule != policy.RuleSessionsAddress {
 				t.Errorf("refused by %q", rule)
 			}
 		}
-		elsewhere := sftp("ann")
+		elsewhere := authtest.SFTP("ann")
 		elsewhere.Address = netip.MustParseAddr("198.51.100.8")
 		all[1].login(elsewhere)
 		s.Close()
@@ -296,13 +298,13 @@ func TestRefusedAttemptTakesNoPlace(t *testing.T) {
 func TestLoginWithoutLimitsAsksForNoPlace(t *testing.T) {
 	all := newNodes(t, 2)
 	addKnown(t, all, "ann", nil)
-	all[0].login(sftp("ann")).Close()
-	if n := all[0].store.placesAsked(); n != 0 {
+	all[0].login(authtest.SFTP("ann")).Close()
+	if n := all[0].Store.Counted(limits.Scope); n != 0 {
 		t.Errorf("it asked %d times", n)
 	}
 	addKnown(t, all, "bob", func(a *accounts.Account) { a.Limits.Sessions = 2 })
-	s := all[0].login(sftp("bob"))
-	if n := all[0].store.placesAsked(); n != 1 {
+	s := all[0].login(authtest.SFTP("bob"))
+	if n := all[0].Store.Counted(limits.Scope); n != 1 {
 		t.Errorf("one limit asked %d times", n)
 	}
 	s.Close()
@@ -312,12 +314,12 @@ func TestLoginWithoutLimitsAsksForNoPlace(t *testing.T) {
 func TestRefusalAsksForNoPlace(t *testing.T) {
 	all := newNodes(t, 1)
 	addKnown(t, all, "bob", func(a *accounts.Account) { a.Limits.Sessions = 2 })
-	wrong := sftp("bob")
+	wrong := authtest.SFTP("bob")
 	wrong.Password = "wrong"
 	if rule := all[0].refusedBy(wrong); rule != policy.RuleCredential {
 		t.Errorf("refused by %q", rule)
 	}
-	if n := all[0].store.placesAsked(); n != 0 {
+	if n := all[0].Store.Counted(limits.Scope); n != 0 {
 		t.Errorf("it asked %d times", n)
 	}
 }
@@ -327,11 +329,11 @@ func TestStoreThatFailsAdmitsNobody(t *testing.T) {
 	all := newNodes(t, 1)
 	addKnown(t, all, "bob", func(a *accounts.Account) { a.Limits.Sessions = 2 })
 	var asked atomic.Bool
-	all[0].store.kill = func(scope string) bool {
-		asked.Store(asked.Load() || scope == placeScope)
-		return scope == placeScope
+	all[0].Store.Kill = func(scope string) bool {
+		asked.Store(asked.Load() || scope == limits.Scope)
+		return scope == limits.Scope
 	}
-	if s, err := all[0].Login(t.Context(), sftp("bob")); !errors.Is(err, errAway) || s != nil {
+	if s, err := all[0].Login(t.Context(), authtest.SFTP("bob")); !errors.Is(err, authtest.ErrAway) || s != nil {
 		t.Errorf("got %v", err)
 	}
 	if !asked.Load() || len(all[0].List()) != 0 {

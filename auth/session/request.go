@@ -61,6 +61,7 @@ func (m *Manager) joinOrBegin(ctx context.Context, began time.Time, a auth.Attem
 func (m *Manager) begin(ctx context.Context, began time.Time, a auth.Attempt, p auth.Proof, id string) (*Session, error) {
 	fresh := m.newSession(a, p, id)
 	fresh.byRequest = true
+	fresh.holder.Share()
 	judge, err := m.seat(ctx, fresh, a, p)
 	if err != nil {
 		fresh.discard()
@@ -72,17 +73,17 @@ func (m *Manager) begin(ctx context.Context, began time.Time, a auth.Attempt, p 
 	}
 	switch {
 	case err != nil:
-		m.shared.forget(fresh)
+		m.limits.Forget(fresh.holder)
 		return nil, err
 	case !d.Allowed:
-		m.shared.giveBack(ctx, fresh)
+		m.limits.GiveBack(ctx, fresh.holder)
 		return nil, m.refuse(ctx, began, a, p, d)
 	case mine:
 		if err := m.welcome(ctx, s, p, began); err != nil {
 			return nil, err
 		}
 	default:
-		m.shared.forget(fresh)
+		m.limits.Forget(fresh.holder)
 	}
 	return s, nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/authtest"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
@@ -17,18 +18,18 @@ import (
 func (w *world) request(a auth.Attempt) (*Session, func()) {
 	w.t.Helper()
 	s, done, err := w.Request(w.t.Context(), a)
-	w.must(err)
+	w.Must(err)
 	return s, done
 }
 
 func TestRequestsShareOneSession(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
+	w.Add("alice", nil)
 	ids := make(chan string, 50)
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			s, done, err := w.Request(t.Context(), webdav("alice"))
+			s, done, err := w.Request(t.Context(), authtest.WebDAV("alice"))
 			if err != nil {
 				t.Error(err)
 				return
@@ -45,7 +46,7 @@ func TestRequestsShareOneSession(t *testing.T) {
 			t.Fatalf("got sessions %q and %q", first, id)
 		}
 	}
-	if got := len(w.eventsOf(events.Login)); got != 1 {
+	if got := len(w.EventsOf(events.Login)); got != 1 {
 		t.Errorf("got %d login events for one session, want 1", got)
 	}
 	if got := len(w.List()); got != 1 {
@@ -55,14 +56,14 @@ func TestRequestsShareOneSession(t *testing.T) {
 
 func TestRequestSessionsAreToldApart(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	w.add("bob", nil)
+	w.Add("alice", nil)
+	w.Add("bob", nil)
 	seen := map[string]string{}
-	other, clear := webdav("alice"), webdav("alice")
+	other, clear := authtest.WebDAV("alice"), authtest.WebDAV("alice")
 	other.Address = netip.MustParseAddr("198.51.100.8")
 	clear.Transport = policy.TLSProxied
 	for name, a := range map[string]auth.Attempt{
-		"alice": webdav("alice"), "bob": webdav("bob"), "elsewhere": other, "proxied": clear,
+		"alice": authtest.WebDAV("alice"), "bob": authtest.WebDAV("bob"), "elsewhere": other, "proxied": clear,
 	} {
 		s, done := w.request(a)
 		done()
@@ -73,14 +74,14 @@ func TestRequestSessionsAreToldApart(t *testing.T) {
 		}
 		seen[name] = s.ID()
 	}
-	mapped := webdav("alice")
+	mapped := authtest.WebDAV("alice")
 	mapped.Address = netip.MustParseAddr("::ffff:198.51.100.7")
 	s, done := w.request(mapped)
 	done()
 	if s.ID() != seen["alice"] {
 		t.Error("IPv4 in IPv6 is another session")
 	}
-	again, done := restart(t, w.memory, t.TempDir(), "2").request(webdav("alice"))
+	again, done := restart(t, w.Memory, t.TempDir(), "2").request(authtest.WebDAV("alice"))
 	done()
 	if again.ID() != seen["alice"] {
 		t.Error("another node gives the session another id")
@@ -90,8 +91,8 @@ func TestRequestSessionsAreToldApart(t *testing.T) {
 func TestRequestSessionEndsWhenIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.add("alice", nil)
-		s, done := w.request(webdav("alice"))
+		w.Add("alice", nil)
+		s, done := w.request(authtest.WebDAV("alice"))
 		time.Sleep(time.Hour)
 		if s.Context().Err() != nil {
 			t.Fatal("the session ended during a request")
@@ -100,7 +101,7 @@ func TestRequestSessionEndsWhenIdle(t *testing.T) {
 		done()
 		for range 5 {
 			time.Sleep(4 * time.Minute)
-			same, done := w.request(webdav("alice"))
+			same, done := w.request(authtest.WebDAV("alice"))
 			if same != s {
 				t.Fatal("a request within the time has another session")
 			}
@@ -117,15 +118,15 @@ func TestRequestSessionEndsWhenIdle(t *testing.T) {
 			t.Error("the session is open five minutes after its last request")
 		}
 		time.Sleep(2 * time.Second)
-		if got := len(w.eventsOf(events.Logout)); got != 1 {
+		if got := len(w.EventsOf(events.Logout)); got != 1 {
 			t.Errorf("got %d logout events, want 1", got)
 		}
-		fresh, done := w.request(webdav("alice"))
+		fresh, done := w.request(authtest.WebDAV("alice"))
 		defer done()
 		if fresh == s || fresh.ID() != s.ID() {
 			t.Error("the next session is not a new one with the same id")
 		}
-		if got := len(w.eventsOf(events.Login)); got != 2 {
+		if got := len(w.EventsOf(events.Login)); got != 2 {
 			t.Errorf("got %d login events, want 2", got)
 		}
 	})
@@ -134,11 +135,11 @@ func TestRequestSessionEndsWhenIdle(t *testing.T) {
 // Policy is asked with every request, and a session that it refuses is over.
 func TestEveryRequestIsJudged(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	s, done := w.request(webdav("alice"))
+	w.Add("alice", nil)
+	s, done := w.request(authtest.WebDAV("alice"))
 	done()
-	w.change("alice", func(a *accounts.Account) { a.Protocols = []policy.Door{policy.SFTP} })
-	_, _, err := w.Request(t.Context(), webdav("alice"))
+	w.Change("alice", func(a *accounts.Account) { a.Protocols = []policy.Door{policy.SFTP} })
+	_, _, err := w.Request(t.Context(), authtest.WebDAV("alice"))
 	refused, ok := errors.AsType[*auth.RefusedError](err)
 	if !ok || refused.Decision.Rule != policy.RuleDoorAccount {
 		t.Errorf("got %v, want a refusal by the door", err)
@@ -148,18 +149,17 @@ func TestEveryRequestIsJudged(t *testing.T) {
 
 func TestChangedPasswordEndsRequests(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	s, done := w.request(webdav("alice"))
+	w.Add("alice", nil)
+	s, done := w.request(authtest.WebDAV("alice"))
 	defer done()
-	_, err := w.SetPassword(t.Context(), "alice", 0, "battery staple", false)
-	w.must(err)
+	w.setPassword("alice", "battery staple")
 	if s.Context().Err() == nil {
-		t.Error("the session is open after SetPassword has returned")
+		t.Error("the session is open after it was judged")
 	}
-	if _, _, err := w.Request(t.Context(), webdav("alice")); err == nil {
+	if _, _, err := w.Request(t.Context(), authtest.WebDAV("alice")); err == nil {
 		t.Error("the old password is taken")
 	}
-	a := webdav("alice")
+	a := authtest.WebDAV("alice")
 	a.Password = "battery staple"
 	fresh, done2 := w.request(a)
 	defer done2()
@@ -170,10 +170,10 @@ func TestChangedPasswordEndsRequests(t *testing.T) {
 
 func TestRequestWithWrongPassword(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	_, done := w.request(webdav("alice"))
+	w.Add("alice", nil)
+	_, done := w.request(authtest.WebDAV("alice"))
 	done()
-	a := webdav("alice")
+	a := authtest.WebDAV("alice")
 	a.Password = "wrong"
 	_, _, err := w.Request(t.Context(), a)
 	refused, ok := errors.AsType[*auth.RefusedError](err)
@@ -190,22 +190,22 @@ func TestRequestWithWrongPassword(t *testing.T) {
 func TestLockedAccountGoesOnWithOpenRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.add("alice", nil)
-		w.changeSite(func(s *accounts.Site) {
+		w.Add("alice", nil)
+		w.ChangeSite(func(s *accounts.Site) {
 			s.Lockout = policy.Lockout{Failures: 1, Period: "1h", Scope: "passwords"}
 			s.Ban.Failures = 0
 		})
-		_, done := w.request(webdav("alice"))
+		_, done := w.request(authtest.WebDAV("alice"))
 		done()
-		wrong := sftp("alice")
+		wrong := authtest.SFTP("alice")
 		wrong.Password = "guess"
 		w.refusedBy(wrong)
 		for range 3 {
 			time.Sleep(4 * time.Minute)
-			_, done := w.request(webdav("alice"))
+			_, done := w.request(authtest.WebDAV("alice"))
 			done()
 		}
-		elsewhere := webdav("alice")
+		elsewhere := authtest.WebDAV("alice")
 		elsewhere.Address = netip.MustParseAddr("198.51.100.8")
 		_, _, err := w.Request(t.Context(), elsewhere)
 		if refused, ok := errors.AsType[*auth.RefusedError](err); !ok || refused.Decision.Rule != policy.RuleLockout {
@@ -216,12 +216,12 @@ func TestLockedAccountGoesOnWithOpenRequests(t *testing.T) {
 
 func TestRequestSessionCountsOnce(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", func(a *accounts.Account) { a.Limits.Sessions = 1 })
+	w.Add("alice", func(a *accounts.Account) { a.Limits.Sessions = 1 })
 	for range 3 {
-		_, done := w.request(webdav("alice"))
+		_, done := w.request(authtest.WebDAV("alice"))
 		defer done()
 	}
-	if got := w.refusedBy(sftp("alice")); got != policy.RuleSessionsAccount {
+	if got := w.refusedBy(authtest.SFTP("alice")); got != policy.RuleSessionsAccount {
 		t.Errorf("got rule %q, want %q", got, policy.RuleSessionsAccount)
 	}
 }
@@ -230,14 +230,14 @@ func TestRequestSessionCountsOnce(t *testing.T) {
 // to be judged.
 func TestRequestIsJudgedBeforeItsSession(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	s, done := w.request(webdav("alice"))
+	w.Add("alice", nil)
+	s, done := w.request(authtest.WebDAV("alice"))
 	done()
 	s.judging.Lock()
 	defer s.judging.Unlock()
-	_, err := w.accounts.Disable(t.Context(), "alice", "admin", "", accounts.Guarded)
-	w.must(err)
-	_, _, err = w.Request(t.Context(), webdav("alice"))
+	_, err := w.Accounts.Disable(t.Context(), "alice", "admin", "", accounts.Guarded)
+	w.Must(err)
+	_, _, err = w.Request(t.Context(), authtest.WebDAV("alice"))
 	if refused, ok := errors.AsType[*auth.RefusedError](err); !ok || refused.Decision.Rule != policy.RuleStatus {
 		t.Errorf("got %v, want a refusal by the status", err)
 	}

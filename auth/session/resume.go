@@ -69,7 +69,10 @@ func (m *Manager) resume(ctx context.Context, r Resumption) (*Session, error) {
 	if r.Proved == nil {
 		return nil, errors.New("a session cannot go on without its proof")
 	}
-	if err := m.shared.held(); err != nil {
+	if err := m.nodes.Fence(); err != nil {
+		return nil, err
+	}
+	if err := m.ended.load(ctx, m.loadEnds); err != nil {
 		return nil, err
 	}
 	if d, ended := m.ended.of(r); ended {
@@ -101,7 +104,7 @@ func (m *Manager) resume(ctx context.Context, r Resumption) (*Session, error) {
 		return nil, err
 	}
 	if s == fresh {
-		m.shared.changed(s.id)
+		m.presence.Changed(s.id)
 	}
 	if d, ended := m.ended.of(r); ended { // just now
 		m.end(s, d)
@@ -111,8 +114,8 @@ func (m *Manager) resume(ctx context.Context, r Resumption) (*Session, error) {
 	return s, nil
 }
 
-// resume returns the session with this id, or puts this one in its place. Nobody
-// counts it: its login was.
+// resume returns the session with this id, or puts this one in its place. No limit
+// refuses it, since it is in; from now on it counts.
 func (t *table) resume(s *Session) (*Session, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -149,11 +152,11 @@ func (s *Session) Leave() {
 	if !m.table.leave(s, context.Canceled) {
 		return
 	}
-	s.left.Store(true)
+	s.holder.Share()
 	s.silence()
 	s.fs.Close(context.Canceled)
-	m.shared.changed(s.id)
-	m.shared.forget(s)
+	m.presence.Changed(s.id)
+	m.limits.Forget(s.holder)
 	s.log.Debug("session left to others")
 	m.table.noted(s)
 	m.table.gone()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/session/limits"
 	"gatehouse/policy"
 	"gatehouse/policy/guard"
 	"gatehouse/storage/accounts"
@@ -50,8 +51,8 @@ type Session struct {
 	address   netip.Addr
 	transport policy.Transport
 	client    string
+	holder    *limits.Holder
 	byRequest bool        // the same on every node that has requests of it
-	left      atomic.Bool // it goes on elsewhere
 	reader    atomic.Bool // it came in while the store was away, which it still is
 	proved    atomic.Pointer[auth.Proved]
 	since     time.Time
@@ -79,7 +80,6 @@ type Session struct {
 	requests int
 	unused   time.Time // since when there are no requests
 	ended    bool
-	counted  map[string]bool // the limits that it has a place in, among all nodes
 }
 
 // A standing is what of an account's state a session shows.
@@ -189,22 +189,6 @@ func nameOf(c policy.Credential) string {
 
 // CredentialName names what proved the session, as its events do.
 func (s *Session) CredentialName() string { return nameOf(s.Credential()) }
-
-// Description is what administrators see of a session.
-type Description struct {
-	ID         string           `json:"id"`
-	Account    string           `json:"account"`
-	AccountID  string           `json:"account_id"`
-	Door       policy.Door      `json:"door"`
-	Transport  policy.Transport `json:"transport"`
-	Address    netip.Addr       `json:"address"`
-	Credential string           `json:"credential"`
-	Client     string           `json:"client,omitempty"`
-	Since      time.Time        `json:"since"`
-	LastActive time.Time        `json:"last_active"`
-	// Nodes are those that have the session; none where the gateway is alone.
-	Nodes []string `json:"nodes,omitempty"`
-}
 
 func (s *Session) lastActive() time.Time { return time.Unix(0, s.active.Load()).UTC() }
 

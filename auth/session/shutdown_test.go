@@ -7,14 +7,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatehouse/auth/authtest"
 	"gatehouse/policy"
 	"gatehouse/storage/events"
 )
 
 func TestEndAndShutdown(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	s, other := w.login(sftp("alice")), w.login(sftp("alice"))
+	w.Add("alice", nil)
+	s, other := w.login(authtest.SFTP("alice")), w.login(authtest.SFTP("alice"))
 	if !w.End(s.ID(), "told to") || w.End(s.ID(), "told to") || w.End("nobody's", "told to") {
 		t.Error("End does not tell whether there was such a session")
 	}
@@ -29,7 +30,7 @@ func TestEndAndShutdown(t *testing.T) {
 	for !w.table.isClosed() {
 		time.Sleep(time.Millisecond)
 	}
-	if _, err := w.Login(t.Context(), sftp("alice")); !errors.Is(err, ErrShuttingDown) {
+	if _, err := w.Login(t.Context(), authtest.SFTP("alice")); !errors.Is(err, ErrShuttingDown) {
 		t.Errorf("got %v during the drain, want %v", err, ErrShuttingDown)
 	}
 	if other.Context().Err() != nil {
@@ -46,18 +47,18 @@ func TestEndAndShutdown(t *testing.T) {
 func TestEndsGoWithTheNextLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.add("alice", nil)
-		s := w.login(sftp("alice"))
+		w.Add("alice", nil)
+		s := w.login(authtest.SFTP("alice"))
 		synctest.Wait() // what follows a new account in the background writes too
-		before := w.store.made()
+		before := w.Store.Made()
 		s.Close()
 		synctest.Wait()
-		next := w.login(sftp("alice"))
+		next := w.login(authtest.SFTP("alice"))
 		synctest.Wait()
-		if n := w.store.made() - before; n != 1 {
+		if n := w.Store.Made() - before; n != 1 {
 			t.Errorf("%d commits for the end of a session and a login, want 1", n)
 		}
-		out, in := w.eventsOf(events.Logout), w.eventsOf(events.Login)
+		out, in := w.EventsOf(events.Logout), w.EventsOf(events.Login)
 		if len(out) != 1 || len(in) != 2 || out[0].Session != s.ID() || in[1].Session != next.ID() || out[0].Position > in[1].Position {
 			t.Errorf("got the ends %+v and the logins %+v", out, in)
 		}
@@ -83,8 +84,8 @@ func TestRequestIDStays(t *testing.T) {
 
 func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	w := newWorld(t)
-	w.add("alice", nil)
-	s := w.login(sftp("alice"))
+	w.Add("alice", nil)
+	s := w.login(authtest.SFTP("alice"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := w.Shutdown(ctx); !errors.Is(err, context.Canceled) {
@@ -93,7 +94,7 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	if got := waitCut(t, s); got != policy.RuleShutdown {
 		t.Errorf("got rule %q, want %q", got, policy.RuleShutdown)
 	}
-	if got := w.eventsOf(events.Cut); len(got) != 1 || got[0].Session != s.ID() {
+	if got := w.EventsOf(events.Cut); len(got) != 1 || got[0].Session != s.ID() {
 		t.Errorf("got cut events %+v, want the session's", got)
 	}
 }

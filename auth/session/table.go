@@ -2,12 +2,14 @@ package session
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"gatehouse/auth/session/limits"
 	"gatehouse/policy"
 )
 
@@ -212,4 +214,33 @@ func (t *table) all() []*Session {
 	t.mu.Unlock()
 	slices.SortFunc(list, func(a, b *Session) int { return a.since.Compare(b.since) })
 	return list
+}
+
+// holders are the open sessions as limits see them, with what holds for them now.
+func (t *table) holders() iter.Seq2[*limits.Holder, policy.Effective] {
+	return func(yield func(*limits.Holder, policy.Effective) bool) {
+		for _, s := range t.all() {
+			if !yield(s.holder, s.standing.Load().effective) {
+				return
+			}
+		}
+	}
+}
+
+// Describe describes an open session; false where there is none with this id.
+func (t *table) Describe(id string) (Description, bool) {
+	s, ok := t.get(id)
+	if !ok {
+		return Description{}, false
+	}
+	return s.describe(), true
+}
+
+// Active is when each open session was last active, by id.
+func (t *table) Active() map[string]time.Time {
+	found := make(map[string]time.Time)
+	for _, s := range t.all() {
+		found[s.id] = s.lastActive()
+	}
+	return found
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/authtest"
 	"gatehouse/policy"
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
@@ -17,7 +18,7 @@ import (
 
 // offered is an attempt with a key that nobody signed with.
 func offered(t *testing.T, name string, from netip.Addr) auth.Attempt {
-	public, _ := newKey(t, 9)
+	public, _ := authtest.NewKey(t, 9)
 	return auth.Attempt{Account: name, Key: public, Door: policy.SFTP, Transport: policy.SSH, Address: from}
 }
 
@@ -29,7 +30,7 @@ func clearFTP(name string, from netip.Addr) auth.Attempt {
 // Whoever makes up names, and addresses in the /64 that it has, must not fill the
 // log with them: with a full one nobody would come in any more.
 func TestMadeUpNamesDoNotFillTheLog(t *testing.T) {
-	one := func(int) netip.Addr { return client }
+	one := func(int) netip.Addr { return authtest.Client() }
 	many := func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8::%x:1", i+1)) }
 	for name, from := range map[string]func(int) netip.Addr{"one address": one, "one network": many} {
 		for door, refuse := range map[string]func(*world, string, netip.Addr) error{
@@ -44,7 +45,7 @@ func TestMadeUpNamesDoNotFillTheLog(t *testing.T) {
 				return fmt.Errorf("not refused: %w", err)
 			},
 			"a closed door": func(w *world, name string, from netip.Addr) error {
-				a := webdav(name)
+				a := authtest.WebDAV(name)
 				a.Address = from
 				if rule := w.refusedBy(a); rule != policy.RuleDoorSite {
 					return fmt.Errorf("refused by %q", rule)
@@ -55,17 +56,17 @@ func TestMadeUpNamesDoNotFillTheLog(t *testing.T) {
 			t.Run(door+" from "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t)
-					w.add("alice", nil)
-					w.changeSite(func(s *accounts.Site) { s.Doors = []policy.Door{policy.SFTP, policy.FTP, policy.API} })
+					w.Add("alice", nil)
+					w.ChangeSite(func(s *accounts.Site) { s.Doors = []policy.Door{policy.SFTP, policy.FTP, policy.API} })
 					for i := range 96 {
-						w.must(refuse(w, fmt.Sprint("made", i), from(i)))
+						w.Must(refuse(w, fmt.Sprint("made", i), from(i)))
 					}
-					if n := len(w.eventsOf(events.Refused)); n < maxClaims || n > maxClaims+1 {
+					if n := len(w.EventsOf(events.Refused)); n < maxClaims || n > maxClaims+1 {
 						t.Errorf("96 names leave %d events", n)
 					}
-					before := len(w.eventsOf(events.Refused))
-					w.must(refuse(w, "alice", netip.MustParseAddr("203.0.113.9")))
-					if list := w.eventsOf(events.Refused); len(list) != before+1 || list[before].Account != "alice" {
+					before := len(w.EventsOf(events.Refused))
+					w.Must(refuse(w, "alice", netip.MustParseAddr("203.0.113.9")))
+					if list := w.EventsOf(events.Refused); len(list) != before+1 || list[before].Account != "alice" {
 						t.Errorf("alice is refused elsewhere, and the log has %d events more", len(list)-before)
 					}
 				})
@@ -81,7 +82,7 @@ func TestMadeUpNamesAtOnceDoNotFillTheLog(t *testing.T) {
 		var all sync.WaitGroup
 		begin := make(chan struct{})
 		for i := range 96 {
-			a := offered(t, fmt.Sprint("made", i), client)
+			a := offered(t, fmt.Sprint("made", i), authtest.Client())
 			all.Go(func() {
 				<-begin
 				if err := w.RefuseOffer(t.Context(), a); err != nil {
@@ -91,7 +92,7 @@ func TestMadeUpNamesAtOnceDoNotFillTheLog(t *testing.T) {
 		}
 		close(begin)
 		all.Wait()
-		if n := len(w.eventsOf(events.Refused)); n != maxClaims+1 {
+		if n := len(w.EventsOf(events.Refused)); n != maxClaims+1 {
 			t.Errorf("96 names at once leave %d events", n)
 		}
 	})
@@ -101,14 +102,14 @@ func TestMadeUpNamesAtOnceDoNotFillTheLog(t *testing.T) {
 func TestAFloodHidesNothingForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.add("alice", nil)
+		w.Add("alice", nil)
 		for i := range 20 {
-			w.must(w.RefuseOffer(t.Context(), offered(t, fmt.Sprint("made", i), client)))
+			w.Must(w.RefuseOffer(t.Context(), offered(t, fmt.Sprint("made", i), authtest.Client())))
 		}
 		time.Sleep(refusalLife) // of the bubble
-		before := len(w.eventsOf(events.Refused))
-		w.must(w.RefuseOffer(t.Context(), offered(t, "alice", client)))
-		if list := w.eventsOf(events.Refused); len(list) != before+1 || list[before].Account != "alice" {
+		before := len(w.EventsOf(events.Refused))
+		w.Must(w.RefuseOffer(t.Context(), offered(t, "alice", authtest.Client())))
+		if list := w.EventsOf(events.Refused); len(list) != before+1 || list[before].Account != "alice" {
 			t.Errorf("the log has %d events more", len(list)-before)
 		}
 	})
@@ -119,12 +120,12 @@ func TestAFloodHidesNothingForLong(t *testing.T) {
 func TestReferencesOfRefusedNamesTellNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.add("alice", func(a *accounts.Account) { a.PlainFTP = policy.Deny })
-		w.add("off", nil)
-		_, err := w.accounts.Disable(t.Context(), "off", "admin", "", accounts.Guarded)
-		w.must(err)
+		w.Add("alice", func(a *accounts.Account) { a.PlainFTP = policy.Deny })
+		w.Add("off", nil)
+		_, err := w.Accounts.Disable(t.Context(), "off", "admin", "", accounts.Guarded)
+		w.Must(err)
 		reference := func(name string) string {
-			refused, ok := errors.AsType[*auth.RefusedError](w.PlainFTP(t.Context(), clearFTP(name, client)))
+			refused, ok := errors.AsType[*auth.RefusedError](w.PlainFTP(t.Context(), clearFTP(name, authtest.Client())))
 			if !ok {
 				t.Fatalf("%s is not refused", name)
 			}
@@ -146,10 +147,10 @@ func TestReferencesOfRefusedNamesTellNothing(t *testing.T) {
 // to know of it: the log says so.
 func TestAnOfferThatWouldBeTakenIsTold(t *testing.T) {
 	w := newWorld(t)
-	public, key := newKey(t, 3)
-	w.add("keys", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
-	w.must(w.RefuseOffer(t.Context(), auth.Attempt{Account: "keys", Key: public, Door: policy.SFTP, Transport: policy.SSH, Address: client}))
-	list := w.eventsOf(events.Refused)
+	public, key := authtest.NewKey(t, 3)
+	w.Add("keys", func(a *accounts.Account) { a.Keys = []accounts.Key{key} })
+	w.Must(w.RefuseOffer(t.Context(), auth.Attempt{Account: "keys", Key: public, Door: policy.SFTP, Transport: policy.SSH, Address: authtest.Client()}))
+	list := w.EventsOf(events.Refused)
 	if len(list) != 1 || list[0].Rule != string(policy.RuleCredential) || list[0].Reason != "it was offered and would be taken, but nobody signed with it" {
 		t.Errorf("got %+v", list)
 	}

@@ -37,7 +37,7 @@ func TestStaysNearTheFloor(t *testing.T) {
 		"ftp-up": 3, "ftp-down": 3, "ftp-small-put": 6, "ftp-small-get": 5, "ftp-list": 4, "ftp-mlsd": 4,
 		"dav-up": 2.5, "dav-down": 3, "dav-small-put": 5, "dav-small-get": 6, "dav-propfind-1": 1, "dav-propfind-0": 4, "dav-range": 4,
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	f := guardFarm(t)
 	works := f.guardWorks(guardSizes)

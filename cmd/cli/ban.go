@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/auth/session"
+	"gatehouse/auth"
 )
 
 func (a *app) banCommand() *cobra.Command {
@@ -15,7 +15,7 @@ func (a *app) banCommand() *cobra.Command {
 
 func (a *app) banList() *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List the addresses that are banned now", Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error {
-		list := []session.Ban{}
+		list := []auth.Ban{}
 		if err := a.call(cmd, http.MethodGet, "/bans", nil, nil, &list); err != nil {
 			return err
 		}

@@ -254,7 +254,7 @@ func (a *administrator) verify() error {
 // verifyHomes compares the homes with the first of these worlds that fits. What
 // deleted accounts leave the gateway sees to in the background.
 func (a *administrator) verifyHomes(worlds []staff) error {
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		var wrong []error
 		for i, world := range worlds {
 			if i > 0 && world.known() != worlds[0].known() {

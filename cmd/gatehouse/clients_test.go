@@ -37,7 +37,7 @@ func overSFTP(addr, account, folder string, key ssh.Signer, host ssh.HostKeyCall
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.SetDeadline(time.Now().Add(2 * patience))
+	_ = conn.SetDeadline(time.Now().Add(4 * patience))
 	c, channels, requests, err := ssh.NewClientConn(conn, addr, &ssh.ClientConfig{
 		User: account, Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: host,
 		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519},
@@ -134,7 +134,7 @@ func overFTP(addr, account, folder, password string) (client, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.SetDeadline(time.Now().Add(2 * patience))
+	_ = conn.SetDeadline(time.Now().Add(4 * patience))
 	c := &ftpClient{text: textproto.NewConn(conn), folder: folder}
 	_, _, err = c.text.ReadResponse(2)
 	if err == nil {

@@ -89,7 +89,7 @@ func ownScriptOf(t *testing.T, chapter string) string {
 	}
 	first := int(taken.Add(101)) - 100
 	for _, n := range []int{0, 49, 50, 99} {
-		ports = append(ports, fmt.Sprint(50000+n), fmt.Sprint(first+n))
+		ports = append(ports, fmt.Sprint(61000+n), fmt.Sprint(first+n))
 	}
 	commands, files := commandsOf(chapter)
 	for _, name := range []string{"configs/deploy/gatehouse.yaml", "configs/deploy/haproxy.cfg", "README.md"} {

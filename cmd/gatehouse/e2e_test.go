@@ -80,6 +80,16 @@ func condition(cond string) (bool, error) {
 	return missing == "", nil
 }
 
+// needs leaves a test out where a condition does not hold, which fails it in CI.
+func needs(t *testing.T, cond string) {
+	t.Helper()
+	if holds, err := condition(cond); err != nil {
+		t.Fatal(err)
+	} else if !holds {
+		t.Skipf("%s: there is none here", cond)
+	}
+}
+
 func look(name string) (string, error) {
 	if p, err := exec.LookPath(name); err == nil {
 		return p, nil

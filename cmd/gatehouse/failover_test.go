@@ -15,6 +15,7 @@ import (
 // The master dies, and its replica takes over. What was promised to stand on both
 // stands: every change of accounts that was confirmed.
 func TestRedisFailsOver(t *testing.T) {
+	t.Parallel()
 	random, watched := seedOf(t), redistest.StartWatched(t)
 	url := watched.URL()
 	f := newFleet(t, url, url)

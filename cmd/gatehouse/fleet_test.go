@@ -91,7 +91,7 @@ func (f *fleet) admit(by *node, name string, quota int64) {
 		"quota": map[string]any{"limit_bytes": quota},
 	}, nil)
 	for _, n := range f.nodes {
-		f.within(time.Second, name+" is known everywhere", func() error {
+		f.within(patience, name+" is known everywhere", func() error {
 			if n.cmd == nil {
 				return nil
 			}
@@ -164,17 +164,6 @@ func (f *fleet) agrees(at *node) error {
 		}
 	}
 	return nil
-}
-
-// recounts has every quota counted. What a run had sent to Redis before it was cut
-// off may arrive after its burial, and is booked then: too much, until the next count.
-func (f *fleet) recounts(at *node) {
-	f.t.Helper()
-	var list []figure
-	at.must(http.MethodGet, "/quotas", nil, &list)
-	for _, q := range list {
-		at.must(http.MethodPost, "/quotas/rescan", map[string]any{"path": q.Path}, nil)
-	}
 }
 
 // noDrift asks that counting anew finds what was charged.

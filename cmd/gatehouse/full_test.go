@@ -20,9 +20,7 @@ import (
 // again all is as it was: no restart, nothing staged, quotas that say what is on
 // disk.
 func TestFullDisk(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root for a small disk")
-	}
+	needs(t, "root") // for a small disk
 	dir := t.TempDir()
 	disk := filepath.Join(dir, "disk")
 	if err := errors.Join(os.Mkdir(disk, 0o750), unix.Mount("tmpfs", disk, "tmpfs", 0, "size=32m")); err != nil {

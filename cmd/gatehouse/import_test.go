@@ -31,13 +31,13 @@ type oldUser struct {
 	key            ssh.Signer
 }
 
-// A site of 300 users moves: everybody logs in with the old password or key and
+// A site of 120 users moves: everybody logs in with the old password or key and
 // finds the old files, in place.
 func TestImportOfADump(t *testing.T) {
 	if testing.Short() {
 		t.Skip("hashes take their time")
 	}
-	const users = 300
+	const users = 120
 	dir := t.TempDir()
 	n := newNode(t, filepath.Join(dir, "data"))
 	old := n.files("/old") // the old server's folder, mounted where it stands
@@ -65,7 +65,7 @@ func TestImportOfADump(t *testing.T) {
 	write(t, filepath.Join(dir, "dump.json"), string(text))
 	n.start()
 	out := n.run("import", "sftpgo", filepath.Join(dir, "dump.json"), "--map", "/srv/sftpgo=/old", "--adopt-home")
-	if !strings.Contains(out, "301 changed") || !strings.Contains(out, "administrator") {
+	if !strings.Contains(out, "121 changed") || !strings.Contains(out, "administrator") {
 		t.Fatalf("the import says %s", out[max(0, len(out)-2000):])
 	}
 	host := trustOnce()

@@ -29,9 +29,7 @@ type traveller struct {
 
 func (f *fleet) traveller() *traveller {
 	f.t.Helper()
-	if _, err := look("sftp"); err != nil {
-		f.t.Skip("sftp is not installed")
-	}
+	needs(f.t, "has:sftp")
 	v := &traveller{f: f, dir: f.t.TempDir(), at: f.front["SFTP"].addr}
 	block, err := ssh.MarshalPrivateKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)), "")
 	if err != nil {
@@ -73,6 +71,7 @@ func (v *traveller) does(ctx context.Context, kbits int, command string) error {
 // which shows the same host key, goes on where it was cut, and misses nothing. Of
 // the node that has stopped there is nothing to be settled.
 func TestRollingRestart(t *testing.T) {
+	t.Parallel()
 	url := persistent(t).URL()
 	f := newFleet(t, url, url)
 	v := f.traveller()

@@ -89,6 +89,7 @@ func (n *node) wait(what string, holds func() bool) {
 // An upload is told to another program, signed, whatever goes down in between:
 // nothing is lost, and what comes twice comes under the same id.
 func TestAnUploadArrivesAtAWebhookWhateverGoesDown(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t)
 	n := hooked(t, r, "127.0.0.1", "::1")
 	var made madeWebhook
@@ -153,6 +154,7 @@ func TestAnUploadArrivesAtAWebhookWhateverGoesDown(t *testing.T) {
 
 // Who sets a webhook must not reach through the gateway what only the gateway can.
 func TestAWebhookLeadsNowhereButToTheReceiver(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t)
 	n := hooked(t, r)
 	for _, url := range []string{"http://localhost:" + r.port + "/", "https://127.0.0.1:" + r.port + "/", "https://[::1]/", "https://169.254.169.254/latest"} {
@@ -226,6 +228,7 @@ func (n *node) tried(url string) tried {
 // The checkpoints of the trail are to be kept elsewhere: what a webhook was sent is
 // what `event verify --against` takes, and it holds the trail to it.
 func TestACheckpointSentByWebhookVerifiesTheTrail(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t)
 	n := hooked(t, r, "127.0.0.1", "::1")
 	n.must("POST", "/webhooks", map[string]any{"url": r.url("/in"), "filter": map[string]any{"kinds": []string{"events.checkpoint"}}}, nil)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/storage/installation"
 	"gatehouse/storage/seal"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/typed"
@@ -34,11 +35,11 @@ func New(st state.Store, sealer *seal.Sealer) *Keeper { return &Keeper{st, seale
 
 // Used reports whether the state has the secrets of an installation that shares them.
 func (k *Keeper) Used(ctx context.Context) (bool, error) {
-	first, err := k.state.List(ctx, scope, "", "", 2)
+	first, err := k.state.List(ctx, scope, "", "", installation.Marks+2)
 	if err != nil {
 		return false, fmt.Errorf("look for the installation's secrets: %w", err)
 	}
-	return slices.ContainsFunc(first.Records, func(r state.Record) bool { return r.Name != check }), nil
+	return slices.ContainsFunc(first.Records, func(r state.Record) bool { return r.Name != check && !installation.IsMark(r.Name) }), nil
 }
 
 // Check reports ErrOtherKey where the state is sealed with another key than this

@@ -133,3 +133,13 @@ func TestWebhooksAreCounted(t *testing.T) {
 	err = nil
 	demand(t, m, `gatehouse_webhook_behind{webhook="a"} 3`, `gatehouse_webhook_behind{webhook="b"} 0`)
 }
+
+func TestTheMemoryOfTheStore(t *testing.T) {
+	m := metrics.New("")
+	m.Memory(func(show func(server string, used, most uint64)) {
+		show("a", 5, 10)
+		show("b", 0, 20)
+	})
+	demand(t, m, `gatehouse_store_memory_used_bytes{server="a"} 5`, `gatehouse_store_memory_max_bytes{server="a"} 10`,
+		`gatehouse_store_memory_used_bytes{server="b"} 0`, `gatehouse_store_memory_max_bytes{server="b"} 20`)
+}

@@ -16,6 +16,43 @@ func (m *Metrics) Trips(made func() uint64) {
 	m.show("gatehouse_store_round_trips_total", "Round trips to the store's server.", func() float64 { return float64(made()) })
 }
 
+// Memory shows what each of the store's servers uses of the memory that it may use.
+// each shows all that is known, and asks nobody.
+func (m *Metrics) Memory(each func(show func(server string, used, most uint64))) {
+	told := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, []string{"server"}, nil)
+	}
+	m.registry.MustRegister(&memory{
+		each: each,
+		used: told("gatehouse_store_memory_used_bytes", "Memory that a server of the store uses."),
+		most: told("gatehouse_store_memory_max_bytes", "The most memory that a server of the store may use: its maxmemory, or what its machine has."),
+	})
+}
+
+// memory shows a figure for each server.
+type memory struct {
+	each       func(show func(server string, used, most uint64))
+	used, most *prometheus.Desc
+}
+
+// Describe is prometheus.Collector's.
+func (m *memory) Describe(to chan<- *prometheus.Desc) { to <- m.used; to <- m.most }
+
+// Collect is prometheus.Collector's.
+func (m *memory) Collect(to chan<- prometheus.Metric) {
+	m.each(func(server string, used, most uint64) {
+		to <- prometheus.MustNewConstMetric(m.used, prometheus.GaugeValue, float64(used), server)
+		to <- prometheus.MustNewConstMetric(m.most, prometheus.GaugeValue, float64(most), server)
+	})
+}
+
+// Spooled shows how much is kept on this machine until the store takes it.
+func (m *Metrics) Spooled(bytes func() int64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gatehouse_events_spooled_bytes", Help: "Events that are kept on this machine and are not in the trail yet: 64 MiB at most.",
+	}, func() float64 { return float64(bytes()) }))
+}
+
 // Held shows whether this node holds what it was given.
 func (m *Metrics) Held(held func() bool) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

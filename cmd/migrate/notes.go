@@ -64,3 +64,17 @@ func (s *store) wantKey(ctx context.Context, c *configs.Config) error {
 	}
 	return kept.New(s, sealer).Check(ctx)
 }
+
+// spoolNotes tell of events that a node kept in its data folder while its Redis was
+// away: they are not in the state yet.
+func (o Options) spoolNotes() ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(o.Config.Data, server.SpoolPrefix+"*"))
+	if err != nil {
+		return nil, fmt.Errorf("look for events that are not in the state: %w", err)
+	}
+	var notes []string
+	for _, folder := range found {
+		notes = append(notes, fmt.Sprintf("events in %s are not in the trail yet: a gateway under that node's name takes them there when it starts with this data folder", folder))
+	}
+	return notes, nil
+}

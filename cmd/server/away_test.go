@@ -82,7 +82,7 @@ func TestTheStoreIsAwayForAWhile(t *testing.T) {
 // Where the configuration lets people read meanwhile, a balancer can send them.
 func TestReadersComeWhileTheStoreIsAway(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
+	server := redistest.Start(t, "--appendonly", "yes")
 	g := launch(t, shared(t, server, func(c *configs.Loaded) { c.State.Away = configs.ReadOnly }))
 	g.ready(t)
 	server.Stop(t)

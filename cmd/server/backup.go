@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"gatehouse/storage/backup"
+	"gatehouse/storage/installation"
 	"gatehouse/storage/quota"
 	"gatehouse/storage/seal"
 	"gatehouse/storage/state"
@@ -17,8 +18,8 @@ import (
 )
 
 // keptFiles are the small files of the data folder that a backup holds, as
-// patterns: keys, certificates, and the node's name.
-var keptFiles = []string{seal.FileName, nodeName, "ssh_host_*", "self-signed.pem", "acme/*"}
+// patterns: keys, certificates, the node's name and that of its installation.
+var keptFiles = []string{seal.FileName, nodeName, installation.FileName, "ssh_host_*", "self-signed.pem", "acme/*"}
 
 // backup writes a hot snapshot: state, events, and the small files.
 func (g *gateway) backup(ctx context.Context, w io.Writer, passphrase string) error {

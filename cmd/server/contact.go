@@ -18,23 +18,31 @@ const settled = 2 * time.Second
 // contact tells whether the store is there, by how its calls end. It says so once
 // when it goes, and once when it is back.
 type contact struct {
-	log *slog.Logger
 	now func() time.Time
 
 	out atomic.Bool // that since is not zero: who finds the store there asks no more
 
 	mu     sync.Mutex // guards what follows
-	since  time.Time  // when it went; zero while it is there
-	failed time.Time  // the last time
+	log    *slog.Logger
+	since  time.Time // when it went; zero while it is there
+	failed time.Time // the last time
 	before time.Duration
 }
 
-func newContact(log *slog.Logger) *contact { return &contact{log: log, now: time.Now} }
+// newContact says nothing until speak: who starts tells itself what it waits for.
+func newContact() *contact { return &contact{log: slog.New(slog.DiscardHandler), now: time.Now} }
+
+// speak has it told from now on.
+func (c *contact) speak(log *slog.Logger) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = log
+}
 
 // heard is told how a call has ended.
 func (c *contact) heard(err error) {
 	switch {
-	case err == nil, errors.Is(err, state.ErrNotFound), errors.Is(err, state.ErrConflict):
+	case err == nil, errors.Is(err, state.ErrNotFound), errors.Is(err, state.ErrConflict), errors.Is(err, state.ErrFull): // of which room tells
 		if c.out.Load() {
 			c.there()
 		}

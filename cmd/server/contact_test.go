@@ -16,7 +16,8 @@ import (
 // and also where some succeed meanwhile.
 func TestTheStoreGoesAndComesBackOnce(t *testing.T) {
 	var log bytes.Buffer
-	c := newContact(slog.New(slog.NewTextHandler(&log, nil)))
+	c := newContact()
+	c.speak(slog.New(slog.NewTextHandler(&log, nil)))
 	now := time.Unix(0, 0)
 	c.now = func() time.Time { return now }
 	away := fmt.Errorf("put: %w", state.ErrAway)
@@ -36,6 +37,7 @@ func TestTheStoreGoesAndComesBackOnce(t *testing.T) {
 		{time.Second, nil, 5 * time.Second, 2},
 		{time.Second, away, 5 * time.Second, 3},
 		{3 * time.Second, context.Canceled, 8 * time.Second, 3},
+		{0, fmt.Errorf("put: %w", state.ErrFull), 8 * time.Second, 4}, // it answers
 		{0, &state.ConflictError{}, 8 * time.Second, 4},
 	} {
 		now = now.Add(step.after)

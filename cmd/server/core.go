@@ -15,9 +15,13 @@ import (
 
 	"gatehouse/admin/webhooks"
 	"gatehouse/auth"
+	"gatehouse/auth/explain"
+	"gatehouse/auth/provision"
+	"gatehouse/auth/selfservice"
 	"gatehouse/auth/session"
 	"gatehouse/cmd/kept"
 	"gatehouse/cmd/metrics"
+	"gatehouse/cmd/mounted"
 	"gatehouse/configs"
 	"gatehouse/policy"
 	"gatehouse/policy/guard"
@@ -26,6 +30,7 @@ import (
 	"gatehouse/storage/backend/local"
 	"gatehouse/storage/backup"
 	"gatehouse/storage/events"
+	"gatehouse/storage/installation"
 	"gatehouse/storage/locks"
 	"gatehouse/storage/mount"
 	"gatehouse/storage/nodes"
@@ -42,27 +47,38 @@ const maxStaged = 10_000
 
 // core is everything below the doors.
 type core struct {
-	data     string
-	node     string       // this gateway's name among nodes
-	epoch    string       // and that of this run
-	nodes    *nodes.Nodes // nil: it is alone
-	state    state.Store
-	contact  *contact
-	redis    *redis.Store // what keeps the state, if it does
-	trail    damaged      // else what keeps the events; nil in memory
-	sealer   *seal.Sealer
-	kept     *kept.Keeper // what all nodes have alike; nil where it lies in the data folder
-	events   *events.Log
-	accounts *accounts.Store
-	mounts   *mount.Table
-	staging  *staging.Area
-	quotas   *quota.Ledger
-	traffic  *traffic.Traffic
-	locks    *locks.Table
-	webhooks *webhooks.Service
-	sessions *session.Manager
-	metrics  *metrics.Metrics
-	ready    atomic.Bool
+	data    string
+	node    string       // this gateway's name among nodes
+	epoch   string       // and that of this run
+	nodes   *nodes.Nodes // nil: it is alone
+	state   state.Store
+	contact *contact
+	redis   *redis.Store // what keeps the state, if it does
+	room    *room        // and what room it has; nil else
+	trail   damaged      // else what keeps the events; nil in memory
+	sealer  *seal.Sealer
+	// installation is the one whose state this is; nil in memory. bound keeps to it
+	// what nodes share; nil alone.
+	installation *installation.Installation
+	bound        *installation.Bound
+	kept         *kept.Keeper // what all nodes have alike; nil where it lies in the data folder
+	events       *events.Log
+	accounts     *accounts.Store
+	mounts       *mount.Table
+	watch        *mounted.Watch
+	staging      *staging.Area
+	quotas       *quota.Ledger
+	traffic      *traffic.Traffic
+	locks        *locks.Table
+	webhooks     *webhooks.Service
+	tree         *guard.Tree
+	auth         *auth.Authenticator
+	sessions     *session.Manager
+	provision    *provision.Provisioner
+	selfservice  *selfservice.Desk
+	explain      *explain.Explainer
+	metrics      *metrics.Metrics
+	ready        atomic.Bool
 
 	stop   context.CancelFunc // ends what follows the store
 	done   sync.WaitGroup
@@ -72,8 +88,8 @@ type core struct {
 
 // open builds the core from the bottom up. What was opened is closed again
 // where a later step fails. That starting ends is all that it ends for: what is
-// open then goes on. former is the run of before in this process, if any.
-func open(starting context.Context, o Options, former string, log *slog.Logger) (c *core, err error) {
+// open then goes on.
+func open(starting context.Context, o Options, p past, log *slog.Logger) (c *core, err error) {
 	conf := o.Config
 	if conf.Data, err = absolute(conf.Data); err != nil {
 		return nil, err
@@ -92,17 +108,22 @@ func open(starting context.Context, o Options, former string, log *slog.Logger) 
 	if err = c.takeData(ctx); err != nil {
 		return c, err
 	}
-	if err = c.openState(ctx, conf, log); err != nil {
+	if err = c.openState(ctx, conf, p, log); err != nil {
 		return c, err
 	}
 	if c.node, err = node(conf); err != nil {
 		return c, err
 	}
-	if err = c.joinNodes(ctx, o, former, log); err != nil {
+	if err = c.joinNodes(ctx, o, p, log); err != nil {
 		return c, err
 	}
-	if c.events, err = openTrail(ctx, events.Config{State: c.state, Node: c.node, Sealer: c.sealer, Log: log, Fence: c.ownsTrail}); err != nil {
+	if c.events, err = openTrail(ctx, events.Config{
+		State: c.state, Node: c.node, Sealer: c.sealer, Log: log, Fence: c.ownsTrail, Spool: c.spool(log),
+	}); err != nil {
 		return c, err
+	}
+	if c.nodes != nil {
+		c.metrics.Spooled(c.events.Spooled)
 	}
 	c.done.Go(func() { c.metrics.Follow(ctx, c.events.Follow(ctx)) })
 	if err = c.openWebhooks(conf, cmp.Or(c.nodes.Holder(), c.node), log); err != nil {
@@ -115,19 +136,22 @@ func open(starting context.Context, o Options, former string, log *slog.Logger) 
 		c.accounts.Share()
 	}
 	c.done.Go(func() { c.retain(ctx, log) })
-	tree, err := c.openTree(ctx, conf)
-	if err != nil {
+	if c.tree, err = c.openTree(ctx, conf); err != nil {
 		return c, err
+	}
+	for _, err := range c.staging.Left() {
+		log.WarnContext(ctx, "what was staged before stays", "error", err)
 	}
 	c.checkQuotas(conf.QuotaCheck, log)
 	c.traffic = traffic.New(c.state, c.node+"/"+c.epoch)
 	if c.nodes != nil {
 		c.traffic.Share()
 	}
-	if err = c.openSessions(ctx, conf, tree, log); err != nil {
+	if err = c.openSessions(ctx, conf, log); err != nil {
 		return c, err
 	}
 	c.bury(ctx)
+	c.compareTrees(ctx, log)
 	return c, nil
 }
 
@@ -145,38 +169,6 @@ func (c *core) takeData(ctx context.Context) (err error) {
 	return nil
 }
 
-func (c *core) openState(ctx context.Context, conf *configs.Loaded, log *slog.Logger) error {
-	var err error
-	if c.sealer, err = Sealer(&conf.Config); err != nil {
-		return err
-	}
-	store, err := c.openStore(ctx, conf, log)
-	if err != nil {
-		return err
-	}
-	c.contact = newContact(log)
-	c.state = c.metrics.Store(store, c.contact.heard)
-	c.metrics.Away(c.contact.away)
-	return c.openKept(ctx, conf)
-}
-
-// openKept finds the installation's own keys in the state: where nodes share it, or
-// have shared it before it was moved.
-func (c *core) openKept(ctx context.Context, conf *configs.Loaded) error {
-	keeper := kept.New(c.state, c.sealer)
-	if conf.State.Kind != configs.Redis {
-		used, err := keeper.Used(ctx)
-		if err != nil {
-			return err
-		}
-		if !used {
-			return keeper.Mark(ctx)
-		}
-	}
-	c.kept = keeper
-	return keeper.Check(ctx)
-}
-
 func (c *core) openTree(ctx context.Context, conf *configs.Loaded) (*guard.Tree, error) {
 	mounts, err := openMounts(conf)
 	if err == nil {
@@ -188,6 +180,7 @@ func (c *core) openTree(ctx context.Context, conf *configs.Loaded) (*guard.Tree,
 	if c.mounts, err = mount.New(mounts...); err != nil {
 		return nil, fmt.Errorf("join the mounts: %w", err)
 	}
+	c.watch = mounted.New(ctx, c.mounts, c.sign())
 	if c.staging, err = staging.New(ctx, c.mounts, c.node, c.epoch, maxStaged); err != nil {
 		return nil, fmt.Errorf("prepare staging: %w", err)
 	}
@@ -211,9 +204,15 @@ func (c *core) openTree(ctx context.Context, conf *configs.Loaded) (*guard.Tree,
 	shared := guard.TreeConfig{Mounts: c.mounts, Staging: c.staging, Quotas: c.quotas, Locks: c.locks}
 	if c.nodes != nil {
 		c.quotas.Share(quota.Sharing{Living: c.nodes.Living, Held: c.nodes.Held})
+		c.locks.Share(c.redis.Away)
 		shared.Fence = c.nodes.Fence
-	} else if err := c.quotas.Alone(ctx); err != nil {
-		return nil, err
+	} else {
+		if c.kept != nil { // there were others
+			c.staging.Alone(ctx)
+		}
+		if err := c.quotas.Alone(ctx); err != nil {
+			return nil, err
+		}
 	}
 	tree = guard.NewTree(shared)
 	close(made)
@@ -290,28 +289,34 @@ func owner(id int) *int {
 	return &id
 }
 
-func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, tree *guard.Tree, log *slog.Logger) error {
+func (c *core) openSessions(ctx context.Context, conf *configs.Loaded, log *slog.Logger) error {
 	trusted, err := policy.ParsePrefixes(conf.TrustedProxies)
 	if err != nil {
 		return fmt.Errorf("trusted_proxies: %w", err)
 	}
-	proved, err := auth.New(auth.Config{
+	c.auth, err = auth.New(auth.Config{
 		Accounts: c.accounts, State: c.state, Log: log, Key: c.sealer.Derive("failures"), Trusted: trusted,
 		Sealer: c.sealer, Issuer: outsideName(conf),
 	})
 	if err != nil {
 		return fmt.Errorf("open authentication: %w", err)
 	}
-	if err := proved.Follow(ctx); err != nil {
+	if err := c.auth.Follow(ctx); err != nil {
 		return err
 	}
 	c.sessions = session.New(ctx, session.Config{
-		Accounts: c.accounts, Auth: proved, Tree: tree, Quotas: c.quotas, Traffic: c.traffic, Events: c.events, State: c.state, Log: log,
+		Accounts: c.accounts, Auth: c.auth, Tree: c.tree, Traffic: c.traffic, Events: c.events, State: c.state, Log: log,
 		Node: c.node, Nodes: c.nodes,
 		AwayReads: conf.State.Away == configs.ReadOnly,
 		Key:       c.sealer.Derive("sessions"),
 	})
 	c.metrics.Sessions(c.sessions.List)
+	c.provision = provision.New(ctx, provision.Config{
+		Accounts: c.accounts, Auth: c.auth, Sessions: c.sessions, Tree: c.tree, Quotas: c.quotas, Traffic: c.traffic,
+		Events: c.events, Nodes: c.nodes, Log: log,
+	})
+	c.selfservice = selfservice.New(selfservice.Config{Accounts: c.accounts, Auth: c.auth, Sessions: c.sessions, Log: log})
+	c.explain = explain.New(explain.Config{Accounts: c.accounts, Auth: c.auth, Sessions: c.sessions, Tree: c.tree, Traffic: c.traffic})
 	return nil
 }
 
@@ -327,6 +332,9 @@ func (c *core) close(ctx context.Context) error {
 	var errs []error
 	if c.webhooks != nil {
 		c.webhooks.Close()
+	}
+	if c.provision != nil {
+		c.provision.Close()
 	}
 	if c.accounts != nil {
 		errs = append(errs, c.accounts.Close(ctx))
@@ -345,6 +353,9 @@ func (c *core) close(ctx context.Context) error {
 	}
 	c.stop()
 	c.done.Wait()
+	if c.watch != nil {
+		errs = append(errs, c.watch.Close())
+	}
 	if c.mounts != nil {
 		errs = append(errs, c.mounts.Close())
 	}

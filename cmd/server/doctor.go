@@ -27,7 +27,7 @@ const (
 func (g *gateway) doctor(ctx context.Context) []admin.Finding {
 	var found []admin.Finding
 	for _, look := range []func(context.Context) []admin.Finding{
-		g.checkDoors, g.checkSiteURL, g.checkCertificate, g.checkClock, g.checkStore, g.checkNodes, g.checkMounts, g.checkPassive, g.checkNames,
+		g.checkDoors, g.checkSiteURL, g.checkCertificate, g.checkClock, g.checkStore, g.checkRoom, g.checkInstallation, g.checkNodes, g.checkMounts, g.checkTrees, g.checkPassive, g.checkNames,
 		g.checkWebhooks,
 	} {
 		found = append(found, look(ctx)...)
@@ -118,6 +118,9 @@ func (g *gateway) checkClock(ctx context.Context) []admin.Finding {
 }
 
 func (g *gateway) checkMounts(context.Context) []admin.Finding {
+	if err := g.watch.Err(); err != nil { // to look further could make it wait
+		return []admin.Finding{finding("mounts", levelProblem, err.Error(), "bring the file system back; where it was mounted anew, start the gateway again")}
+	}
 	var found []admin.Finding
 	for _, m := range g.options.Config.Mounts {
 		found = append(found, checkMount(m)...)
@@ -173,6 +176,9 @@ func (g *gateway) checkPassive(ctx context.Context) []admin.Finding {
 // checkNames reports what on disk no client can reach: special files and the
 // like at the top of each mount and one level below.
 func (g *gateway) checkNames(ctx context.Context) []admin.Finding {
+	if g.watch.Err() != nil {
+		return nil
+	}
 	var odd []string
 	for _, m := range g.options.Config.Mounts {
 		names, err := local.Unreachable(ctx, m.Dir, 20)

@@ -64,6 +64,7 @@ func (g *gateway) closeListeners() error {
 	for _, d := range g.doors {
 		errs = append(errs, ignoreDeadline(d.shutdown(ctx)))
 	}
+	g.doors, g.fingerprints = nil, nil
 	return errors.Join(errs...)
 }
 
@@ -205,7 +206,8 @@ func (g *gateway) listenWeb(ctx context.Context, c *configs.Loaded) error {
 func (g *gateway) web(c *configs.Loaded) http.Handler {
 	from := trustedProxies(c)
 	g.api = admin.New(admin.Config{
-		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Webhooks: g.webhooks, Log: g.log,
+		Accounts: g.accounts, Auth: g.auth, Sessions: g.sessions, Tree: g.tree, Provision: g.provision,
+		SelfService: g.selfservice, Explain: g.explain, Events: g.events, Quotas: g.quotas, Locks: g.locks, Webhooks: g.webhooks, Log: g.log,
 		State: g.state, Sealer: g.sealer, Nodes: g.nodes,
 		Version: g.options.Version, Hosts: hostsOf(c), Backup: g.backup, Doctor: g.doctor, Connection: from.connection,
 		Reach: g.reach(c),
@@ -288,7 +290,8 @@ func (g *gateway) listenSocket(ctx context.Context, c *configs.Loaded) error {
 		return fmt.Errorf("open the local socket: %w", err)
 	}
 	api := admin.New(admin.Config{
-		Accounts: g.accounts, Sessions: g.sessions, Events: g.events, Quotas: g.quotas, Locks: g.locks, Webhooks: g.webhooks, Log: g.log,
+		Accounts: g.accounts, Auth: g.auth, Sessions: g.sessions, Tree: g.tree, Provision: g.provision,
+		SelfService: g.selfservice, Explain: g.explain, Events: g.events, Quotas: g.quotas, Locks: g.locks, Webhooks: g.webhooks, Log: g.log,
 		State: g.state, Sealer: g.sealer, Nodes: g.nodes,
 		Version: g.options.Version, Backup: g.backup, Doctor: g.doctor, Connection: socketConnection,
 		Reach: g.reach(c),

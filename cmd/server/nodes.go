@@ -22,7 +22,7 @@ const joinPause = time.Second
 // joinNodes makes this run known to the other gateways on the store. Where the name
 // is another's, its lease is waited for: that one may have ended a moment ago, on
 // another machine that had this data folder.
-func (c *core) joinNodes(ctx context.Context, o Options, former string, log *slog.Logger) error {
+func (c *core) joinNodes(ctx context.Context, o Options, p past, log *slog.Logger) error {
 	conf := o.Config
 	if conf.State.Kind != configs.Redis {
 		return nil
@@ -33,12 +33,14 @@ func (c *core) joinNodes(ctx context.Context, o Options, former string, log *slo
 	}
 	host, _ := os.Hostname() // for people alone
 	join := nodes.Config{
-		State: c.state, Node: c.node, Epoch: c.epoch, Former: former, Place: place,
+		State: c.state, Node: c.node, Epoch: c.epoch, Former: p.former, Place: place,
 		Version: o.Version, Address: host, Lease: conf.Node.Lease, Log: log,
 	}
 	for began := time.Now(); ; {
 		c.nodes, err = nodes.Open(ctx, join)
-		patient := errors.Is(err, nodes.ErrTaken) && former == "" && time.Since(began) <= conf.Node.Lease
+		// Nor is it another's where a try of this start may have joined that nobody was told of.
+		own := p.former == "" || p.tried
+		patient := errors.Is(err, nodes.ErrTaken) && own && time.Since(began) <= conf.Node.Lease
 		if err == nil {
 			c.metrics.Held(c.nodes.Held)
 		}

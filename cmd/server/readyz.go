@@ -46,11 +46,14 @@ func (g *gateway) unready(ctx context.Context) error {
 	if !g.nodes.Held() {
 		return errors.New("the store has not heard of this node in time: it changes nothing until it has")
 	}
+	if err := g.room.full(); err != nil {
+		return err
+	}
 	if err := g.accounts.Err(); err != nil {
 		return fmt.Errorf("changes of accounts cannot be followed: %w", err)
 	}
 	if err := g.events.Err(); err != nil {
 		return fmt.Errorf("events cannot be stored: %w", err)
 	}
-	return nil
+	return g.watch.Err()
 }

@@ -18,7 +18,6 @@ import (
 	"gatehouse/auth/session"
 	"gatehouse/cmd/certs"
 	"gatehouse/configs"
-	"gatehouse/storage/state"
 )
 
 // Options is what Run is given by the command line.
@@ -33,8 +32,9 @@ type Options struct {
 }
 
 // Run serves until ctx ends, then drains: nobody new, transfers get their grace
-// period, and everything is closed in order. A node that others have declared dead
-// takes everything down at once and begins anew, as soon as the store is there.
+// period, and everything is closed in order. A node that others have declared dead,
+// or whose store has lost the state of its installation, takes everything down at
+// once and begins anew, as soon as the store and that state are there.
 func Run(ctx context.Context, o Options) error {
 	level := new(slog.LevelVar)
 	log := newLog(o.Err, o.Config.Log, level)
@@ -44,16 +44,25 @@ func Run(ctx context.Context, o Options) error {
 		// be looking at it.
 		g := &gateway{options: o, log: log, level: level, again: again}
 		err := g.round(ctx, former)
-		if !errors.Is(err, errLapsed) {
+		switch {
+		case errors.Is(err, errLapsed):
+			log.Warn("this node begins anew: the others have taken it for dead, and all its sessions were cut")
+		case errors.Is(err, errEmptied):
+			log.Error("THE STORE HAS LOST THE STATE OF THIS INSTALLATION: all sessions were cut, and this node begins anew when it is back", "error", err)
+		default:
 			return err
 		}
-		log.Warn("this node begins anew: the others have taken it for dead, and all its sessions were cut")
 		former = g.epoch
 	}
 }
 
-// errLapsed ends a round: others have declared this run dead.
-var errLapsed = errors.New("this run was declared dead")
+// What ends a round, but not the process.
+var (
+	// errLapsed: others have declared this run dead.
+	errLapsed = errors.New("this run was declared dead")
+	// errEmptied: the store does not have what this run is of.
+	errEmptied = errors.New("the store is another's")
+)
 
 // closing is how long what is left may take to be given back, and to be told.
 const closing = 10 * time.Second
@@ -61,38 +70,15 @@ const closing = 10 * time.Second
 // round is one run of the node, from nothing to nothing; former is the one before
 // in this process.
 func (g *gateway) round(ctx context.Context, former string) error {
-	if err := g.begin(ctx, former); err != nil {
+	if err := g.start(ctx, former); err != nil {
 		return g.unlessStopped(ctx, err)
 	}
-	err := g.serve(ctx, former == "")
-	if closed := g.closeSoon(ctx); !errors.Is(err, errLapsed) {
-		return errors.Join(err, closed)
+	err := g.run(ctx)
+	closed := g.closeSoon(ctx)
+	if errors.Is(err, errLapsed) || errors.Is(err, errEmptied) {
+		return err // what it held is not its own any more: others settle it
 	}
-	return err // what it held is not its own any more: others settle it
-}
-
-// begin opens the core. A node that has served before waits for its store however
-// long that is away.
-func (g *gateway) begin(ctx context.Context, former string) (err error) {
-	for {
-		g.core, err = open(ctx, g.options, former, g.log)
-		if err == nil || former == "" || !errors.Is(err, state.ErrAway) {
-			return err
-		}
-		g.log.Warn("this node cannot begin anew yet", "error", err)
-		if !wait(ctx, joinPause) {
-			return fmt.Errorf("wait for the store: %w", context.Cause(ctx))
-		}
-	}
-}
-
-// unlessStopped is the error of a start, nil where the start was called off.
-func (g *gateway) unlessStopped(ctx context.Context, err error) error {
-	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
-		return err
-	}
-	g.log.Info("the gateway was stopped while it started")
-	return nil
+	return errors.Join(err, closed)
 }
 
 // gateway is a running gateway: the core and its doors.
@@ -107,6 +93,8 @@ type gateway struct {
 	api          *admin.API
 	doors        []door
 	again        map[string]string // where a door listened, if the kernel chose that
+	first        *newcomer         // the first administrator, once this start is to make it
+	given        string            // what firstPassword said at the start
 }
 
 // door is a server that listens somewhere.
@@ -117,39 +105,11 @@ type door struct {
 	shutdown func(context.Context) error
 }
 
-// serve serves one run; the first one of a process greets.
-func (g *gateway) serve(ctx context.Context, first bool) error {
-	var err error
-	c := g.options.Config
-	g.certs, err = certs.New(ctx, certs.Config{
-		Dir: c.Data, Kept: g.kept, Certificate: c.TLS.Certificate, Key: c.TLS.Key, Hosts: hostsOf(c),
-		Domains: c.TLS.ACME.Domains, Email: c.TLS.ACME.Email, Directory: c.TLS.ACME.Directory,
-	})
-	if err != nil {
-		return g.unlessStopped(ctx, err)
-	}
-	// The first administrator comes after everything that can stop the start, so
-	// that a password which is shown once is not lost with it.
-	err = g.listen(ctx)
-	var secret string
-	if err == nil {
-		secret, err = g.firstAdmin(ctx)
-	}
-	if err == nil && first {
-		err = g.greet(secret)
-	}
-	if err != nil {
-		return errors.Join(g.unlessStopped(ctx, err), g.closeListeners())
-	}
-	return g.run(ctx)
-}
-
 // run serves every door until ctx or one of them ends.
 func (g *gateway) run(ctx context.Context) error {
-	given, err := g.firstPassword(ctx)
-	if err != nil {
-		return errors.Join(g.unlessStopped(ctx, fmt.Errorf("look for the first administrator: %w", err)), g.closeListeners())
-	}
+	over, end := g.over()
+	defer end()
+	g.contact.speak(g.log)
 	group, inner := errgroup.WithContext(ctx)
 	for _, d := range g.doors {
 		group.Go(func() error {
@@ -160,7 +120,7 @@ func (g *gateway) run(ctx context.Context) error {
 		})
 	}
 	group.Go(func() error {
-		g.forgetPassword(inner, given)
+		g.forgetPassword(inner, g.given)
 		return nil
 	})
 	if !tuned() {
@@ -179,11 +139,10 @@ func (g *gateway) run(ctx context.Context) error {
 			}
 		}
 	})
-	lapsed := g.nodes.Lapsed()
 	group.Go(func() error {
 		select {
-		case <-lapsed:
-			return errLapsed
+		case <-over.Done():
+			return context.Cause(over)
 		case <-inner.Done():
 			return nil
 		}
@@ -192,13 +151,11 @@ func (g *gateway) run(ctx context.Context) error {
 		<-inner.Done()
 		g.ready.Store(false)
 		if ctx.Err() != nil {
-			g.linger(lapsed)
+			g.linger(over.Done())
 		}
 		period := g.options.Config.ShutdownGrace
-		select {
-		case <-lapsed:
+		if over.Err() != nil {
 			period = 0
-		default:
 		}
 		g.log.Info("the gateway is stopping", "grace", period.String())
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), period)
@@ -209,9 +166,25 @@ func (g *gateway) run(ctx context.Context) error {
 	return group.Wait()
 }
 
+// over returns what ends, and why, when this run holds nothing any more: it must not
+// go on for anybody. It follows that until end is called.
+func (g *gateway) over() (over context.Context, end func()) {
+	over, cancel := context.WithCancelCause(context.Background())
+	go func() {
+		select {
+		case <-g.nodes.Lapsed():
+			cancel(errLapsed)
+		case <-g.bound.Foreign():
+			cancel(fmt.Errorf("%w: %w", errEmptied, g.bound.Err()))
+		case <-over.Done():
+		}
+	}()
+	return over, func() { cancel(nil) }
+}
+
 // linger serves on for a while that is no longer said to be ready: a balancer sends
 // nobody more when it has seen that.
-func (g *gateway) linger(lapsed <-chan struct{}) {
+func (g *gateway) linger(over <-chan struct{}) {
 	delay := g.options.Config.ShutdownDelay
 	if delay <= 0 {
 		return
@@ -221,7 +194,7 @@ func (g *gateway) linger(lapsed <-chan struct{}) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-lapsed:
+	case <-over:
 	}
 }
 

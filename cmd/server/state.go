@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"time"
 
+	"gatehouse/cmd/kept"
 	"gatehouse/configs"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/bolt"
@@ -35,7 +35,7 @@ func Check(c *configs.Config) configs.Problems {
 // RedisOptions are those that the configuration asks for.
 func RedisOptions(c *configs.Config) redis.Options {
 	return redis.Options{
-		URL: c.State.URL, Prefix: c.State.Prefix,
+		URL: c.State.URL, Prefix: c.State.Prefix, Vital: vital,
 		Wait: redis.Wait{Replicas: c.State.WaitReplicas, AOF: c.State.WaitAOF, Timeout: c.State.WaitTimeout, For: promised},
 	}
 }
@@ -48,27 +48,29 @@ func promised(b state.Batch) bool {
 	case "accounts", "links", "quotas", "webhooks", "secrets", "sessions:end":
 		return true
 	case "failures":
-		isBan := func(name string) bool { return strings.HasPrefix(name, "ban/") }
-		return slices.ContainsFunc(b.Puts, func(p state.Put) bool { return isBan(p.Name) }) || slices.ContainsFunc(b.Deletes, isBan)
+		return bans(b)
 	}
 	return false
 }
 
-// How long a gateway that starts waits for a store that is not there yet.
-const (
-	storePatience = 30 * time.Second
-	storePause    = 500 * time.Millisecond
-)
+// bans reports whether a change of the failures bans an address, or ends its ban.
+func bans(b state.Batch) bool {
+	isBan := func(name string) bool { return strings.HasPrefix(name, "ban/") }
+	return slices.ContainsFunc(b.Puts, func(p state.Put) bool { return isBan(p.Name) }) || slices.ContainsFunc(b.Deletes, isBan)
+}
 
-func (c *core) openStore(ctx context.Context, conf *configs.Loaded, log *slog.Logger) (_ state.Store, err error) {
+func (c *core) openStore(ctx context.Context, conf *configs.Loaded, p past, log *slog.Logger) (_ state.Store, err error) {
 	switch conf.State.Kind {
 	case "memory":
 		return memory.New(), nil
 	case configs.Redis:
-		if c.redis, err = openRedis(ctx, conf, log); err != nil {
+		if c.redis, err = openRedis(ctx, conf, p, log); err != nil {
 			return nil, err
 		}
 		c.metrics.Trips(c.redis.Trips)
+		c.room = newRoom(c.redis.Memory, log)
+		c.metrics.Memory(c.room.each)
+		c.done.Go(func() { c.room.watch(ctx) })
 		return c.redis, nil
 	}
 	if conf.State.URL != "" {
@@ -82,26 +84,57 @@ func (c *core) openStore(ctx context.Context, conf *configs.Loaded, log *slog.Lo
 	return store, nil
 }
 
-// openRedis connects, and waits for a Redis that is started with the gateway.
-func openRedis(ctx context.Context, conf *configs.Loaded, log *slog.Logger) (*redis.Store, error) {
+// openRedis connects, and asks how the server keeps what it acknowledges.
+func openRedis(ctx context.Context, conf *configs.Loaded, p past, log *slog.Logger) (*redis.Store, error) {
 	redis.LogTo(log)
-	options := RedisOptions(&conf.Config)
-	for began, told := time.Now(), false; ; {
-		store, err := redis.Open(ctx, options)
-		switch {
-		case err == nil:
-			if err := checkDurability(ctx, store, conf, log); err != nil {
-				return nil, errors.Join(err, store.Close())
-			}
-			return store, nil
-		case !errors.Is(err, state.ErrAway) || time.Since(began) > storePatience:
-			return nil, fmt.Errorf("state.url: %w", err)
-		case !told:
-			told = true
-			log.Warn("the store does not answer yet and is waited for", "patience", storePatience.String(), "error", err)
+	store, err := redis.Open(ctx, RedisOptions(&conf.Config))
+	if err != nil {
+		return nil, fmt.Errorf("state.url: %w", err)
+	}
+	if p.tried {
+		log = slog.New(slog.DiscardHandler) // it was said at the first try
+	}
+	if err := checkDurability(ctx, store, conf, log); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
+}
+
+// openState opens the store, and keeps to the installation whose state it has.
+func (c *core) openState(ctx context.Context, conf *configs.Loaded, p past, log *slog.Logger) error {
+	var err error
+	if c.sealer, err = Sealer(&conf.Config); err != nil {
+		return err
+	}
+	store, err := c.openStore(ctx, conf, p, log)
+	if err != nil {
+		return err
+	}
+	c.contact = newContact()
+	c.state = c.metrics.Store(store, c.contact.heard)
+	c.metrics.Away(c.contact.away)
+	if err := c.openInstallation(ctx, conf); err != nil {
+		return err
+	}
+	if err := c.openKept(ctx, conf); err != nil {
+		return err
+	}
+	return c.remember()
+}
+
+// openKept finds the installation's own keys in the state: where nodes share it, or
+// have shared it before it was moved.
+func (c *core) openKept(ctx context.Context, conf *configs.Loaded) error {
+	keeper := kept.New(c.state, c.sealer)
+	if conf.State.Kind != configs.Redis {
+		used, err := keeper.Used(ctx)
+		if err != nil {
+			return err
 		}
-		if !wait(ctx, storePause) {
-			return nil, fmt.Errorf("wait for the store: %w", context.Cause(ctx))
+		if !used {
+			return keeper.Mark(ctx)
 		}
 	}
+	c.kept = keeper
+	return keeper.Check(ctx)
 }

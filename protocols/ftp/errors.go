@@ -57,6 +57,7 @@ var answers = []struct {
 	{errPanic, plain(451)},
 	{session.ErrExceeded, plain(552)},
 	{session.ErrNoSpace, reply{552, "No space left"}},
+	{session.ErrStateFull, reply{452, "The gateway's store is full, try again later"}},
 	{session.ErrAway, reply{451, "The quota cannot be asked now, try again later"}},
 	{session.ErrInUse, reply{451, "Another node is changing the file, try again later"}},
 	{session.ErrStateAway, reply{451, "Nothing can be changed here now, try again later"}},

@@ -31,6 +31,7 @@ func TestReplyTo(t *testing.T) {
 		"a full disk":                 {session.ErrNoSpace, 552},
 		"another node's change":       {session.ErrInUse, 451},
 		"being out of touch":          {fmt.Errorf("%w: not heard of", session.ErrStateAway), 451},
+		"a full store":                {fmt.Errorf("ask for the quota: %w: %w", session.ErrAway, session.ErrStateFull), 452},
 		"a lock":                      {session.ErrLocked, 550},
 		"a name with a NUL":           {path.ErrInvalid, 553},
 		"a long name":                 {path.ErrTooLong, 553},

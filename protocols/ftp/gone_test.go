@@ -12,7 +12,7 @@ import (
 )
 
 // soon is well below the half minute for which a data connection is waited for.
-const soon = 5 * time.Second
+const soon = 15 * time.Second
 
 // A client that is gone takes with it what waits for a data connection from it,
 // also where a command stands behind the transfer that nobody reads yet: QUIT,

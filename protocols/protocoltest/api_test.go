@@ -24,7 +24,8 @@ func (h *house) api(node *protocoltest.World) http.Handler {
 		h.t.Fatal(err)
 	}
 	a := admin.New(admin.Config{
-		Accounts: node.Accounts, Sessions: node.Sessions, Events: node.Events, Quotas: node.Quotas, Locks: node.Locks, Log: node.Log,
+		Accounts: node.Accounts, Auth: node.Auth, Sessions: node.Sessions, Tree: node.Tree, Provision: node.Provision,
+		SelfService: node.SelfService, Explain: node.Explain, Events: node.Events, Quotas: node.Quotas, Locks: node.Locks, Log: node.Log,
 		State: node.State, Sealer: sealer, Nodes: node.Joined,
 		Hosts: []string{"localhost"}, Connection: directly,
 	})

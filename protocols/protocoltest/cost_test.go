@@ -99,6 +99,13 @@ func (s *far) Revision(ctx context.Context, scope string) (uint64, error) {
 	return s.Store.Revision(ctx, scope)
 }
 
+func (s *far) Scopes(ctx context.Context, after string, limit int) ([]string, error) {
+	if err := s.visit(ctx); err != nil {
+		return nil, err
+	}
+	return s.Store.Scopes(ctx, after, limit)
+}
+
 func (s *far) Close() error {
 	if !s.last {
 		return nil
@@ -157,49 +164,120 @@ func TestTripsOfALogin(t *testing.T) {
 	})
 }
 
-// requests are what a client sends to a folder, and how often each may wait for the
-// store: a listing looks at the locks of what it names, then of those below.
-var requests = []struct {
-	method string
-	trips  int
-}{{"PROPFIND", 2}, {"GET", 0}, {"HEAD", 0}, {"PUT", 1}}
+// A request over WebDAV, what it answers, and how often it waits for the store.
+type request struct {
+	method, path string
+	header       map[string]string
+	body         string
+	status       int
+	trips, rest  int // rest: where a quota above was not used for a while
+}
+
+const (
+	lockBody  = `<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>`
+	shareBody = `<lockinfo xmlns="DAV:"><lockscope><shared/></lockscope><locktype><write/></locktype></lockinfo>`
+	patchBody = `<propertyupdate xmlns="DAV:"><set><prop><x xmlns="u:">y</x>
+		<Win32LastModifiedTime xmlns="urn:schemas-microsoft-com:">Sun, 01 Nov 2026 12:00:00 GMT</Win32LastModifiedTime></prop></set></propertyupdate>`
+)
+
+func to(p string, more ...string) map[string]string {
+	h := map[string]string{"Destination": "http://localhost/dav" + p}
+	for i := 0; i < len(more); i += 2 {
+		h[more[i]] = more[i+1]
+	}
+	return h
+}
+
+// requests are what clients send, in this order, each long after the one before. TOKEN
+// is that of the last lock. Each waits for the store once at the most, but for what
+// removes or moves something that its own client has locked: the lock is taken off then.
+var requests = []request{
+	{"PROPFIND", "/", map[string]string{"Depth": "0"}, "", 207, 1, 1},
+	{"PROPFIND", "/", map[string]string{"Depth": "1"}, "", 207, 1, 1},
+	{"PROPFIND", "/d/", map[string]string{"Depth": "1"}, "", 207, 1, 1},
+	{"GET", "/f", nil, "", 200, 0, 0},
+	{"HEAD", "/f", nil, "", 200, 0, 0},
+	{"OPTIONS", "/f", nil, "", 200, 0, 0},
+	{"PUT", "/new", nil, "content", 201, 1, 3},
+	{"PUT", "/new", nil, "other", 204, 1, 3},
+	{"PUT", "/new", map[string]string{"If-None-Match": "*"}, "", 412, 0, 0},
+	{"MKCOL", "/col", nil, "", 201, 1, 1},
+	{"MKCOL", "/col", nil, "", 405, 0, 0},
+	{"PROPPATCH", "/new", nil, patchBody, 207, 1, 1},
+	{"COPY", "/new", to("/copy"), "", 201, 1, 3},
+	{"COPY", "/new", to("/copy"), "", 204, 1, 3},
+	{"COPY", "/d", to("/e"), "", 201, 1, 3},
+	{"COPY", "/d", to("/e"), "", 204, 1, 5},
+	{"COPY", "/new", to("/e"), "", 204, 1, 5},
+	{"MOVE", "/copy", to("/moved"), "", 201, 1, 3},
+	{"MOVE", "/new", to("/moved"), "", 204, 1, 3},
+	{"MOVE", "/d", to("/e"), "", 204, 1, 3},
+	{"MOVE", "/e", to("/d"), "", 201, 1, 3},
+	{"LOCK", "/moved", nil, lockBody, 200, 1, 1},
+	{"LOCK", "/moved", map[string]string{"If": "(<TOKEN>)"}, "", 200, 2, 2},
+	{"PUT", "/moved", nil, "", 423, 1, 3},
+	{"PUT", "/moved", map[string]string{"If": "(<TOKEN>)"}, "", 204, 1, 3},
+	{"PROPFIND", "/", map[string]string{"Depth": "1"}, "", 207, 1, 1},
+	{"PROPPATCH", "/moved", map[string]string{"If": "(<TOKEN>)"}, patchBody, 207, 1, 1},
+	{"UNLOCK", "/moved", map[string]string{"Lock-Token": "<TOKEN>"}, "", 204, 1, 1},
+	{"LOCK", "/moved", nil, shareBody, 200, 1, 1},
+	{"DELETE", "/moved", map[string]string{"If": "(<TOKEN>)"}, "", 204, 2, 4},
+	{"LOCK", "/null", nil, lockBody, 201, 1, 2},
+	{"MOVE", "/null", to("/moved", "If", "(<TOKEN>)"), "", 201, 2, 4},
+	{"DELETE", "/moved", nil, "", 204, 1, 2},
+	{"DELETE", "/d", nil, "", 204, 1, 2},
+	{"DELETE", "/col/", nil, "", 204, 1, 2},
+	{"MKCOL", "/d", nil, "", 201, 1, 1},
+	{"PUT", "/d/f", nil, "content", 201, 1, 3},
+}
 
 // A request over WebDAV whose client is known waits for the store no more often than
 // it has to.
 func TestTripsOfARequest(t *testing.T) {
+	t.Run("no quota", func(t *testing.T) { tripsOf(t, false, func(x request) int { return x.trips }) })
+	t.Run("a quota at rest", func(t *testing.T) { tripsOf(t, true, func(x request) int { return x.rest }) })
+}
+
+func tripsOf(t *testing.T, limited bool, most func(request) int) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes, _ := farNodes(3)
 		w := protocoltest.NewNodes(t, nodes)
 		ann := w.Add("ann")
 		w.Write("/home/ann/f", "content")
+		w.Write("/home/ann/d/f", "content")
+		if limited {
+			w.SetQuota("/home", 1<<40, -1)
+		}
 		for _, node := range w.Nodes() {
 			dav := webdav.New(webdav.Config{Sessions: node.Sessions, Log: node.Log}).Mount(http.NotFoundHandler())
-			ask := func(method, name, body string) (status int) {
-				r := httptest.NewRequest(method, "http://localhost/dav"+name, strings.NewReader(body))
+			token := ""
+			ask := func(x request) (status int) {
+				r := httptest.NewRequest(x.method, "http://localhost/dav"+x.path, strings.NewReader(x.body))
 				r.RemoteAddr = "127.0.0.1:1"
 				r.SetBasicAuth("ann", ann.Password)
-				if method == "PROPFIND" {
-					r.Header.Set("Depth", "1")
+				for name, value := range x.header {
+					r.Header.Set(name, strings.ReplaceAll(value, "TOKEN", token))
 				}
 				a := answer{httptest.NewRecorder()}
 				dav.ServeHTTP(a, r)
+				if given := a.Header().Get("Lock-Token"); given != "" {
+					token = strings.Trim(given, "<>")
+				}
 				return a.Code
 			}
-			for warm := range 2 {
-				for _, x := range requests {
-					method, most := x.method, x.trips
-					name := "/f"
-					if method == "PROPFIND" {
-						name = "/"
-					}
-					var status int
-					n := trips(func() { status = ask(method, name, "") })
-					t.Logf("%s %d: %d, %d trips", method, warm, status, n)
-					if status >= 300 || warm > 0 && n > most {
-						t.Errorf("%s %s: status %d, %d trips", method, name, status, n)
-					}
+			ask(requests[0]) // the client is not known yet
+			ask(request{method: "LOCK", path: "/f", body: lockBody})
+			ask(request{method: "UNLOCK", path: "/f", header: map[string]string{"Lock-Token": "<TOKEN>"}})
+			for _, x := range requests {
+				time.Sleep(time.Minute)
+				ask(request{method: "HEAD", path: "/f"}) // nor its session any more
+				time.Sleep(2 * time.Second)
+				var status int
+				n := trips(func() { status = ask(x) })
+				t.Logf("%s %s %v: %d, %d trips", x.method, x.path, x.header, status, n)
+				if status != x.status || n > most(x) {
+					t.Errorf("%s %s %v: status %d, want %d; %d trips, want %d", x.method, x.path, x.header, status, x.status, n, most(x))
 				}
-				time.Sleep(time.Second)
 			}
 		}
 	})

@@ -26,6 +26,7 @@ func TestSessionsWithoutProtocol(t *testing.T) {
 		Resumes:        true,
 		RenameReplaces: true,
 		SetsTimes:      true,
+		Bare:           true,
 		Serve: func(t testing.TB, w *protocoltest.World) protocoltest.Dial {
 			return func(l protocoltest.Login) (protocoltest.Client, error) { return dial(t.Context(), w, l) }
 		},

@@ -65,6 +65,24 @@ func (w *World) Staged() map[string]string {
 	return Files(w.t, filepath.Join(w.Dir, mount.Reserved, "staging"))
 }
 
+// nothingStaged is Staged for who waits: it reads no content.
+func (w *World) nothingStaged() bool {
+	w.t.Helper()
+	nothing := true
+	err := filepath.WalkDir(filepath.Join(w.Dir, mount.Reserved, "staging"), func(_ string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && !e.IsDir() {
+			nothing = false
+			return fs.SkipAll
+		}
+		return err
+	})
+	w.must(err)
+	return nothing
+}
+
 type failer interface {
 	Helper()
 	Fatal(...any)

@@ -43,8 +43,10 @@ type Door struct {
 	// ClimbsRefused says that a name with .. is refused, not resolved.
 	ClimbsRefused bool
 	// Again says that the door is asked a second time, over another transport: what
-	// rules cut is left out.
+	// rules cut, and who swaps links on the disk, is left out.
 	Again bool
+	// Bare says that there is no protocol: what costs much is asked more often.
+	Bare bool
 	// Carries says which names the protocol and the client can carry unchanged;
 	// nil is all. Others must be left out of listings.
 	Carries func(name string) bool
@@ -107,14 +109,14 @@ var (
 // Run asks the whole suite of a door: of one node that is alone, and of several
 // that act as one, of which a door that is asked again is asked a part.
 func Run(t *testing.T, d Door) {
-	cases := slices.Concat(basicCases, nameCases, rightsCases, lockCases, quotaCases, trafficCases, faultCases, uploadCases(), powerCases, linkCases, trailCases, liveCases, scopeCases, loginCases, adversaryCases)
+	cases := slices.Concat(basicCases, nameCases, rightsCases, lockCases, quotaCases, trafficCases, faultCases, uploadCases(), powerCases, linkCases, trailCases, liveCases, scopeCases, loginCases)
 	if !d.Again {
-		cases = append(cases, ruleCases...)
+		cases = slices.Concat(cases, ruleCases, adversaryCases)
 	}
 	lacks := func(c testCase) bool { return c.needs != nil && !c.needs(d) } // the protocol has nothing like it
 	cases = slices.DeleteFunc(cases, lacks)
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { c.try(t, d) })
+		t.Run(c.name, func(t *testing.T) { c.beside(t, d) })
 	}
 	count := 3
 	if d.Again {
@@ -125,22 +127,19 @@ func Run(t *testing.T, d Door) {
 	OverNodes(t, count, func(t *testing.T, n Nodes) {
 		for _, c := range cases {
 			c.ground.nodes = n
-			t.Run(c.name, func(t *testing.T) {
-				if !c.timed() { // they wait for one another's news most of the time
-					t.Parallel()
-				}
-				c.try(t, d)
-			})
+			t.Run(c.name, func(t *testing.T) { c.beside(t, d) })
 		}
 	})
 }
 
-// try plays a case, about time patiently: what is cut is cut within a second.
-func (c testCase) try(t *testing.T, d Door) {
+// beside plays a case beside others, which wait for something most of the time; alone
+// and patiently one about time: what is cut is cut within a second.
+func (c testCase) beside(t *testing.T, d Door) {
 	if c.timed() {
 		Patiently(t, func(t testing.TB) { c.play(t, d) })
 		return
 	}
+	t.Parallel()
 	c.play(t, d)
 }
 

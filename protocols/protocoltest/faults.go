@@ -8,7 +8,7 @@ import (
 	"gatehouse/policy"
 )
 
-const smallDisk = 4 << 20
+const smallDisk = 2 << 20
 
 var faultCases = []testCase{
 	{name: "faults/full disk", run: fullDisk, ground: ground{small: smallDisk}, needs: isRoot},
@@ -123,7 +123,7 @@ func (s *suite) atomic() bool {
 // stored.
 func (s *suite) settled() {
 	s.T.Helper()
-	s.within(patience, "nothing is staged", func() bool { return len(s.Staged()) == 0 })
+	s.within(patience, "nothing is staged", s.nothingStaged)
 	s.used("/home/ann", s.stored("/home/ann"), int64(len(s.Files("/home/ann"))))
 }
 

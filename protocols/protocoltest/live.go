@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -53,8 +55,24 @@ var liveCases = []testCase{
 
 func elsewhere() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }
 
-// bigSize is more than all that sockets, windows and clients buffer on the way.
-const bigSize = 24 << 20
+// bigSize is more than all that sockets, windows and clients buffer on the way to
+// a reader that has stopped; a writer that has stopped sends less.
+const (
+	bigSize  = 12 << 20
+	sentSize = 4 << 20
+)
+
+// bigContent is what a stopped reader reads, and its beginning what a stopped writer
+// sends. Nobody changes it.
+var bigContent = sync.OnceValue(func() []byte { return pattern(bigSize) })
+
+// placeBig has a big file lie on disk.
+func (s *suite) placeBig(tree string) (content []byte) {
+	s.T.Helper()
+	s.must(os.MkdirAll(filepath.Dir(s.OnDisk(tree)), 0o750))
+	s.must(os.WriteFile(s.OnDisk(tree), bigContent(), 0o640))
+	return bigContent()
+}
 
 // A transfer has begun and does not go on: the client has stopped reading, or
 // has nothing to send.
@@ -98,6 +116,7 @@ func (v *visitor) upload(name string, content []byte) *transfer {
 		v.s.T.Fatalf("%s: put %s takes nothing", v.name, name)
 	}
 	v.s.T.Cleanup(src.release)
+	v.s.within(patience, name+" is written to", v.s.isWritten)
 	return &transfer{v.s, v.name + " puts " + name, src.release, func() error { return <-done }}
 }
 
@@ -146,6 +165,11 @@ func (t *transfer) wasCut() {
 // isOpen reports whether this process has a file of the mount open.
 func (s *suite) isOpen(tree string) bool { return slices.Contains(s.open(), tree) }
 
+// isWritten reports whether it has one open that is none of the big files: an upload's.
+func (s *suite) isWritten() bool {
+	return slices.ContainsFunc(s.open(), func(p string) bool { return filepath.Base(p) != "big" })
+}
+
 // A cutting is a case in which a change cuts all that ann does, at once, and
 // nothing of what bob does.
 type cutting struct {
@@ -175,9 +199,7 @@ func (c cutting) brief(s *suite) {
 
 func (c cutting) run(s *suite) {
 	a, b := s.Add("ann"), s.Add("bob")
-	content := pattern(bigSize)
-	s.Write("/home/ann/big", string(content))
-	s.Write("/home/bob/big", string(content))
+	content := s.placeBig("/home/ann/big")
 	l := Login{Person: a}
 	if c.login != nil {
 		l = c.login(s, a)
@@ -187,16 +209,14 @@ func (c cutting) run(s *suite) {
 	var own *transfer
 	if !c.alone {
 		bob = s.enter(b)
-		bob.lists("/", "big")
+		bob.lists("/")
 	}
 	if bob != nil && !c.idle {
-		own = bob.download("/big", content)
+		own = bob.download("/big", s.placeBig("/home/bob/big"))
 	}
 	down := ann.download("/big", content)
-	up := other.upload("/new", content)
-	if !s.isOpen("/home/ann/big") || len(s.open()) < 2 {
-		s.T.Errorf("open on disk: %q, want what is transferred", s.open())
-	}
+	up := other.upload("/new", content[:sentSize])
+	s.within(patience, "what is read is open on disk", func() bool { return s.isOpen("/home/ann/big") })
 	c.change(s, a)
 	s.within(soon, "everything of ann's is let go", func() bool {
 		return !slices.ContainsFunc(s.open(), func(p string) bool { return p != "/home/bob/big" })
@@ -242,9 +262,8 @@ func (s *suite) staysOut(l Login, cut ...*visitor) {
 
 func endedSession(s *suite) {
 	a, b := s.Add("ann"), s.Add("bob")
-	content := pattern(bigSize)
-	s.Write("/home/ann/big", string(content))
-	s.Write("/home/bob/big", string(content))
+	content := s.placeBig("/home/ann/big")
+	s.placeBig("/home/bob/big")
 	ann, bob := s.enter(a), s.enter(b)
 	own, down := bob.download("/big", content), ann.download("/big", content)
 	list := s.of("ann")
@@ -262,9 +281,8 @@ func endedSession(s *suite) {
 func shareBig(s *suite, rights policy.Permissions) (ann Person, grant string, content []byte) {
 	s.T.Helper()
 	ann = s.Add("ann")
-	content = pattern(bigSize)
-	s.Write("/pub/big", string(content))
-	s.Write("/home/ann/big", string(content))
+	content = s.placeBig("/pub/big")
+	s.placeBig("/home/ann/big")
 	return ann, s.Grant("ann", "/pub", rights, "pub"), content
 }
 
@@ -273,7 +291,7 @@ func revokedGrant(s *suite) {
 	one, two, three := s.enter(a), s.enter(a), s.enter(a)
 	own := three.download("/big", content)
 	down := one.download("/pub/big", content)
-	up := two.upload("/pub/new", content)
+	up := two.upload("/pub/new", content[:sentSize])
 	s.Revoke("ann", grant)
 	s.within(soon, "what the grant allowed is let go", func() bool {
 		return !slices.ContainsFunc(s.open(), func(p string) bool { return p != "/home/ann/big" })
@@ -295,7 +313,7 @@ func reducedGrant(s *suite) {
 	a, _, content := shareBig(s, policy.Full)
 	one, two := s.enter(a), s.enter(a)
 	down := one.download("/pub/big", content)
-	up := two.upload("/pub/new", content)
+	up := two.upload("/pub/new", content[:sentSize])
 	s.Change("ann", func(a *accounts.Account) { a.Grants[0].Permissions = policy.ReadOnly })
 	s.within(soon, "the upload is let go", func() bool {
 		return !slices.ContainsFunc(s.open(), func(p string) bool { return p != "/pub/big" })
@@ -336,13 +354,13 @@ func idleIsCut(s *suite) {
 func abortedUpload(s *suite) {
 	ann := s.enter(s.Add("ann"))
 	ann.mustPut("/f", "old")
-	up := ann.upload("/f", pattern(4<<20))
+	up := ann.upload("/f", bigContent()[:sentSize])
 	if err := ann.Close(); err != nil {
 		s.T.Logf("close: %v", err)
 	}
 	// Only then the rest is released: a client library that is still closing its
 	// connection would send it, and the upload would be whole.
-	s.within(patience, "nothing is staged any more", func() bool { return len(s.Staged()) == 0 })
+	s.within(patience, "nothing is staged any more", s.nothingStaged)
 	up.wasCut()
 	s.onDisk("/home/ann/f", "old")
 }

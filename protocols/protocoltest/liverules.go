@@ -132,10 +132,9 @@ func (s *suite) changeGroup(g accounts.Group, change func(*accounts.Group)) {
 // Reading goes on where a credential may only read from now on.
 func narrowedApp(s *suite) {
 	l := withApp(s, s.Add("ann"))
-	content := pattern(bigSize)
-	s.Write("/home/ann/big", string(content))
+	content := s.placeBig("/home/ann/big")
 	one, two := s.enterWith(l), s.enterWith(l)
-	down, up := one.download("/big", content), two.upload("/new", content)
+	down, up := one.download("/big", content), two.upload("/new", content[:sentSize])
 	s.Change("ann", func(a *accounts.Account) { a.Credentials[0].Scope.ReadOnly = true })
 	s.within(soon, "the upload is let go", func() bool {
 		return !slices.ContainsFunc(s.open(), func(p string) bool { return p != "/home/ann/big" })
@@ -150,13 +149,12 @@ func narrowedApp(s *suite) {
 // cuts what is in it and nothing else.
 func lent(s *suite, group func(policy.Grant) accounts.Group, take func(accounts.Group)) {
 	a := s.Add("ann")
-	content := pattern(bigSize)
-	s.Write("/pub/big", string(content))
-	s.Write("/home/ann/big", string(content))
+	content := s.placeBig("/pub/big")
+	s.placeBig("/home/ann/big")
 	g := s.group(group(policy.Grant{Path: path.MustParse("/pub"), Permissions: policy.Full, Recursive: true}), "ann")
 	one, two, three := s.enter(a), s.enter(a), s.enter(a)
 	own := three.download("/big", content)
-	down, up := one.download("/pub/big", content), two.upload("/pub/new", content)
+	down, up := one.download("/pub/big", content), two.upload("/pub/new", content[:sentSize])
 	take(g)
 	s.within(soon, "what the group gave is let go", func() bool {
 		return !slices.ContainsFunc(s.open(), func(p string) bool { return p != "/home/ann/big" })
@@ -192,10 +190,9 @@ func poorerOwner(s *suite) {
 func lockedOut(s *suite) {
 	s.SetSite(func(p *policy.Site) { p.Lockout.Failures, p.Ban.Failures = 3, 0 })
 	a := s.Add("ann")
-	content := pattern(bigSize)
-	s.Write("/home/ann/big", string(content))
+	content := s.placeBig("/home/ann/big")
 	one, two := s.enter(a), s.enter(a)
-	down, up := one.download("/big", content), two.upload("/new", content)
+	down, up := one.download("/big", content), two.upload("/new", content[:sentSize])
 	for i := range 3 {
 		_, err := s.Sessions.Login(s.T.Context(), auth.Attempt{
 			Account: "ann", Door: policy.SFTP, Transport: policy.SSH, Address: netip.MustParseAddr("192.0.2.1"), Password: fmt.Sprint("wrong ", i),

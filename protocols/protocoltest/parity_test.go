@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"gatehouse/auth/session"
 	"gatehouse/policy"
+	"gatehouse/policy/guard"
 	"gatehouse/policy/path"
 	"gatehouse/protocols/protocoltest"
 	"gatehouse/storage/accounts"
@@ -239,12 +239,12 @@ func explained(node *protocoltest.World, one *player, w way, wrong bool) (policy
 	if err != nil {
 		return policy.Decision{}, e, err
 	}
-	banned, locked, counts, err := node.Sessions.Situation(ctx, a, one.from)
+	banned, locked, counts, err := node.Explain.Situation(ctx, a, one.from)
 	if err != nil {
 		return policy.Decision{}, e, err
 	}
 	kind, id := one.credential(w, a)
-	c := node.Sessions.Assume(a, e, kind, id)
+	c := node.Auth.Assume(a, e, kind, id)
 	if wrong {
 		c.Proved = false
 	}
@@ -297,7 +297,7 @@ func (p *parity) handle(one *player, w way, v visit, e policy.Effective, rnd *ra
 }
 
 // foretold is what explain says of a deed: the same on every node.
-func (p *parity) foretold(e policy.Effective, door policy.Door, d deed) (said session.Explained, err error) {
+func (p *parity) foretold(e policy.Effective, door policy.Door, d deed) (said guard.Explained, err error) {
 	for i, node := range p.Nodes() {
 		before := said
 		if said, err = foretold(node, e, door, d); err != nil {
@@ -310,11 +310,11 @@ func (p *parity) foretold(e policy.Effective, door policy.Door, d deed) (said se
 	return said, nil
 }
 
-func foretold(node *protocoltest.World, e policy.Effective, door policy.Door, d deed) (session.Explained, error) {
+func foretold(node *protocoltest.World, e policy.Effective, door policy.Door, d deed) (guard.Explained, error) {
 	if d.to == "" {
-		return node.Sessions.Explain(context.Background(), e, door, session.WholeTree, d.op, path.MustParse(d.name))
+		return node.Explain.Operation(context.Background(), e, door, guard.WholeTree, d.op, path.MustParse(d.name))
 	}
-	return node.Sessions.ExplainMove(context.Background(), e, door, session.WholeTree, session.Move{
+	return node.Explain.Move(context.Background(), e, door, guard.WholeTree, guard.Move{
 		Op: d.op, From: path.MustParse(d.name), To: path.MustParse(d.to), Replace: replaces[door],
 	})
 }

@@ -148,7 +148,7 @@ func sessions(s *suite) {
 		return !slices.ContainsFunc(s.of("ann"), func(d session.Description) bool { return d.ID == list[0].ID })
 	}
 	if s.several() { // one may have come while it ended
-		s.within(soon, "it is ended on all nodes", gone)
+		s.within(patience, "it is ended on all nodes", gone)
 	} else if !gone() {
 		s.T.Error("the ended session is still listed")
 	}

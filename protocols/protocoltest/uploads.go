@@ -50,7 +50,7 @@ func (e uploadEnd) run(s *suite) {
 	s.enter(p).mustPut("/old", old)
 	for _, name := range []string{"/new", "/old"} {
 		e.breaks(s, s.enter(p), name, content)
-		s.within(patience, "nothing is staged", func() bool { return len(s.Staged()) == 0 })
+		s.within(patience, "nothing is staged", s.nothingStaged)
 		s.within(patience, "it is let go", func() bool { return len(s.open()) == 0 })
 		s.leaves(name, old, content)
 		s.settled()
@@ -84,7 +84,7 @@ func (s *suite) leaves(name, old, content string) {
 func (e uploadEnd) told(s *suite, name string) {
 	s.T.Helper()
 	var last events.Event
-	s.within(soon*5, "the event says how "+name+" ended", func() bool {
+	s.within(patience, "the event says how "+name+" ended", func() bool {
 		if list := s.events(events.Query{Account: "ann", Kind: events.Upload, Limit: 20}); len(list) > 0 {
 			last = list[len(list)-1]
 		}

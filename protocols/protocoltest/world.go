@@ -20,6 +20,9 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"gatehouse/auth"
+	"gatehouse/auth/explain"
+	"gatehouse/auth/provision"
+	"gatehouse/auth/selfservice"
 	"gatehouse/auth/session"
 	"gatehouse/policy"
 	"gatehouse/policy/guard"
@@ -57,6 +60,11 @@ type World struct {
 	Locks    *locks.Table
 	Events   *events.Log
 	Joined   *nodes.Nodes // nil: alone
+
+	// What stands beside the sessions, for the API.
+	Provision   *provision.Provisioner
+	SelfService *selfservice.Desk
+	Explain     *explain.Explainer
 
 	*common
 	t      testing.TB
@@ -106,7 +114,7 @@ func (w *World) open() {
 // after runs close when the test ends, in bounded time.
 func (w *World) after(closing func(context.Context) error) {
 	w.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := closing(ctx); err != nil {
 			w.t.Errorf("the end of the world: %v", err)
@@ -203,7 +211,6 @@ func (w *World) openDoors(ctx context.Context) {
 		Accounts: w.Accounts,
 		Auth:     w.Auth,
 		Tree:     w.Tree,
-		Quotas:   w.Quotas,
 		Traffic:  w.Traffic,
 		Events:   w.Events,
 		State:    w.State,
@@ -212,7 +219,14 @@ func (w *World) openDoors(ctx context.Context) {
 		Nodes:    w.Joined,
 		Key:      []byte("of the site"),
 	})
+	w.Provision = provision.New(ctx, provision.Config{
+		Accounts: w.Accounts, Auth: w.Auth, Sessions: w.Sessions, Tree: w.Tree, Quotas: w.Quotas, Traffic: w.Traffic,
+		Events: w.Events, Nodes: w.Joined, Log: w.Log,
+	})
+	w.after(func(context.Context) error { w.Provision.Close(); return nil })
 	w.after(w.Sessions.Shutdown)
+	w.SelfService = selfservice.New(selfservice.Config{Accounts: w.Accounts, Auth: w.Auth, Sessions: w.Sessions, Log: w.Log})
+	w.Explain = explain.New(explain.Config{Accounts: w.Accounts, Auth: w.Auth, Sessions: w.Sessions, Tree: w.Tree, Traffic: w.Traffic})
 }
 
 func (w *World) must(err error) {

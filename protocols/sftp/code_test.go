@@ -179,7 +179,7 @@ func TestResetEndsSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer byCode.Close()
-	if _, err := w.Sessions.RemoveTOTP(t.Context(), "alice", 0, accounts.Forced); err != nil {
+	if _, err := w.Provision.RemoveTOTP(t.Context(), "alice", 0, accounts.Forced); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, "the session by code is gone", func() bool { return len(w.Sessions.List()) == 1 })

@@ -91,7 +91,7 @@ func (w *world) add(name string, with ...func(*accounts.Account)) {
 	for _, change := range with {
 		change(&a)
 	}
-	if _, err := w.Sessions.CreateAccount(w.t.Context(), a, password, false, true); err != nil {
+	if _, err := w.Provision.Create(w.t.Context(), a, password, false, true); err != nil {
 		w.t.Fatal(err)
 	}
 }

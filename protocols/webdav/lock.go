@@ -36,6 +36,7 @@ func (q *request) lock() error {
 	if err := q.lockable(); err != nil {
 		return err
 	}
+	q.fs = q.fs.Once()
 	l, created, err := q.fs.Lock(q.ctx, q.path, ask)
 	if err != nil {
 		return q.tellObstacle(err)
@@ -79,6 +80,7 @@ func (q *request) refresh() error {
 	if err != nil {
 		return err
 	}
+	q.fs = q.fs.Once()
 	l, err := q.fs.RefreshLock(q.ctx, q.path, tokens[0], life)
 	if err != nil {
 		return err

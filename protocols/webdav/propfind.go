@@ -54,6 +54,7 @@ func (q *request) propfind() error {
 		defer dir.Close()
 		defer q.x.cutWith(dir.Context())()
 	}
+	q.fs = q.fs.Once()
 	s := newPropStream(q, ask, dir != nil)
 	if err := s.resource(&resource{q: q, path: q.path, info: info}, []byte(q.h.href(q.path, info.IsDir()))); err != nil {
 		return err
@@ -186,7 +187,6 @@ func (s *propStream) lookForLocks() error {
 	if !s.ask.all && !slices.Contains(s.ask.names, dav("lockdiscovery")) {
 		return nil
 	}
-	s.q.fs = s.q.fs.Once()
 	below, err := s.q.fs.LocksBelow(s.q.ctx, s.q.path)
 	if s.q.path.IsRoot() && unseen(err) {
 		return nil

@@ -132,7 +132,7 @@ func TestQuotaProperties(t *testing.T) {
 // What nothing bounds has no figure; what is full has 0.
 func TestUnlimitedIsLeftOut(t *testing.T) {
 	s := newSite(t)
-	folder, err := s.Sessions.System("test").Stat(t.Context(), path.Root)
+	folder, err := s.Tree.System("test", nil).Stat(t.Context(), path.Root)
 	if err != nil {
 		t.Fatal(err)
 	}

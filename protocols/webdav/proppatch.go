@@ -134,6 +134,7 @@ func (q *request) apply(patches []patch, before session.Info) error {
 			change[key(p.name)] = appendElement(nil, p.element)
 		}
 	}
+	q.fs = q.fs.Once()
 	takeBack := func() error { return nil }
 	if modified != nil {
 		var err error

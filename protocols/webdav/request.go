@@ -135,7 +135,7 @@ func (q *request) submit() error {
 		return err
 	}
 	if tokens := q.when.tokens(); len(tokens) > 0 {
-		q.fs = q.fs.With(tokens)
+		q.fs = q.fs.With(tokens).Once()
 	}
 	return nil
 }

@@ -145,6 +145,9 @@ func outageAnswer(err error) answer {
 	if errors.As(err, &away) {
 		return answer{status: http.StatusServiceUnavailable, text: "logging in is not possible now, try again later"}
 	}
+	if errors.Is(err, session.ErrStateFull) {
+		return answer{status: http.StatusServiceUnavailable, text: "the gateway's store is full, try again later"}
+	}
 	for _, passing := range []error{
 		session.ErrManyUploads, session.ErrAway, session.ErrInUse, session.ErrStateAway, session.ErrUnknown, session.ErrClosed, context.Canceled, context.DeadlineExceeded,
 	} {

@@ -66,6 +66,7 @@ func TestAnswerTo(t *testing.T) {
 		"store away":                   {"GET", &awayError{errors.New("no route")}, 503, ""},
 		"state away":                   {"LOCK", at(session.ErrUnknown), 503, ""},
 		"another node changes it":      {"PUT", at(session.ErrInUse), 503, ""},
+		"a full store":                 {"PUT", at(session.ErrStateFull), 503, ""},
 		"out of touch":                 {"PUT", at(session.ErrStateAway), 503, ""},
 		"state closed":                 {"LOCK", at(session.ErrClosed), 503, ""},
 		"too many uploads":             {"PUT", at(session.ErrManyUploads), 503, ""},

@@ -4,19 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"gatehouse/auth"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/typed"
 )
 
-// Wait keeps an attempt for its code, and returns what finds it again.
+// Wait keeps an attempt for its code, as long as its proof is good for that, and
+// returns what finds it again.
 func (j *Jar) Wait(ctx context.Context, a auth.Attempt) (value string, err error) {
 	value, _ = newValue()
 	w := waiting{
 		Format: format, Account: a.Account, Door: a.Door, Address: a.Address, Transport: a.Transport, Client: a.Client, Proved: a.Proved,
 	}
-	p, err := j.sealed(waitingPrefix+hashOf(value), w, codePatience)
+	p, err := j.sealed(waitingPrefix+hashOf(value), w, max(time.Until(a.Proved.Resumable()), 0)+slack)
 	if err == nil {
 		_, err = typed.Settle(ctx, j.state, state.Batch{Scope: scope, Puts: []state.Put{p}})
 	}
@@ -36,7 +38,7 @@ func (j *Jar) Waits(ctx context.Context, value string) (a auth.Attempt, ok bool,
 	if err == nil {
 		err = j.opened(r, &w, &w.Format)
 	}
-	if errors.Is(err, state.ErrNotFound) {
+	if errors.Is(err, state.ErrNotFound) || err == nil && (w.Proved == nil || time.Now().After(w.Proved.Resumable())) {
 		return auth.Attempt{}, false, nil
 	}
 	if err != nil {

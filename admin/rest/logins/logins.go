@@ -29,8 +29,6 @@ const (
 	// touchEvery is how often it is written that a login is in use: one that was
 	// not used for longer than idle is over, or for up to so much less.
 	touchEvery = time.Minute
-	// codePatience is how long a login waits for its code.
-	codePatience = 5 * time.Minute
 	// patience is how long a write takes that nobody waits for.
 	patience = 5 * time.Second
 )

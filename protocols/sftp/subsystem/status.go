@@ -55,6 +55,7 @@ var words = []struct {
 	{io.EOF, wire.EOF, "end of file"},
 	{session.ErrExceeded, wire.Failure, "quota exceeded"},
 	{session.ErrNoSpace, wire.Failure, "no space left"},
+	{session.ErrStateFull, wire.Failure, "the gateway's store is full, try again later"},
 	{session.ErrAway, wire.Failure, "the quota cannot be asked now, try again later"},
 	{session.ErrInUse, wire.Failure, "another node is changing the file, try again later"},
 	{session.ErrStateAway, wire.Failure, "nothing can be changed here now, try again later"},

@@ -47,6 +47,7 @@ func TestStatus(t *testing.T) {
 		{wrapped(session.ErrIsDir), wire.Failure, "is a folder"},
 		{wrapped(session.ErrCrossMount), wire.Failure, "source and target are on different mounts"},
 		{wrapped(session.ErrInUse), wire.Failure, "another node is changing the file, try again later"},
+		{fmt.Errorf("ask for the quota: %w: %w", session.ErrAway, session.ErrStateFull), wire.Failure, "the gateway's store is full, try again later"},
 		{fmt.Errorf("%w: not heard of", session.ErrStateAway), wire.Failure, "nothing can be changed here now, try again later"},
 		{wrapped(session.ErrBusy), wire.Failure, "a mount point cannot be moved or removed"},
 		{wrapped(session.ErrUnsupported), wire.Unsupported, "operation not supported"},
