@@ -4,7 +4,8 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 TOOL     = $(GO) tool -modfile=.ci/tools/go.mod
-SCALE   ?= 1
+# The packages whose tests take longest begin first; go test takes each once.
+LONGEST  = ./protocols/ftp ./protocols/sftp ./protocols/protocoltest ./protocols/webdav ./policy/guard ./auth/session
 
 .PHONY: build run test deps unit race lint fuzz e2e bench benchmarks torture crowd mutants size check help
 
@@ -23,7 +24,7 @@ unit: ## go test ./...: fast, nothing to install
 	$(GO) test ./...
 
 race: ## all tests with the race detector, shuffled
-	$(GO) run ./.ci/gotest -race -shuffle=on -timeout 15m $$($(GO) list ./... | grep -v /cmd/) ./.ci/gotest golang.org/x/crypto/ssh
+	$(GO) run ./.ci/gotest -race -shuffle=on -parallel 4 -timeout 20m $(LONGEST) $$($(GO) list ./... | grep -v /cmd/) ./.ci/gotest golang.org/x/crypto/ssh
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -34,7 +35,7 @@ fuzz: ## each fuzz target for 30 s
 	.ci/fuzz 30s
 
 e2e: ## scripts with stock clients (sftp, scp, lftp, curl, rclone, cadaver, davfs2, litmus) against the binary
-	$(GO) run ./.ci/gotest -count=1 -timeout 20m ./cmd/...
+	$(GO) run ./.ci/gotest -count=1 -parallel 3 -timeout 20m ./cmd/gatehouse ./cmd/...
 
 bench: build ## the gateway beside OpenSSH, vsftpd, ProFTPD, Apache and nginx (docs/benchmarks.md; BENCH=-short to try)
 	.ci/peers
