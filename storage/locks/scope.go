@@ -51,7 +51,8 @@ func (s *scope) recent(ctx context.Context, while time.Duration) (*snapshot, err
 
 // knows is what the store said less than a while ago, if it did.
 func (s *scope) knows(while time.Duration) (*snapshot, bool) {
-	known, at := s.known.Load(), s.asked.Load()
+	at := s.asked.Load() // before what is known, which is learned before it is set
+	known := s.known.Load()
 	if known == nil || !s.fresh(known) {
 		return nil, false
 	}

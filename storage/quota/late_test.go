@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,9 +235,9 @@ func TestLimitAfterTheStoreHasLostARecord(t *testing.T) {
 // flee moves what lies at one of two paths to the other one between two steps of each
 // walk, so that no walk sees it, until it is told to stop.
 func (d *disk) flee(t *testing.T, l *quota.Ledger, one, two string) (stop func()) {
-	moving := true
+	var stopped atomic.Bool
 	d.pace(func() {
-		if !moving {
+		if stopped.Load() {
 			return
 		}
 		done, err := l.Touch(t.Context(), p(one), p(two))
@@ -254,7 +255,7 @@ func (d *disk) flee(t *testing.T, l *quota.Ledger, one, two string) (stop func()
 		d.files[to] = d.files[from]
 		delete(d.files, from)
 	})
-	return func() { moving = false }
+	return func() { stopped.Store(true) }
 }
 
 // A tree is moved out of the way of each walk: what was booked of it stays booked, and a

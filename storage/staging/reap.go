@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -36,6 +37,7 @@ func (a *Area) reap(ctx context.Context, m mount.Mount, dead func(node, epoch st
 // all else.
 func (a *Area) clear(ctx context.Context, m mount.Mount, folder path.Path) error {
 	var left []noted
+	var damaged []error // notes, of which what they are about is kept
 	err := each(ctx, m.Backend, folder, func(i backend.Info) error {
 		if !i.IsRegular() || !strings.HasSuffix(i.Name, originKind) {
 			return nil
@@ -46,10 +48,15 @@ func (a *Area) clear(ctx context.Context, m mount.Mount, folder path.Path) error
 		}
 		var err error
 		n.rel, n.by, err = origin(ctx, m.Backend, folder.Append(path.MustParse(i.Name)))
-		if err == nil {
+		switch {
+		case err == nil:
 			left = append(left, n)
+		case errors.Is(err, errNote):
+			damaged = append(damaged, fmt.Errorf("%s: %w", i.Name, err))
+		default:
+			return err
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
@@ -58,8 +65,11 @@ func (a *Area) clear(ctx context.Context, m mount.Mount, folder path.Path) error
 	slices.SortStableFunc(left, func(a, b noted) int { return cmp.Compare(len(b.by), len(a.by)) })
 	for _, n := range left {
 		if err := a.bringBack(ctx, m, n); err != nil {
-			return err
+			return errors.Join(append(damaged, err)...)
 		}
+	}
+	if len(damaged) > 0 {
+		return errors.Join(damaged...)
 	}
 	return a.removeTree(ctx, m.Backend, folder)
 }

@@ -3,6 +3,10 @@ package staging_test
 import (
 	"errors"
 	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"gatehouse/storage/staging"
@@ -98,4 +102,29 @@ func TestWokenAfterReap(t *testing.T) {
 		t.Error("an upload that others have cleared away takes its place")
 	}
 	s.holds(map[string]string{"/d/x": "old", "/e/x": "old"})
+}
+
+// A loss of power has left one note without its text: what it is about is kept for a
+// person, and all else comes back.
+func TestADamagedNoteKeepsNothingElseAway(t *testing.T) {
+	s := newSite(t, plain)
+	for _, p := range []string{"/a", "/b", "/c"} {
+		s.put(p, p)
+		_, err := s.area.PutAside(t.Context(), at(p))
+		s.must(err)
+	}
+	_, hidden := contents(t, s.dir)
+	for name, text := range hidden {
+		if text == "/b" && strings.HasSuffix(name, ".origin") {
+			s.must(os.Truncate(s.dir+name, 0))
+		}
+	}
+	if left := s.restart("2").Left(); len(left) != 1 {
+		t.Errorf("left: %v, want one error", left)
+	}
+	s.holds(map[string]string{"/a": "/a", "/c": "/c"})
+	_, hidden = contents(t, s.dir)
+	if !slices.Contains(slices.Collect(maps.Values(hidden)), "/b") {
+		t.Errorf("what the note is about is gone: %v", hidden)
+	}
 }

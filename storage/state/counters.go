@@ -48,6 +48,10 @@ type Lease struct {
 // was sent is under way.
 const BuriedLife = 7 * 24 * time.Hour
 
+// MaxBuried is how many it remembers at the most, the last ones: a node that fails
+// again and again is buried every few seconds.
+const MaxBuried = 64
+
 // Window counts events in a sliding window. An event leaves the window a Period
 // after it was counted, never earlier and by at most a 64th later.
 type Window struct {

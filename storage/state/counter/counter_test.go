@@ -3,6 +3,7 @@ package counter
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -223,5 +224,30 @@ func TestLooks(t *testing.T) {
 	}
 	if i := slices.IndexFunc(changes, Looks); i >= 0 {
 		t.Errorf("%+v changes something", changes[i])
+	}
+}
+
+// A node that fails again and again is buried again and again: the counter does not grow
+// with it, and forgets who was buried first.
+func TestBurialsAreBounded(t *testing.T) {
+	var l Lease
+	now := time.Unix(1e9, 0)
+	bury := func(holder string) {
+		now = now.Add(time.Second)
+		if _, err := l.do(state.Lease{Name: "n", Holder: holder, Bury: true}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 10 * state.MaxBuried {
+		bury(fmt.Sprint(i))
+		bury(fmt.Sprint(i))
+	}
+	if len(l.Buried) != state.MaxBuried {
+		t.Errorf("%d are remembered", len(l.Buried))
+	}
+	for i := range 10 * state.MaxBuried {
+		if _, ok := l.Buried[fmt.Sprint(i)]; ok != (i >= 9*state.MaxBuried) {
+			t.Errorf("%d is remembered: %v", i, ok)
+		}
 	}
 }

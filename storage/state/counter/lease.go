@@ -57,12 +57,26 @@ func (l *Lease) bury(op state.Lease, now time.Time) error {
 	}
 	maps.DeleteFunc(l.Buried, func(_ string, end time.Time) bool { return !end.After(now) })
 	if op.Bury {
-		if l.Buried == nil {
-			l.Buried = make(map[string]time.Time)
-		}
-		l.Buried[op.Holder] = now.Add(state.BuriedLife).UTC()
+		l.remember(op.Holder, now)
 	}
 	return nil
+}
+
+// remember notes who is buried, in the place of who was first where there are many.
+func (l *Lease) remember(holder string, now time.Time) {
+	if l.Buried == nil {
+		l.Buried = make(map[string]time.Time)
+	}
+	if _, ok := l.Buried[holder]; !ok && len(l.Buried) >= state.MaxBuried {
+		first := ""
+		for other, end := range l.Buried {
+			if first == "" || end.Before(l.Buried[first]) {
+				first = other
+			}
+		}
+		delete(l.Buried, first)
+	}
+	l.Buried[holder] = now.Add(state.BuriedLife).UTC()
 }
 
 // set puts used at a counted figure.

@@ -142,6 +142,26 @@ var leaseTests = []test{
 		}
 		e.wantLease(state.Lease{Name: "n", Holder: "a"}, state.CounterValue{Limit: 10})
 	}},
+	{"of many burials the last are remembered", func(e *env) {
+		e.count("s", state.Lease{Name: "n", Holder: "a", SetLimit: limit(10)})
+		for i := range state.MaxBuried + 1 {
+			e.count("s", state.Lease{Name: "n", Holder: fmt.Sprint(i), Bury: true})
+			e.count("s", state.Lease{Name: "n", Holder: fmt.Sprint(i), Bury: true})
+		}
+		forgotten := 0
+		for i := range state.MaxBuried + 1 {
+			_, err := e.s.Count(e.Context(), "s", state.Lease{Name: "n", Holder: fmt.Sprint(i), Commit: 1})
+			if !errors.Is(err, state.ErrBuried) {
+				forgotten++
+				if err != nil || i == state.MaxBuried {
+					e.Errorf("of the holder %d: %v", i, err)
+				}
+			}
+		}
+		if forgotten != 1 {
+			e.Errorf("%d are forgotten, want 1", forgotten)
+		}
+	}},
 	{"a burial leaves nothing of a counter that is not there", func(e *env) {
 		e.wantLease(state.Lease{Name: "n", Holder: "a", Bury: true}, state.CounterValue{})
 		e.wantScopes("", 0)

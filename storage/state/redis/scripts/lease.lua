@@ -2,14 +2,14 @@
 -- since or '', recounts or '', 'covered' or '', revision of the limit, 'bury' or ''
 -- Fields: l limit, a its revision, u used, g grown, n recounts, h and a holder what it
 -- holds, b and a holder until when it is buried.
-local holder, BURIED = ARGV[5], {604800, 0}
+local holder, BURIED, MOST_BURIED = ARGV[5], {604800, 0}, 64
 local there, wrong = begin('lease')
 if wrong then return wrong end
 
 -- What is used is used less owed, of which one is nothing: somebody gave back what
 -- somebody else has yet to commit.
 local limit, used, owed, grown, recounts, held = '0', {0, 0}, {0, 0}, {0, 0}, {0, 0}, {}
-local at, buried, past = {0, 0}, nil, {}
+local at, buried, past, graves, first, ends = {0, 0}, nil, {}, 0, nil, nil
 if there then
   local fields = redis.call('HGETALL', counter)
   for i = 1, #fields, 2 do
@@ -29,8 +29,10 @@ if there then
     elseif string.sub(field, 1, 1) == 'b' then
       if over(stored) then
         past[#past + 1] = field
-      elseif string.sub(field, 2) == holder then
-        buried = true
+      else
+        graves = graves + 1
+        if string.sub(field, 2) == holder then buried = true end
+        if not first or less(big(stored), ends) then first, ends = field, big(stored) end
       end
     elseif string.sub(field, 1, 1) == 'h' then
       held[string.sub(field, 2)] = big(stored)
@@ -97,6 +99,7 @@ if there or ARGV[10] == '0' then makeRoom(index) end
 local untouched = present == '0' and text(grown) == '0' and text(recounts) == '0' and text(at) == '0'
 if limit == '0' and untouched and next(held) == nil then return forget(reply) end
 redis.call('HSET', counter, 'k', 'lease', 'e', '', 'l', limit, 'a', text(at), 'u', present, 'g', text(grown), 'n', text(recounts))
+if ARGV[17] ~= '' and not buried and graves >= MOST_BURIED then past[#past + 1] = first end
 for _, field in ipairs(past) do redis.call('HDEL', counter, field) end
 if ARGV[17] ~= '' then redis.call('HSET', counter, 'b' .. holder, text(add(now, BURIED))) end
 if held[holder] then
