@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state/bolt"
 )
 
@@ -43,20 +44,8 @@ func lockData(ctx context.Context, dir string) (unlock func() error, err error) 
 		case time.Since(began) > lockPatience:
 			return nil, bolt.ErrInUse
 		}
-		if !wait(ctx, lockPause) {
+		if pause.For(ctx, lockPause) != nil {
 			return nil, context.Cause(ctx)
 		}
-	}
-}
-
-// wait reports false where ctx ends first.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/configs"
 	"gatehouse/storage/nodes"
+	"gatehouse/storage/pause"
 )
 
 // joinPause is between two tries to join under a name that another gateway has.
@@ -44,7 +45,7 @@ func (c *core) joinNodes(ctx context.Context, o Options, p past, log *slog.Logge
 		if err == nil {
 			c.metrics.Held(c.nodes.Held)
 		}
-		if !patient || !wait(ctx, joinPause) {
+		if !patient || pause.For(ctx, joinPause) != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/cmd/certs"
 	"gatehouse/storage/installation"
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 )
 
@@ -33,7 +34,7 @@ type past struct {
 // for the state of its installation. former is the run that has served.
 func (g *gateway) start(ctx context.Context, former string) error {
 	var since, told time.Time
-	for pause := storePause; ; pause = min(2*pause, storePauseMost) {
+	for next := storePause; ; next = min(2*next, storePauseMost) {
 		err := g.try(ctx, past{former: former, tried: !since.IsZero()})
 		if err == nil || ctx.Err() != nil {
 			return err
@@ -48,7 +49,7 @@ func (g *gateway) start(ctx context.Context, former string) error {
 			told = time.Now()
 			g.tellWaiting(err, former)
 		}
-		if !wait(ctx, pause) {
+		if pause.For(ctx, next) != nil {
 			return fmt.Errorf("wait for the store: %w", context.Cause(ctx))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/admin"
 	"gatehouse/cmd/mounted"
+	"gatehouse/storage/pause"
 )
 
 // settling is how long nodes that start together may need to show themselves.
@@ -28,7 +29,7 @@ func (c *core) compareTrees(ctx context.Context, log *slog.Logger) {
 		return
 	}
 	c.done.Go(func() { // ends with ctx
-		if !wait(ctx, settling) {
+		if pause.For(ctx, settling) != nil {
 			return
 		}
 		found, err := c.comparedTrees(ctx)
@@ -92,7 +93,7 @@ func treeRemedy(err error) string {
 	case errors.Is(err, mounted.ErrElsewhere):
 		return "mount the same tree on all nodes"
 	case errors.Is(err, mounted.ErrAlone):
-		return "mount it with locks that hold between machines: until then two nodes can write to one file at a time"
+		return "where that node was killed a moment ago, none; else mount it with locks that hold between machines: until then two nodes can write to one file at a time"
 	case errors.Is(err, mounted.ErrLockless):
 		return "files cannot be written in place: mount it with locks, or say uploads: atomic"
 	}

@@ -62,7 +62,7 @@ const failingLong = time.Hour
 func (g *gateway) checkWebhooks(ctx context.Context) []admin.Finding {
 	all, err := g.webhooks.List(ctx)
 	if err != nil {
-		return []admin.Finding{finding("webhooks", levelProblem, "they cannot be read: "+err.Error(), "")}
+		return []admin.Finding{finding("webhooks", levelProblem, "they cannot be read: "+err.Error(), "check that the store answers")}
 	}
 	var found []admin.Finding
 	for _, w := range all {

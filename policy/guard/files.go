@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
+	"gatehouse/storage/pause"
 	"gatehouse/storage/quota"
 )
 
@@ -91,7 +92,7 @@ func (t *files) open(ctx context.Context, f backend.File, p path.Path) (*stored,
 			return t.placed(ctx, s, f, p)
 		}
 		t.leave(s)
-		if errors.Is(err, backend.ErrInUse) && try < lendTries && pause(ctx, lendWait) == nil {
+		if errors.Is(err, backend.ErrInUse) && try < lendTries && pause.For(ctx, lendWait) == nil {
 			try++
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
+	"gatehouse/storage/pause"
 	"gatehouse/storage/quota"
 )
 
@@ -148,22 +149,11 @@ func (s *stored) keep(ctx context.Context, f backend.File) (err error) {
 		s.mu.Lock()
 		err = s.secure(f)
 		s.mu.Unlock()
-		if !errors.Is(err, backend.ErrInUse) || pause(ctx, lendWait) != nil {
+		if !errors.Is(err, backend.ErrInUse) || pause.For(ctx, lendWait) != nil {
 			break
 		}
 	}
 	return err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // end gives the file back.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 )
 
@@ -27,7 +28,7 @@ func TestOneBuries(t *testing.T) {
 			g := prepare(t, st, config(name, "1"))
 			g.Bury(func(context.Context, string, string) error {
 				times.Add(1)
-				return pause(t.Context(), 3*lease) // longer than a claim lives
+				return pause.For(t.Context(), 3*lease) // longer than a claim lives
 			})
 			g.Start(t.Context())
 		}

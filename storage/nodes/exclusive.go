@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/typed"
 )
@@ -37,7 +38,7 @@ func (n *Nodes) Exclusively(ctx context.Context, name string, do func(context.Co
 		if !errors.Is(err, ErrBusy) {
 			return err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return fmt.Errorf("wait for another node to be done with %s: %w", name, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/typed"
 )
@@ -38,7 +39,7 @@ func (n *Nodes) join(ctx context.Context, c Config) error {
 		if waited == 0 {
 			n.log.Info("the node's name was last used elsewhere, and is waited for", "node", c.Node, "lease", n.lease)
 		}
-		if err := pause(ctx, n.lease/beats); err != nil {
+		if err := pause.For(ctx, n.lease/beats); err != nil {
 			return err
 		}
 		waited += n.lease / beats
@@ -60,7 +61,7 @@ func (n *Nodes) rivals(runs map[string]member, c Config) (quiet bool, err error)
 			return false, fmt.Errorf("%w: a gateway has taken over at %s while this one was not heard of, since %s",
 				ErrTaken, m.Place, m.Since.Format(time.RFC3339))
 		case !here:
-			return false, fmt.Errorf("%w: %q runs at %s (%s) since %s; was its data folder copied? Give this one a name of its own",
+			return false, fmt.Errorf("%w: %q runs at %s (%s) since %s; was its data folder copied? Give this one a name of its own: delete the file node in its data folder, or set node.name",
 				ErrTaken, c.Node, m.Place, m.Address, m.Since.Format(time.RFC3339))
 		}
 	}
@@ -109,15 +110,4 @@ func (n *Nodes) enter(ctx context.Context, runs map[string]member, c Config, las
 	n.revision = r.Revision
 	n.last.Store(&begun)
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

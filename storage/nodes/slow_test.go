@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 )
 
@@ -54,7 +55,7 @@ func TestABurialThatTakesLongIsDoneOnce(t *testing.T) {
 		g := prepare(t, st, config("a", "1"))
 		g.Bury(func(ctx context.Context, _, _ string) error {
 			times.Add(1)
-			return pause(ctx, 2*handOn*lease)
+			return pause.For(ctx, 2*handOn*lease)
 		})
 		g.Start(t.Context())
 		after((handOn + 5) * lease)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 )
 
@@ -56,7 +57,7 @@ func (l *Ledger) measure(ctx context.Context, p *pool) error {
 	defer unlock(p.counting)
 	first := !p.isCounted() && !l.alone()
 	if first {
-		if err := sleep(ctx, heardOf); err != nil {
+		if err := pause.For(ctx, heardOf); err != nil {
 			return err
 		}
 	}
@@ -84,7 +85,7 @@ func (l *Ledger) measure(ctx context.Context, p *pool) error {
 			}
 			return l.settled(ctx, p, began, done == sure)
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return err
 		}
 		wait *= 2
@@ -340,15 +341,4 @@ func Doubt(ctx context.Context, s state.Store) error {
 		return fmt.Errorf("have all quotas counted anew: %w", err)
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/policy/path"
+	"gatehouse/storage/pause"
 )
 
 // A Check is what a scheduled count of a folder has found: what its quota said,
@@ -40,7 +41,7 @@ const (
 func (l *Ledger) CheckEvery(every time.Duration, done func(Check)) {
 	l.spawn(func() {
 		last := time.Now()
-		for sleep(l.ctx, min(checkRound, every)) == nil {
+		for pause.For(l.ctx, min(checkRound, every)) == nil {
 			now := time.Now()
 			for _, p := range l.dueBetween(last, now, every) {
 				l.checkNow(p, done)
@@ -82,7 +83,7 @@ func (l *Ledger) dueBetween(after, until time.Time, every time.Duration) []*pool
 // rest is checked all the same.
 func (l *Ledger) calm() error {
 	for end := time.Now().Add(checkPatience); l.inUse() && time.Now().Before(end); {
-		if err := sleep(l.ctx, round); err != nil {
+		if err := pause.For(l.ctx, round); err != nil {
 			return err
 		}
 	}
@@ -121,7 +122,7 @@ func (l *Ledger) check(ctx context.Context, p *pool) Check {
 		if c.Booked, done, c.Err = p.compare(ctx, began, c.Stored); done || c.Err != nil {
 			return c
 		}
-		if c.Err = sleep(ctx, wait); c.Err != nil {
+		if c.Err = pause.For(ctx, wait); c.Err != nil {
 			return c
 		}
 		wait *= 4

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/policy/path"
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 )
 
@@ -123,7 +124,7 @@ func (l *Ledger) follow(changes <-chan state.Change) {
 		for c := range changes {
 			l.change(c)
 		}
-		if sleep(l.ctx, round) != nil {
+		if pause.For(l.ctx, round) != nil {
 			return
 		}
 		changes = l.rejoin()
@@ -233,7 +234,7 @@ func (p *pool) reclaim(ctx context.Context, try int) error {
 			return fmt.Errorf("ask the other nodes for room below %s: %w", p.folder, err)
 		}
 	}
-	return sleep(ctx, time.Duration(try+1)*5*time.Millisecond)
+	return pause.For(ctx, time.Duration(try+1)*5*time.Millisecond)
 }
 
 // yield gives back what is leased of a quota and not handed out, where another

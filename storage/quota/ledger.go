@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/policy/path"
 	"gatehouse/storage/keyed"
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 )
 
@@ -203,7 +204,7 @@ func (l *Ledger) rounds() {
 		for _, p := range l.busy() {
 			l.beginCount(p)
 		}
-		if sleep(l.ctx, round) != nil {
+		if pause.For(l.ctx, round) != nil {
 			return
 		}
 		l.each16(l.busy(), func(p *pool) {

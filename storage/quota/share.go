@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/policy/path"
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 )
 
@@ -257,7 +258,7 @@ func (p *pool) survey(ctx context.Context) (*others, error) {
 		if err := p.reclaim(ctx, try); err != nil {
 			return nil, err
 		}
-		if err := sleep(ctx, shortWait); err != nil {
+		if err := pause.For(ctx, shortWait); err != nil {
 			return nil, err
 		}
 	}

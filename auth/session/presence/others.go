@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/typed"
 )
@@ -85,7 +86,7 @@ func (b *Board) AwaitGone(ctx context.Context, names []string) error {
 		if err == nil && len(left) == 0 {
 			return nil
 		}
-		if err := wait(ctx, lookEvery); err != nil {
+		if err := pause.For(ctx, lookEvery); err != nil {
 			return err
 		}
 	}

@@ -127,15 +127,3 @@ func every(ctx context.Context, d time.Duration, woken <-chan struct{}, do func(
 		do()
 	}
 }
-
-// wait waits so long, or until ctx ends.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/typed"
 )
@@ -41,7 +42,7 @@ func (b *Board) Publish(ctx context.Context) {
 	next := time.Now().Add(Refresh)
 	failed := false
 	every(ctx, Refresh, b.woken, func() {
-		if wait(ctx, publishAfter) != nil {
+		if pause.For(ctx, publishAfter) != nil {
 			return
 		}
 		if !time.Now().Before(next) {
@@ -54,7 +55,7 @@ func (b *Board) Publish(ctx context.Context) {
 			if !failed {
 				b.log.Warn("the other nodes could not be told of the open sessions", "error", err)
 			}
-			_ = wait(ctx, publishAgain)
+			_ = pause.For(ctx, publishAgain)
 			b.wake()
 		}
 		failed = err != nil

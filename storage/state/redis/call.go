@@ -10,6 +10,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 )
 
@@ -161,7 +162,7 @@ func try[T any](ctx context.Context, s *Store, key string, call func(context.Con
 		f := judge(err)
 		unsure = unsure || f == lost || f == bare
 		again := (f == lost || f == away) && n < len(pauses) && time.Since(began) < s.options.Timeout
-		if !again || !pause(ctx, pauses[n]) {
+		if !again || pause.For(ctx, pauses[n]) != nil {
 			return reply, unsure, ended(ctx, f.explained(err))
 		}
 		for _, client := range []goredis.UniversalClient{s.client, s.waiting} {

@@ -35,7 +35,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -183,16 +182,4 @@ func (s *Store) begin(ctx context.Context) error {
 	}
 	s.calls.Add(1)
 	return nil
-}
-
-// pause waits between two tries, false where ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
