@@ -192,7 +192,7 @@ func (c *client) refusal(resp *http.Response) error {
 func unreachable(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Net == "unix" {
-		return fmt.Errorf("no gateway answers at %v: is it running, and is --data its data folder? (%w)", op.Addr, op.Err)
+		return fmt.Errorf("no gateway answers at %v: is it running and ready (its log says so), and is --data its data folder? (%w)", op.Addr, op.Err)
 	}
 	return untrusted(err)
 }

@@ -107,6 +107,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		if err := a.list(findings, []string{"LEVEL", "CHECK", "FOUND", "REMEDY"}, rows); err != nil {
 			return err
 		}
+		if problems == 1 {
+			return errors.New("1 problem found")
+		}
 		if problems > 0 {
 			return fmt.Errorf("%d problems found", problems)
 		}

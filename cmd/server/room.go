@@ -156,7 +156,7 @@ func (g *gateway) checkRoom(ctx context.Context) []admin.Finding {
 }
 
 func roomFinding(m redis.Memory) admin.Finding {
-	const check, remedy = "store memory", "raise maxmemory, delete what is not needed, or keep events for fewer days"
+	const check, remedy = "store memory", "raise maxmemory, or keep events for fewer days: deleting accounts makes little room"
 	if m.Max == 0 {
 		return finding(check, levelWarning, "Redis at "+m.Server+" does not tell what memory it uses", "allow the gateway's user the command INFO")
 	}

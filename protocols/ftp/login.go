@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -50,11 +51,21 @@ func (c *conn) beginClear(account string) reply {
 		return tlsFirst(refused)
 	}
 	if err != nil {
-		c.log.Error("deciding a login", "err", err)
+		c.undecided(err)
 		return replyTo(errUndecided)
 	}
 	c.user = account
 	return plain(331)
+}
+
+// undecided logs what kept a login from being decided; that the store is away the
+// log tells once, and not for each login.
+func (c *conn) undecided(err error) {
+	level := slog.LevelError
+	if errors.Is(err, session.ErrStateAway) {
+		level = slog.LevelDebug
+	}
+	c.log.Log(c.ctx, level, "an ftp login was not decided", "error", err)
 }
 
 func (c *conn) clearLogin(account string) error {
@@ -100,7 +111,7 @@ func (c *conn) login(account, password string) error {
 	s, err := c.server.config.Manager.Login(c.ctx, a)
 	if _, refused := errors.AsType[*auth.RefusedError](err); err != nil && !refused {
 		if !errors.Is(err, context.Canceled) { // cut meanwhile
-			c.log.Error("deciding a login", "err", err)
+			c.undecided(err)
 		}
 		return fmt.Errorf("%w: %w", errUndecided, err)
 	}

@@ -3,6 +3,7 @@ package sftp
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -148,7 +149,11 @@ func (l *login) in(a auth.Attempt) (*ssh.Permissions, error) {
 	case errors.Is(err, context.Canceled):
 		return nil, err
 	case err != nil:
-		l.c.log.Error("decide about an sftp login", "error", err)
+		level := slog.LevelError
+		if errors.Is(err, session.ErrStateAway) { // the log tells that once, and not for each login
+			level = slog.LevelDebug
+		}
+		l.c.log.Log(l.ctx, level, "an sftp login was not decided", "error", err)
 		return nil, &ssh.BannerError{Err: err, Message: unavailable + "\n"}
 	}
 	l.made = append(l.made, s)

@@ -1,8 +1,12 @@
 package webdav
 
 import (
+	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
+
+	"gatehouse/auth/session"
 )
 
 // fail answers a request that went wrong. An answer that had begun is broken
@@ -25,13 +29,22 @@ func (h *Handler) fail(x *exchange, r *http.Request, err error) {
 		x.Header().Set("Retry-After", "1")
 	case http.StatusServiceUnavailable:
 		x.Header().Set("Retry-After", "10")
-		h.c.Log.Warn("webdav request without an outcome", "method", r.Method, "error", err)
+		h.c.Log.Log(r.Context(), levelOf(err), "webdav request put off", "method", r.Method, "error", err)
 	case http.StatusInternalServerError:
 		ref := reference()
 		a.text = "internal error (reference " + ref + ")"
 		h.c.Log.Error("webdav request failed", "method", r.Method, "reference", ref, "error", err)
 	}
 	x.settle(func() { h.say(x, a) })
+}
+
+// levelOf is how loudly the log tells of a request that was put off: that the store
+// is away it tells once, and not for each request.
+func levelOf(err error) slog.Level {
+	if errors.Is(err, session.ErrStateAway) || errors.Is(err, session.ErrAway) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 // say writes an answer: the condition as XML (RFC 4918 16) where there is one,

@@ -148,8 +148,11 @@ func outageAnswer(err error) answer {
 	if errors.Is(err, session.ErrStateFull) {
 		return answer{status: http.StatusServiceUnavailable, text: "the gateway's store is full, try again later"}
 	}
+	if errors.Is(err, session.ErrStateAway) || errors.Is(err, session.ErrAway) {
+		return answer{status: http.StatusServiceUnavailable, text: "the gateway cannot do this at the moment, try again later"}
+	}
 	for _, passing := range []error{
-		session.ErrManyUploads, session.ErrAway, session.ErrInUse, session.ErrStateAway, session.ErrUnknown, session.ErrClosed, context.Canceled, context.DeadlineExceeded,
+		session.ErrManyUploads, session.ErrInUse, session.ErrUnknown, session.ErrClosed, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, passing) {
 			return answer{status: http.StatusServiceUnavailable}
