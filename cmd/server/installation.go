@@ -53,7 +53,8 @@ func (c *core) remember() error {
 // foreignRemedy is what to do about a store without the state of this installation.
 func (c *core) foreignRemedy() string {
 	file := filepath.Join(c.data, installation.FileName)
-	anew := "Only where a new installation is meant, or a state from before it had a name: stop all its gateways and remove " + file
+	anew := "Only where a new installation is meant, or a state from before it had a name: stop all its gateways and remove " + file +
+		" (for a new one also the folders " + SpoolPrefix + "* beside it: their events are of the old one)"
 	if c.redis != nil {
 		return "Bring that state back, from the files of Redis or from a backup, or let state.url and state.prefix name where it is " +
 			"(gatehouse migrate moves it). " + anew

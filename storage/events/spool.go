@@ -39,6 +39,8 @@ type spool struct {
 	sent  uint64     // up to there everything is in the trail
 	last  uint64     // where it ends
 	bytes int64      // of what comes after sent
+
+	heading heading // what went from here to the trail last, under an id of its own
 }
 
 // spoolFiles is what of a journal a spool uses.
@@ -79,6 +81,7 @@ func (s *spool) begin() error {
 		return errors.Join(fmt.Errorf("read the events that are kept on this machine: %w", err), files.Close())
 	}
 	s.files, s.sent, s.last, s.bytes = files, 0, 0, 0
+	s.heading = lastHeading(files)
 	if len(newest) > 0 {
 		s.sent, s.last = newest[0].Position, newest[0].Position
 	}
@@ -146,7 +149,7 @@ func size(values [][]byte) (n int64) {
 // next returns the group that was kept first: an append that may have been made as it
 // was, else as much as goes at once; nil where there is nothing. What was chained after
 // one number, up to another, is in the trail.
-func (s *spool) next(after, upTo uint64) (*group, error) {
+func (s *spool) next(ctx context.Context, after, upTo uint64) (*group, error) {
 	if s.empty() {
 		return nil, nil
 	}
@@ -155,17 +158,21 @@ func (s *spool) next(after, upTo uint64) (*group, error) {
 		return nil, err
 	}
 	g := &group{id: state.NewOperationID(), spooled: true}
-	most, room := mostAtOnce, int64(mostBytes)
+	most, room, end := mostAtOnce, int64(mostBytes), s.last // what is behind that may go, or be tried again
+	made := len(records) > 0 && s.heading.holds(records[0].Position)
+	if made {
+		g.id, most, room, end = s.heading.id, 1<<30, 1<<62, s.heading.upTo
+	}
 	for i, r := range records {
 		if id, n, ok := parseFlown(r.Value); ok {
 			if i > 0 {
 				break
 			}
-			g.id, most, room = id, n, 1<<62
+			g.id, most, room, made = id, n, 1<<62, true
 			g.upTo, g.bytes = r.Position, int64(len(r.Value))
 			continue
 		}
-		if len(g.values) == most || room <= 0 || r.Position > s.last { // that may go, or be tried again
+		if len(g.values) == most || room <= 0 || r.Position > end {
 			break
 		}
 		room -= int64(len(r.Value))
@@ -177,7 +184,10 @@ func (s *spool) next(after, upTo uint64) (*group, error) {
 	}
 	if len(g.values) == 0 {
 		s.sent, s.bytes = g.upTo, max(s.bytes-g.bytes, 0)
-		return s.next(after, upTo)
+		return s.next(ctx, after, upTo)
+	}
+	if !made {
+		s.head(ctx, g)
 	}
 	return g, nil
 }
@@ -240,7 +250,7 @@ func (s *spool) discard() {
 // clear takes the folder away.
 func (s *spool) clear() {
 	err := s.files.Close()
-	s.files, s.sent, s.last, s.bytes = nil, 0, 0, 0
+	s.files, s.sent, s.last, s.bytes, s.heading = nil, 0, 0, 0, heading{}
 	if err = errors.Join(err, os.RemoveAll(s.dir)); err != nil {
 		s.log.Warn("events that are in the trail are still kept on this machine", slog.Any("error", err))
 	}

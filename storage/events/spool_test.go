@@ -112,6 +112,38 @@ func TestSpoolKnowsWhatArrivesLate(t *testing.T) {
 	})
 }
 
+// What went from the spool at once, and was under way when the run was killed, arrives
+// when the next one has written it, with what was kept behind it meanwhile: once.
+func TestSpoolKnowsWhatItHadSentOn(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		r := s.start()
+		r.set(func() { r.away = true })
+		for i := 1; i < 4; i++ {
+			r.Note(Event{Path: fmt.Sprint(i)})
+			goes()
+		}
+		r.set(func() { r.away, r.slow = false, 2*time.Second })
+		time.Sleep(pause + pause/2) // what is first is on its way, and arrives
+		r.set(func() { r.sent, r.hangs, r.slow = nil, true, 0 })
+		time.Sleep(3 * time.Second) // and the others are
+		r.Note(Event{Path: "4"})
+		goes()
+		r.kill()
+		next := s.start()
+		goes()
+		want(t, paths(t, next.Log), "1", "2", "3", "4")
+		if len(r.sent) != 1 {
+			t.Fatalf("%d were sent", len(r.sent))
+		}
+		if err := r.sent[0](); err != nil {
+			t.Error(err)
+		}
+		want(t, paths(t, next.Log), "1", "2", "3", "4")
+		wantWhole(t, next.Log)
+		next.stop()
+	})
+}
+
 // The end of a run while the store is away loses nothing and waits for nobody.
 func TestSpoolTakesWhatIsLeftAtTheEnd(t *testing.T) {
 	for name, set := range map[string]func(*run){"away": func(r *run) { r.away = true }, "hangs": func(r *run) { r.hangs = true }} {

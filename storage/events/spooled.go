@@ -147,7 +147,7 @@ func (r *relay) first() (*group, error) {
 		r.retry = nil
 		return g, nil
 	}
-	if g, err := r.spool.next(r.began, r.tail.Sequence); g != nil || err != nil {
+	if g, err := r.spool.next(r.flying, r.began, r.tail.Sequence); g != nil || err != nil {
 		return g, err
 	}
 	if g := r.stuck; g != nil {

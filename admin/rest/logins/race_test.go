@@ -60,6 +60,7 @@ func TestALogoutWhileItsNodeIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := admintest.New(t)
 		c := s.Admin("root")
+		synctest.Wait() // else what looks at logins at first may be who reads it
 		between(s, func() { at(c, s).Must(200, "POST", "/logout", "") })
 		at(c, s).Must(401, "GET", "/me", "")
 		synctest.Wait()
