@@ -95,6 +95,16 @@ func (m *tree) flush() {
 	}
 }
 
+// others flushes the other handles of a file: sshfs waits for no write of theirs, and
+// requests of one handle alone are carried out in their order.
+func (m *tree) others(o *opened) {
+	for _, other := range m.open {
+		if other != o && other.of == o.of {
+			m.must(other.Sync())
+		}
+	}
+}
+
 // step does one thing to the mount and to the model.
 func (m *tree) step() {
 	name := m.name()
@@ -145,6 +155,7 @@ func (m *tree) handle(o *opened) {
 	switch m.rand.IntN(4) {
 	case 0, 1:
 		b := bytes.Repeat([]byte{byte('a' + m.rand.IntN(26))}, n)
+		m.others(o)
 		m.did("write %s %d %d", o.Name(), off, n)
 		_, err := o.WriteAt(b, int64(off))
 		m.must(err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/protocols/webdav/wire"
@@ -58,6 +59,7 @@ func newExchange(w http.ResponseWriter, r *http.Request, stall time.Duration) (*
 	x.body = &upload{x: x, in: r.Body, length: r.ContentLength, http1: r.ProtoMajor < 2}
 	if r.Body == nil || r.Body == http.NoBody {
 		x.body.in, x.body.end = http.NoBody, io.EOF
+		x.body.whole.Store(true)
 	}
 	x.body.expects = strings.EqualFold(r.Header.Get("Expect"), "100-continue")
 	now := time.Now()
@@ -232,8 +234,12 @@ func (x *exchange) breakOff() {
 	}
 	x.cut = true
 	now := time.Now()
-	_ = x.control.SetReadDeadline(now)                // both were settable when
-	_ = x.control.SetWriteDeadline(now.Add(cutGrace)) // the exchange began
+	// Both were settable when the exchange began. Behind a whole request the server
+	// reads on, and a deadline would end every later one of the connection.
+	if !x.body.whole.Load() {
+		_ = x.control.SetReadDeadline(now)
+	}
+	_ = x.control.SetWriteDeadline(now.Add(cutGrace))
 }
 
 func (x *exchange) wasCut() bool {
@@ -293,7 +299,8 @@ type upload struct {
 	expects bool  // the client waits for 100 Continue
 	http1   bool
 	n       int64
-	end     error // what reading ended with
+	end     error       // what reading ended with
+	whole   atomic.Bool // nothing of it is left to be read
 }
 
 // Read is io.Reader's; the client has a stall time for each piece.
@@ -314,6 +321,9 @@ func (u *upload) Read(b []byte) (int, error) {
 func (u *upload) ends(n int, err error) {
 	u.n += int64(n)
 	u.end = err
+	if err == io.EOF {
+		u.whole.Store(true)
+	}
 	if err != nil && err != io.EOF {
 		u.end = &brokenError{err}
 	}

@@ -397,3 +397,38 @@ func TestMountSeesPathsAsTheyWereSent(t *testing.T) {
 		}
 	}
 }
+
+// Access that ends when the answer is with the client already, and the request not yet
+// over, ended every later request of the connection: each heard that logging in is not
+// possible now, and not why it is refused.
+func TestCutBehindTheAnswerLeavesTheConnection(t *testing.T) {
+	for _, body := range []string{"", "a body that is read"} {
+		first := true
+		s, outcome := exchanging(t, time.Minute, func(x *exchange, r *http.Request) error {
+			_, _ = io.Copy(io.Discard, x.body)
+			_, _ = io.WriteString(x, "answer")
+			err := errors.Join(x.control.Flush(), r.Context().Err())
+			if first {
+				first = false
+				x.breakOff()
+				select { // what reads behind the request meets the deadline at once, if there is one
+				case <-r.Context().Done():
+				case <-time.After(50 * time.Millisecond):
+				}
+			}
+			return err
+		})
+		s.Start()
+		for range 2 {
+			answer, err := s.Client().Post(s.URL, "text/plain", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, answer.Body)
+			answer.Body.Close()
+			if err := <-outcome; err != nil {
+				t.Errorf("a later request on the connection: %v", err)
+			}
+		}
+	}
+}
