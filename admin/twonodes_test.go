@@ -96,7 +96,7 @@ func TestOneSetsAQuotaOfThoseWhoLooked(t *testing.T) {
 					return s.Root().Do("GET", "/quotas/at?path="+folder, "").Header().Get("ETag")
 				}
 				seen := tag(nodes[0])
-				for began := time.Now(); tag(nodes[1]) != seen; time.Sleep(time.Millisecond) { // it hears of the round before
+				for began := time.Now(); tag(nodes[1]) != seen; seen = tag(nodes[0]) { // both hear of the round before
 					if time.Since(began) > 30*time.Second {
 						t.Fatalf("%s: the nodes do not agree", folder)
 					}
