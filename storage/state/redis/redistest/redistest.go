@@ -161,7 +161,7 @@ func (s *Server) tryToStart(t testing.TB) bool {
 			return false
 		default:
 		}
-		if s.isMine() {
+		if s.isReady() {
 			return true
 		}
 		time.Sleep(2 * time.Millisecond)
@@ -170,10 +170,12 @@ func (s *Server) tryToStart(t testing.TB) bool {
 	return false
 }
 
-// isMine reports that the server which answers is the one that was started.
-func (s *Server) isMine() bool {
-	reply, err := s.Try("INFO", "server")
-	return err == nil && strings.Contains(fmt.Sprint(reply), fmt.Sprintf("process_id:%d\r", s.process.Pid))
+// isReady reports that the server which answers is the one that was started, and
+// has read its data: while it reads them it answers INFO, and LOADING to the rest.
+func (s *Server) isReady() bool {
+	reply, err := s.Try("INFO")
+	info := fmt.Sprint(reply)
+	return err == nil && strings.Contains(info, fmt.Sprintf("process_id:%d\r", s.process.Pid)) && !strings.Contains(info, "loading:1")
 }
 
 func (s *Server) end(t testing.TB, how syscall.Signal) {
