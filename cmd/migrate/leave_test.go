@@ -13,7 +13,6 @@ import (
 	"gatehouse/storage/installation"
 	"gatehouse/storage/nodes"
 	"gatehouse/storage/state/bolt"
-	"gatehouse/storage/state/redis"
 )
 
 // filesOf are the names in a folder; none where it is not there.
@@ -38,17 +37,10 @@ func TestWhatFailsLeavesNoState(t *testing.T) {
 	if _, err := Run(t.Context(), there(c)); err != nil {
 		t.Fatal(err)
 	}
-	s, err := redis.Open(t.Context(), redis.Options{URL: c.State.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	s := stateOf(t, c)
 	for name, fail := range map[string]func(o *Options) (undo func()){
 		"a gateway runs": func(*Options) func() {
-			n, err := nodes.Open(t.Context(), nodes.Config{State: s, Node: "first", Epoch: "1", Place: "here"})
-			if err != nil {
-				t.Fatal(err)
-			}
+			n := join(t, nodes.Config{State: s, Node: "first", Epoch: "1", Place: "here"})
 			return func() {
 				if err := n.Close(t.Context()); err != nil {
 					t.Fatal(err)
@@ -97,15 +89,8 @@ func TestWhatFailsLeavesNoState(t *testing.T) {
 // since is in the way.
 func TestAHotBackupIsMovedTwice(t *testing.T) {
 	c, _ := configured(t, 10)
-	running, err := redis.Open(t.Context(), redis.Options{URL: c.State.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = running.Close() }()
-	n, err := nodes.Open(t.Context(), nodes.Config{State: running, Node: "first", Epoch: "1", Place: "here", Lease: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
+	running := stateOf(t, c)
+	n := join(t, nodes.Config{State: running, Node: "first", Epoch: "1", Place: "here", Lease: time.Second})
 	c.Data = t.TempDir()
 	restored, err := bolt.Open(c.Data, bolt.Options{})
 	if err != nil {
@@ -119,11 +104,7 @@ func TestAHotBackupIsMovedTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := redis.Open(t.Context(), redis.Options{URL: c.State.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = target.Close() }()
+	target := stateOf(t, c)
 	for began := time.Now(); !look(t, target)[0].LastBeat.IsZero(); time.Sleep(5 * time.Millisecond) {
 		if time.Since(began) > time.Minute {
 			t.Fatal("its last beat does not end")
@@ -133,10 +114,7 @@ func TestAHotBackupIsMovedTwice(t *testing.T) {
 	if err != nil || again.Sum != went.Sum {
 		t.Errorf("again: %+v, %v; want %+v", again.Sum, err, went.Sum)
 	}
-	since, err := nodes.Open(t.Context(), nodes.Config{State: target, Node: "second", Epoch: "1", Place: "there", Lease: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
+	since := join(t, nodes.Config{State: target, Node: "second", Epoch: "1", Place: "there", Lease: time.Second})
 	if err := since.Abandon(t.Context()); err != nil {
 		t.Fatal(err)
 	}

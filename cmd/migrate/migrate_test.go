@@ -64,6 +64,27 @@ func wantError(t *testing.T, o Options, text string) {
 	}
 }
 
+// stateOf opens what Redis has.
+func stateOf(t *testing.T, c configs.Config) *redis.Store {
+	t.Helper()
+	s, err := redis.Open(t.Context(), redis.Options{URL: c.State.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// join has a gateway be there.
+func join(t *testing.T, c nodes.Config) *nodes.Nodes {
+	t.Helper()
+	n, err := nodes.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func TestThereAndBack(t *testing.T) {
 	c, _ := configured(t, 700)
 	went, err := Run(t.Context(), there(c))
@@ -84,15 +105,8 @@ func TestNoGatewayRuns(t *testing.T) {
 	if _, err := Run(t.Context(), there(c)); err != nil {
 		t.Fatal(err)
 	}
-	s, err := redis.Open(t.Context(), redis.Options{URL: c.State.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	n, err := nodes.Open(t.Context(), nodes.Config{State: s, Node: "first", Epoch: "1", Place: "here"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := stateOf(t, c)
+	n := join(t, nodes.Config{State: s, Node: "first", Epoch: "1", Place: "here"})
 	o := back(c)
 	o.Config.Data = t.TempDir()
 	wantError(t, o, "gateways run on Redis: stop first")
@@ -101,10 +115,7 @@ func TestNoGatewayRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, o, "first ended without giving back what it held")
-	n, err = nodes.Open(t.Context(), nodes.Config{State: s, Node: "first", Epoch: "2", Place: "here"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	n = join(t, nodes.Config{State: s, Node: "first", Epoch: "2", Place: "here"})
 	buried := make(chan struct{})
 	n.Bury(func(context.Context, string, string) error { close(buried); return nil })
 	n.Start(t.Context())

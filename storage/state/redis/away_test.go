@@ -63,7 +63,7 @@ func mutations(ctx context.Context, s *Store) map[string]func() error {
 func TestLostAnswerIsNoSecondChange(t *testing.T) {
 	t.Parallel()
 	proxy := proxied(t, redistest.Start(t).Addr)
-	s := opened(t, Options{URL: "redis://" + proxy.addr})
+	s := opened(t, Options{URL: "redis://" + proxy.Addr})
 	for name, mutate := range mutations(t.Context(), s) {
 		for range 2 { // the first one sends the script too
 			proxy.loseNext(1)
@@ -181,7 +181,7 @@ func TestServerHangs(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := proxied(t, server.Addr)
-	s := opened(t, Options{URL: "redis://" + proxy.addr})
+	s := opened(t, Options{URL: "redis://" + proxy.Addr})
 	mustPut(t, s, "s", "a")
 	server.Pause(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

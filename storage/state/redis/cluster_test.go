@@ -182,7 +182,7 @@ func lostInCluster(t *testing.T, cluster *redistest.Cluster) {
 	var ports []string
 	for _, m := range cluster.Masters {
 		p := proxied(t, m.Addr)
-		_, port, err := net.SplitHostPort(p.addr)
+		_, port, err := net.SplitHostPort(p.Addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +196,7 @@ func lostInCluster(t *testing.T, cluster *redistest.Cluster) {
 			}
 		}
 	}
-	s := opened(t, Options{URL: "redis://" + proxies[0].addr + "?cluster=true", Prefix: "lost:"})
+	s := opened(t, Options{URL: "redis://" + proxies[0].Addr + "?cluster=true", Prefix: "lost:"})
 	for name, mutate := range mutations(t.Context(), s) {
 		for range 2 {
 			for _, p := range proxies {

@@ -2,98 +2,35 @@ package redis
 
 import (
 	"context"
-	"io"
-	"net"
 	"sync"
 	"testing"
 
 	"gatehouse/storage/state"
+	"gatehouse/storage/state/redis/redistest"
 )
 
 // A proxy stands before a server. It can have answers get lost.
 type proxy struct {
-	addr, server string
-	listener     net.Listener
+	*redistest.Relay
 
 	mu    sync.Mutex // guards what follows
 	lose  int        // answers yet to be lost, each with its connection
 	dark  bool       // nobody is let in
 	last  bool       // with the next lost answer the proxy ends
-	conns map[net.Conn]bool
-	asked int // how often something was sent to the server
+	asked int        // how often something was sent to the server
 }
 
 func proxied(t testing.TB, server string) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{addr: l.Addr().String(), server: server, listener: l, conns: make(map[net.Conn]bool)}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { p.serve(c) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.drop()
-		all.Wait()
-	})
+	p := &proxy{}
+	p.Relay = redistest.NewRelay(t, server, redistest.Rules{Enters: p.enters, Asks: p.counts, Answers: p.passes})
 	return p
 }
 
-func (p *proxy) serve(c net.Conn) {
-	up, err := net.Dial("tcp", p.server)
-	if err != nil || !p.enter(c, up) {
-		_ = c.Close()
-		return
-	}
-	var both sync.WaitGroup
-	both.Go(func() { p.copy(up, c, p.counts) })
-	both.Go(func() { p.copy(c, up, p.passes) })
-	both.Wait()
+func (p *proxy) enters() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.conns, c)
-	delete(p.conns, up)
-}
-
-// enter lets a connection in.
-func (p *proxy) enter(conns ...net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.dark {
-		for _, c := range conns {
-			_ = c.Close()
-		}
-		return false
-	}
-	for _, c := range conns {
-		p.conns[c] = true
-	}
-	return true
-}
-
-// copy passes on what is read until one side ends, or pass says no.
-func (p *proxy) copy(to, from net.Conn, pass func() bool) {
-	defer func() { _, _ = to.Close(), from.Close() }()
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buffer)
-		if n > 0 && !pass() {
-			return
-		}
-		if _, errWrite := to.Write(buffer[:n]); err != nil || errWrite != nil {
-			_, _ = io.Copy(io.Discard, from)
-			return
-		}
-	}
+	return !p.dark
 }
 
 // counts counts what is sent to the server.
@@ -113,25 +50,12 @@ func (p *proxy) passes() bool {
 	}
 	p.lose--
 	if p.last {
-		_ = p.listener.Close()
+		p.Shut()
 	}
 	if p.dark || p.last { // nobody else gets through either
-		p.dropLocked()
+		p.Drop()
 	}
 	return false
-}
-
-// drop ends all connections.
-func (p *proxy) drop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.dropLocked()
-}
-
-func (p *proxy) dropLocked() {
-	for c := range p.conns {
-		_ = c.Close()
-	}
 }
 
 // loseNext has the next n answers get lost.

@@ -60,7 +60,7 @@ func TestServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := proxied(t, server.Addr)
-	statetest.Run(t, inPrefixes("redis://"+proxy.addr), statetest.Clock(ahead), statetest.ChangeLog(keep), statetest.CutReply(proxy.cut))
+	statetest.Run(t, inPrefixes("redis://"+proxy.Addr), statetest.Clock(ahead), statetest.ChangeLog(keep), statetest.CutReply(proxy.cut))
 }
 
 func TestMiniredis(t *testing.T) {

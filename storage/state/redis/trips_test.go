@@ -14,7 +14,7 @@ import (
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	proxy := proxied(t, redistest.Start(t).Addr)
-	s := opened(t, Options{URL: "redis://" + proxy.addr, Connections: 1})
+	s := opened(t, Options{URL: "redis://" + proxy.Addr, Connections: 1})
 	ctx := t.Context()
 	calls := mutations(ctx, s)
 	calls["batch"] = func() error {

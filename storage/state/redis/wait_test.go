@@ -89,7 +89,7 @@ func TestWaitingIsNoRoundTrip(t *testing.T) {
 	t.Parallel()
 	master, _ := replicated(t)
 	proxy := proxied(t, master.Addr)
-	s := opened(t, Options{URL: "redis://" + proxy.addr, Connections: 1, Wait: Wait{Replicas: 1, Timeout: 20 * time.Second}})
+	s := opened(t, Options{URL: "redis://" + proxy.Addr, Connections: 1, Wait: Wait{Replicas: 1, Timeout: 20 * time.Second}})
 	mustPut(t, s, "s", "a") // sends the script
 	before := proxy.trips()
 	mustPut(t, s, "s", "b")
@@ -103,7 +103,7 @@ func TestLostAnswerOfAWait(t *testing.T) {
 	t.Parallel()
 	master, _ := replicated(t)
 	proxy := proxied(t, master.Addr)
-	s := opened(t, Options{URL: "redis://" + proxy.addr, Wait: Wait{Replicas: 1, Timeout: 20 * time.Second}})
+	s := opened(t, Options{URL: "redis://" + proxy.Addr, Wait: Wait{Replicas: 1, Timeout: 20 * time.Second}})
 	for want := range uint64(2) { // the first one sends the script too
 		proxy.loseNext(1)
 		if got := mustPut(t, s, "s", "a"); got != want+1 {
