@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/follow"
 )
@@ -36,19 +37,7 @@ func (k *known) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the failures: %w", err)
 	}
-	go func() {
-		every := time.NewTicker(reload)
-		defer every.Stop()
-		for {
-			select {
-			case <-every.C:
-				// Where it fails, what was known stays.
-				_, _ = k.load(ctx)
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	go pause.Every(ctx, reload, func() { _, _ = k.load(ctx) }) // where it fails, what was known stays
 	return nil
 }
 

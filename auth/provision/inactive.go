@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/storage/accounts"
 	"gatehouse/storage/events"
+	"gatehouse/storage/pause"
 )
 
 // sweep is how often accounts are looked through that nobody uses.
@@ -17,18 +18,13 @@ const sweep = time.Hour
 // sweepInactive disables the accounts that nobody has used for as long as the
 // site says, now and every hour, until ctx ends.
 func (p *Provisioner) sweepInactive(ctx context.Context) {
-	tick := time.NewTicker(sweep)
-	defer tick.Stop()
-	for {
+	now := func() {
 		if err := p.disableInactive(ctx); err != nil && ctx.Err() == nil {
 			p.log.Error("inactive accounts were not disabled", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
+	now()
+	pause.Every(ctx, sweep, now)
 }
 
 func (p *Provisioner) disableInactive(ctx context.Context) error {

@@ -108,21 +108,8 @@ func (s *Session) stand(a accounts.Account, e policy.Effective, c policy.Credent
 	return &standing{role: a.Role, only: only, credential: c, effective: e}
 }
 
-// widenReaders has those write as they may who came in while the store was away,
-// once it is back, until ctx ends.
-func (m *Manager) widenReaders(ctx context.Context) {
-	tick := time.NewTicker(widenEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			m.widen(ctx)
-		}
-	}
-}
-
+// widen has those write as they may who came in while the store was away, once it is
+// back.
 func (m *Manager) widen(ctx context.Context) {
 	if m.nodes.Fence() != nil {
 		return

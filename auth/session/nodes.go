@@ -7,6 +7,7 @@ import (
 	"gatehouse/auth/session/limits"
 	"gatehouse/auth/session/presence"
 	"gatehouse/policy"
+	"gatehouse/storage/pause"
 )
 
 // join begins what a manager has in common with those on other nodes, and buries their
@@ -24,7 +25,7 @@ func (m *Manager) join(c Config) {
 	m.running.Go(func() { m.followEnds(m.ctx) })
 	m.running.Go(func() { m.awaitLapse(m.ctx) })
 	if m.away.reads {
-		m.running.Go(func() { m.widenReaders(m.ctx) })
+		m.running.Go(func() { pause.Every(m.ctx, widenEvery, func() { m.widen(m.ctx) }) })
 	}
 }
 

@@ -13,13 +13,14 @@ import (
 	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/mount"
+	"gatehouse/storage/pause"
 )
 
 // How often a mount is asked, and how long it may take to answer: a file server
 // that is away makes each call wait, for as long as it is away.
 const (
-	pause    = 2 * time.Second
-	patience = 10 * time.Second
+	lookEvery = 2 * time.Second
+	patience  = 10 * time.Second
 )
 
 // A Watch asks each mount now and then. Safe for concurrent use.
@@ -50,7 +51,7 @@ func New(ctx context.Context, t *mount.Table, node string) *Watch {
 		one := &mounted{Mount: m, node: node}
 		w.mounts = append(w.mounts, one)
 		one.look(ctx)
-		go one.follow(ctx) // ends with ctx, or with the call that the mount does not answer
+		go pause.Every(ctx, lookEvery, func() { one.look(ctx) }) // ends with ctx, or with the call that the mount does not answer
 	}
 	return w
 }
@@ -88,19 +89,6 @@ func (m *mounted) err(now time.Time) error {
 		return fmt.Errorf("%w, after %s", ErrSilent, now.Sub(m.asked).Round(time.Second))
 	}
 	return m.failed
-}
-
-func (m *mounted) follow(ctx context.Context) {
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			m.look(ctx)
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // look asks the mount once.

@@ -155,7 +155,7 @@ func TestMountThatHangs(t *testing.T) {
 		if err := w.Err(); err != nil {
 			t.Errorf("a mount that answers: %v", err)
 		}
-		waitFor(t, pause+patience/2)
+		waitFor(t, lookEvery+patience/2)
 		if err := w.Err(); err != nil {
 			t.Errorf("before it is too late: %v", err)
 		}
@@ -164,7 +164,7 @@ func TestMountThatHangs(t *testing.T) {
 			t.Errorf("a mount that hangs: %v", err)
 		}
 		close(hang)
-		waitFor(t, pause)
+		waitFor(t, lookEvery)
 		if err := w.Err(); err != nil {
 			t.Errorf("it answers again: %v", err)
 		}

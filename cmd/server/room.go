@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/admin"
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/redis"
 )
@@ -63,16 +64,8 @@ func newRoom(ask func(context.Context) ([]redis.Memory, error), log *slog.Logger
 
 // watch looks now and then, until ctx ends.
 func (r *room) watch(ctx context.Context) {
-	tick := time.NewTicker(roomEvery)
-	defer tick.Stop()
-	for {
-		r.look(ctx)
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	r.look(ctx)
+	pause.Every(ctx, roomEvery, func() { r.look(ctx) })
 }
 
 // look asks, and tells of each server once that it is short of memory, or no more.

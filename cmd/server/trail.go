@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/storage/events"
+	"gatehouse/storage/pause"
 )
 
 // retainEvery is how often the trail is cut to what the site keeps.
@@ -55,18 +56,13 @@ func (c *core) spool(log *slog.Logger) string {
 
 // retain cuts the trail to the days that the site keeps, until ctx ends.
 func (c *core) retain(ctx context.Context, log *slog.Logger) {
-	tick := time.NewTicker(retainEvery)
-	defer tick.Stop()
-	for {
+	now := func() {
 		if err := c.retainOnce(ctx); err != nil && ctx.Err() == nil {
 			log.Error("old events were not dropped", "error", err)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
 	}
+	now()
+	pause.Every(ctx, retainEvery, now)
 }
 
 func (c *core) retainOnce(ctx context.Context) error {

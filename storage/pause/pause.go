@@ -17,3 +17,18 @@ func For(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	}
 }
+
+// Every does something after each d, until ctx ends. What takes longer than d is not
+// made up for.
+func Every(ctx context.Context, d time.Duration, do func()) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			do()
+		case <-ctx.Done():
+			return
+		}
+	}
+}

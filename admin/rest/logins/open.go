@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/auth/session"
 	"gatehouse/policy"
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/follow"
 )
@@ -198,7 +199,7 @@ func (j *Jar) insist(do func(context.Context) error) {
 		ctx, cancel := context.WithTimeout(j.ctx, patience)
 		err := do(ctx)
 		cancel()
-		if err == nil || !sleep(j.ctx, again) {
+		if err == nil || pause.For(j.ctx, again) != nil {
 			return
 		}
 	}
@@ -232,7 +233,7 @@ func (j *Jar) watch() {
 	j.run(func() {
 		for {
 			err := j.scopes.Start(j.ctx, follow.Scope{Name: scope, Load: j.look, One: j.changed, All: func() {}})
-			if err == nil || !sleep(j.ctx, again) {
+			if err == nil || pause.For(j.ctx, again) != nil {
 				return
 			}
 		}
@@ -261,15 +262,4 @@ func (j *Jar) look(ctx context.Context) (uint64, error) {
 		}
 	}
 	return revision, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	late := time.NewTimer(d)
-	defer late.Stop()
-	select {
-	case <-late.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/storage/accounts/credentials"
+	"gatehouse/storage/pause"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/follow"
 )
@@ -132,7 +133,9 @@ func Open(ctx context.Context, st state.Store, credentials Credentials) (*Store,
 		s.followers.Wait()
 		return nil, fmt.Errorf("read the activity: %w", err)
 	}
-	s.running.Go(func() { s.flushEvery(ctx, time.Minute) })
+	s.running.Go(func() {
+		pause.Every(ctx, time.Minute, func() { _ = s.Flush(ctx) }) // what cannot be written now is tried again
+	})
 	return s, nil
 }
 

@@ -21,20 +21,6 @@ func (s *Store) Flush(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// flushEvery flushes until ctx ends. What cannot be written now is tried again.
-func (s *Store) flushEvery(ctx context.Context, period time.Duration) {
-	tick := time.NewTicker(period)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			_ = s.Flush(ctx)
-		}
-	}
-}
-
 // write joins an account's activity with what other nodes wrote.
 func (s *Store) write(ctx context.Context, accountID string) error {
 	known, ok := s.credentials(accountID)

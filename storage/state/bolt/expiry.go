@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"gatehouse/storage/pause"
 )
 
 // sweepSize is how much one commit sweeps, so that others need not wait.
@@ -48,18 +50,11 @@ func expiryKey(end uint64, bucket, key []byte) []byte {
 
 // sweepAlways takes out what has expired, until the store is closed.
 func (s *Store) sweepAlways() {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-s.ctx.Done():
-			return
-		}
+	pause.Every(s.ctx, sweepEvery, func() {
 		if err := s.sweep(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.log.Error("sweeping the state failed", slog.Any("error", err))
 		}
-	}
+	})
 }
 
 // sweep takes out what has expired by now.
