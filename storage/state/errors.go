@@ -16,6 +16,8 @@ var (
 	ErrInvalid  = errors.New("state: invalid argument")
 	ErrAway     = errors.New("state: the store cannot be reached, or takes no changes")
 	ErrBuried   = errors.New("state: the holder was declared dead")
+	// ErrOvertaken is what an OvertakenError is.
+	ErrOvertaken = errors.New("state: a later run appends under this name")
 )
 
 // ErrFull is the ErrAway of a store that answers, and has no room for what makes it

@@ -34,7 +34,9 @@ type Store interface {
 	// Operation ids as with Apply.
 	Count(ctx context.Context, scope string, op CounterOp) (CounterValue, error)
 	// Append adds entries to a stream and returns the position of the last one.
-	// Positions grow by one. Operation ids as with Apply.
+	// Positions grow by one. Operation ids as with Apply. Under InRun it returns an
+	// *OvertakenError where the stream has seen a later run of that name, and may be
+	// without entries: then it tells of the run, and returns where the stream ends.
 	Append(ctx context.Context, stream string, op OperationID, entries ...[]byte) (uint64, error)
 	// Read returns up to limit entries after a position, oldest first.
 	Read(ctx context.Context, stream string, after uint64, limit int) ([]Entry, error)

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -60,17 +61,23 @@ func CheckScope(name string) error {
 	return checkName(name)
 }
 
-// CheckEntries reports a stream or entries that no store takes, as an ErrInvalid.
-func CheckEntries(stream string, entries [][]byte) error {
+// CheckAppend reports a stream, entries or a run that no store takes, as an ErrInvalid.
+func CheckAppend(ctx context.Context, stream string, entries [][]byte) error {
 	for _, e := range entries {
 		if len(e) > MaxValue {
 			return fmt.Errorf("%w: entry too long for the stream %q", ErrInvalid, stream)
 		}
 	}
+	if err := CheckScope(stream); err != nil {
+		return err
+	}
+	if run, ok := RunOf(ctx); ok {
+		return run.validate()
+	}
 	if len(entries) == 0 {
 		return fmt.Errorf("%w: nothing to append", ErrInvalid)
 	}
-	return CheckScope(stream)
+	return nil
 }
 
 // CheckCounter reports an operation that no store takes, as an ErrInvalid.

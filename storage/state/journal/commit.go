@@ -40,7 +40,9 @@ func (s *stream) commit(group []*job) {
 			j.position = position
 			continue
 		}
-		rest = append(rest, j)
+		if j.err = s.writer.enter(j.run); j.err == nil && !j.tells() {
+			rest = append(rest, j)
+		}
 	}
 	if len(rest) > 0 {
 		if err := s.write(rest, now); err != nil {
@@ -48,6 +50,9 @@ func (s *stream) commit(group []*job) {
 		}
 	}
 	for _, j := range mine {
+		if j.tells() && j.err == nil {
+			j.position = s.last // which nobody else changes
+		}
 		close(j.done)
 	}
 }

@@ -141,7 +141,7 @@ func (j *Journal) newStream(name, dir string) *stream {
 
 // Append implements state.Store.
 func (j *Journal) Append(ctx context.Context, stream string, id state.OperationID, entries ...[]byte) (uint64, error) {
-	if err := state.CheckEntries(stream, entries); err != nil {
+	if err := state.CheckAppend(ctx, stream, entries); err != nil {
 		return 0, err
 	}
 	size := 0
@@ -156,6 +156,9 @@ func (j *Journal) Append(ctx context.Context, stream string, id state.OperationI
 		return 0, err
 	}
 	work := &job{id: keyOf(id), entries: uint64(len(entries)), frames: make([]byte, 0, size+idSize)}
+	if work.run, _ = state.RunOf(ctx); len(entries) == 0 {
+		return s.do(ctx, work)
+	}
 	for _, e := range entries[:len(entries)-1] {
 		work.frames = appendFrame(work.frames, entryFrame|moreBit, key{}, e)
 	}

@@ -44,7 +44,8 @@ type stream struct {
 // A job is an append or a trim, and its way back to the caller.
 type job struct {
 	id       key
-	frames   []byte // not stamped
+	run      state.Run // whose append it is, if of one
+	frames   []byte    // not stamped
 	entries  uint64
 	trim     uint64 // not 0: this is a trim, up to there
 	after    uint64 // where fill: the position before the first
@@ -54,6 +55,9 @@ type job struct {
 	err      error
 	done     chan struct{}
 }
+
+// tells reports that a job writes nothing, and only tells of a run.
+func (j *job) tells() bool { return j.entries == 0 && j.run != state.Run{} }
 
 // do has a job committed. An error after the context has ended says whether the
 // change may have been made: then it is an ErrUnknown too.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"gatehouse/storage/state"
 )
 
 const (
@@ -27,11 +29,28 @@ type writer struct {
 	room   int64 // the length of the file
 	newest int64
 	ids    ids
+	runs   map[string]uint64 // the latest of each name, since the files were opened
 
 	passed    bool         // a further segment may stand after it: it is written no more
 	torn      bool         // a write failed, and may be there or not
 	unsettled map[key]bool // the ids in it
 	written   bool         // anything, since it was opened
+}
+
+// enter notes whose append it is. What a process has sent never comes to the files
+// that another has opened since, so that runs are not kept there.
+func (w *writer) enter(r state.Run) error {
+	if r == (state.Run{}) {
+		return nil
+	}
+	if later := w.runs[r.Name]; later > r.Number {
+		return &state.OvertakenError{Name: r.Name, Number: later}
+	}
+	if w.runs == nil {
+		w.runs = make(map[string]uint64)
+	}
+	w.runs[r.Name] = r.Number
+	return nil
 }
 
 // settle makes sure that nothing stands after the end, by cutting it off, else

@@ -29,6 +29,7 @@ type Store struct {
 	closed  bool
 	scopes  map[string]*scope
 	streams map[string]*stream
+	runs    map[runOf]uint64 // the latest of each
 	made    map[operation]outcome
 	log     []logged // oldest first
 	swept   time.Time
@@ -87,6 +88,7 @@ type outcome struct {
 func (s *Store) clear() {
 	s.scopes = make(map[string]*scope)
 	s.streams = make(map[string]*stream)
+	s.runs = make(map[runOf]uint64)
 	s.made = make(map[operation]outcome)
 	s.log = nil
 }

@@ -20,7 +20,7 @@ func (st *stream) last() uint64 { return st.first + uint64(len(st.entries)) }
 
 // Append implements state.Store.
 func (s *Store) Append(ctx context.Context, name string, id state.OperationID, entries ...[]byte) (uint64, error) {
-	if err := state.CheckEntries(name, entries); err != nil {
+	if err := state.CheckAppend(ctx, name, entries); err != nil {
 		return 0, err
 	}
 	if err := s.begin(ctx); err != nil {
@@ -32,8 +32,16 @@ func (s *Store) Append(ctx context.Context, name string, id state.OperationID, e
 	if v, ok := s.before(op, now); ok {
 		return v.(uint64), nil
 	}
+	if err := s.enter(ctx, name); err != nil {
+		return 0, err
+	}
 	st := s.streams[name]
-	if st == nil {
+	switch {
+	case st == nil && len(entries) == 0:
+		return 0, nil
+	case len(entries) == 0:
+		return st.last(), nil
+	case st == nil:
 		st = new(stream)
 		s.streams[name] = st
 	}
@@ -42,6 +50,23 @@ func (s *Store) Append(ctx context.Context, name string, id state.OperationID, e
 	}
 	s.remember(op, now, st.last())
 	return st.last(), nil
+}
+
+// runOf identifies those of whom the later ones overtake the earlier.
+type runOf struct{ stream, name string }
+
+// enter tells a stream of the run whose append this is, if it is of one.
+func (s *Store) enter(ctx context.Context, stream string) error {
+	run, ok := state.RunOf(ctx)
+	if !ok {
+		return nil
+	}
+	of := runOf{stream, run.Name}
+	if later := s.runs[of]; later > run.Number {
+		return &state.OvertakenError{Name: run.Name, Number: later}
+	}
+	s.runs[of] = run.Number
+	return nil
 }
 
 // Read implements state.Store.

@@ -65,6 +65,8 @@ func TestAFullServerTakesNothingMore(t *testing.T) {
 	}
 	_, err := s.Append(t.Context(), "log", "", []byte("e"))
 	wantFull(t, "an entry", err)
+	_, err = s.Append(state.InRun(t.Context(), state.Run{Name: "n", Number: 1}), "log", "", []byte("e"))
+	wantFull(t, "an entry of a run", err)
 	if after := dumped(t, s); after != before {
 		t.Errorf("what was refused has changed something:\n%s\nwas\n%s", after, before)
 	}
@@ -112,6 +114,13 @@ func TestAFullServerLetsLive(t *testing.T) {
 	}
 	if _, err := put(s, vital, "s", "room"); err != nil {
 		t.Errorf("put: %v", err)
+	}
+	if _, err := s.Append(state.InRun(t.Context(), state.Run{Name: "n", Number: 2}), "log", ""); err != nil {
+		t.Errorf("tell of a run: %v", err)
+	}
+	_, err := s.Append(state.InRun(vital, state.Run{Name: "n", Number: 1}), "log", "", []byte("late"))
+	if !errors.Is(err, state.ErrOvertaken) {
+		t.Errorf("an earlier run: %v", err)
 	}
 	if err := s.Trim(t.Context(), "log", 2); err != nil {
 		t.Errorf("trim: %v", err)

@@ -21,28 +21,49 @@ const (
 
 // Append implements state.Store.
 func (s *Store) Append(ctx context.Context, stream string, id state.OperationID, entries ...[]byte) (uint64, error) {
-	if err := state.CheckEntries(stream, entries); err != nil {
+	if err := state.CheckAppend(ctx, stream, entries); err != nil {
 		return 0, err
 	}
 	if err := s.begin(ctx); err != nil {
 		return 0, err
 	}
 	defer s.calls.Done()
-	args := make([]any, 0, 2+len(entries))
-	args = append(args, field("s", id), flag(state.IsVital(ctx)))
+	run, of := state.RunOf(ctx)
+	keys := s.keys.some(stream, "s", "e", "so0", "so1")
+	args := make([]any, 0, 3+len(entries))
+	args = append(args, field("s", id), flag(state.IsVital(ctx)), "")
+	if of {
+		keys = append(keys, s.keys.key(stream, "w:"+run.Name))
+		args[2] = run.Number
+	}
 	for _, e := range entries {
 		args = append(args, e)
 	}
-	reply, err := s.change(ctx, s.scripts.appendTo, s.keys.some(stream, "s", "e", "so0", "so1"), args...)
+	reply, err := s.change(ctx, s.scripts.appendTo, keys, args...)
 	if err != nil {
 		return 0, fmt.Errorf("append to %q: %w", stream, err)
 	}
-	text, _ := reply.(string)
-	position, err := strconv.ParseUint(text, 10, 64)
+	position, err := appended(reply, run)
 	if err != nil {
-		return 0, fmt.Errorf("%w: position: %w", errDamaged, err)
+		return 0, fmt.Errorf("append to %q: %w", stream, err)
 	}
 	return position, nil
+}
+
+// appended reads the answer to an append: a position, or the number of a later run.
+func appended(reply any, r state.Run) (uint64, error) {
+	text, made := reply.(string)
+	if later, ok := reply.([]any); ok && len(later) == 1 {
+		text, _ = later[0].(string)
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%w: position: %w", errDamaged, err)
+	case !made:
+		return 0, &state.OvertakenError{Name: r.Name, Number: n}
+	}
+	return n, nil
 }
 
 // Read implements state.Store.

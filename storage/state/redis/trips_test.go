@@ -39,6 +39,9 @@ func TestRoundTrips(t *testing.T) {
 	calls["look"] = func() error { _, err := s.Count(ctx, "s", state.Distinct{Name: "d"}); return err }
 	calls["read"] = func() error { _, err := s.Read(ctx, "log", 0, 0); return err }
 	calls["read back"] = func() error { _, err := s.ReadBack(ctx, "log", 0, 1); return err }
+	inRun := state.InRun(ctx, state.Run{Name: "n", Number: 1})
+	calls["append of a run"] = func() error { _, err := s.Append(inRun, "log", state.NewOperationID(), []byte("e")); return err }
+	calls["tell of a run"] = func() error { _, err := s.Append(inRun, "log", ""); return err }
 	calls["trim"] = func() error { return s.Trim(ctx, "log", 1) }
 	for range 2 { // the first one sends scripts
 		for name, call := range calls {

@@ -66,6 +66,7 @@ func Run(t *testing.T, open Open, options ...Option) {
 		{"lease", leaseTests},
 		{"counters", counterTests},
 		{"streams", streamTests},
+		{"runs", runTests},
 		{"watch", watchTests},
 		{"dump", dumpTests},
 		{"end", endTests},
@@ -215,11 +216,7 @@ func (e *env) count(scope string, op state.CounterOp) state.CounterValue {
 
 func (e *env) append(stream string, entries ...string) uint64 {
 	e.Helper()
-	values := make([][]byte, len(entries))
-	for i, s := range entries {
-		values[i] = []byte(s)
-	}
-	position, err := e.s.Append(e.Context(), stream, "", values...)
+	position, err := e.s.Append(e.Context(), stream, "", bytesOf(entries)...)
 	if err != nil {
 		e.Fatalf("append to %s: %v", stream, err)
 	}
