@@ -210,6 +210,7 @@ func (c *core) openTree(ctx context.Context, conf *configs.Loaded) (*guard.Tree,
 		if c.kept != nil { // there were others
 			c.staging.Alone(ctx)
 		}
+		c.locks.Alone()
 		if err := c.quotas.Alone(ctx); err != nil {
 			return nil, err
 		}

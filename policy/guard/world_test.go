@@ -62,6 +62,7 @@ func (w *world) open(mounts ...mount.Mount) *world {
 		m, _ := w.mounts.Of(p)
 		return m.Path.String()
 	})
+	w.locks.Alone()
 	var tree *guard.Tree
 	w.quotas, err = quota.New(t.Context(), store, "node", "1", func(ctx context.Context, p path.Path) (quota.Amount, error) {
 		return tree.Walk(ctx, p)

@@ -21,11 +21,17 @@ type scope struct {
 	changing sync.Mutex // held by one change at a time, so that they need not collide in the store
 	known    atomic.Pointer[snapshot]
 	asked    atomic.Int64 // when the store last said that this is so, in nanoseconds
+
+	alone bool        // nobody else changes the locks
+	doubt atomic.Bool // a change of them is under way, or its outcome is not known
 }
 
 // present returns the locks that stand now, at the cost of one read where
-// nothing has changed.
+// nothing has changed, and of none for who is alone.
 func (s *scope) present(ctx context.Context) (*snapshot, error) {
+	if known := s.own(); known != nil {
+		return known, nil
+	}
 	began := s.now().UnixNano()
 	revision, err := s.revision(ctx)
 	if err != nil {
@@ -39,6 +45,19 @@ func (s *scope) present(ctx context.Context) (*snapshot, error) {
 	}
 	s.asked.Store(began)
 	return known, nil
+}
+
+// own is what is known to whoever makes all changes itself, nil where the store is to
+// be asked: nothing is known yet, a lock may have run out, or there is a doubt.
+func (s *scope) own() *snapshot {
+	if !s.alone || s.doubt.Load() { // before what is known, which is learned before it is cleared
+		return nil
+	}
+	known := s.known.Load()
+	if known == nil || !s.fresh(known) {
+		return nil
+	}
+	return known
 }
 
 // recent is present, or what the store said less than a while ago.
@@ -197,12 +216,14 @@ func (s *scope) write(ctx context.Context, present *snapshot, c *change) error {
 	for _, token := range c.drop {
 		b.Deletes = append(b.Deletes, lockPrefix+token)
 	}
+	s.doubt.Store(true)
 	result, err := apply(ctx, s.store, b)
 	if err != nil {
 		return err
 	}
 	s.learn(present.with(result.Revision, c.put, removed...))
 	s.asked.Store(began)
+	s.doubt.Store(false) // what was not known before is refused from now on by its check
 	return nil
 }
 

@@ -18,7 +18,8 @@ type Table struct {
 	store   state.Store
 	scopeOf func(path.Path) string
 	now     func() time.Time
-	away    func() bool // nil: alone
+	away    func() bool // nil where no other node works on the store
+	alone   bool
 
 	mu     sync.Mutex // guards what follows
 	scopes map[string]*scope
@@ -29,6 +30,10 @@ type Table struct {
 func New(s state.Store, mount func(path.Path) string) *Table {
 	return &Table{store: s, scopeOf: mount, now: time.Now, scopes: make(map[string]*scope)}
 }
+
+// Alone says that nobody else changes the locks of this store: they are read once then,
+// and again where what became of a change is not known. It is called before all else.
+func (t *Table) Alone() { t.alone = true }
 
 // Lock makes a lock; *LockedError where one stands in the way, ErrTooMany where
 // the account holds too many.
@@ -260,7 +265,7 @@ func (t *Table) named(name string) *scope {
 	defer t.mu.Unlock()
 	s := t.scopes[name]
 	if s == nil {
-		s = &scope{store: t.store, name: name, now: t.now}
+		s = &scope{store: t.store, name: name, now: t.now, alone: t.alone}
 		t.scopes[name] = s
 	}
 	return s
