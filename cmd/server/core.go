@@ -166,7 +166,7 @@ func (c *core) takeData(ctx context.Context) (err error) {
 	if err := backup.Finish(c.data); err != nil {
 		return fmt.Errorf("finish a restore that was cut off: %w", err)
 	}
-	return nil
+	return clearData(c.data)
 }
 
 func (c *core) openTree(ctx context.Context, conf *configs.Loaded) (*guard.Tree, error) {

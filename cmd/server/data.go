@@ -8,9 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gatehouse/configs"
+	"gatehouse/protocols/sftp"
+	"gatehouse/storage/installation"
+	"gatehouse/storage/seal"
 )
 
 // Files of the data folder.
@@ -37,6 +41,26 @@ func prepareData(dir string) error {
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("the data folder %s is open to others and cannot be closed: %w", dir, err)
+	}
+	return nil
+}
+
+// unfinished are the names of files in a data folder that are not whole, or not yet
+// under their own name.
+var unfinished = []string{installation.Unfinished, seal.Unfinished, sftp.Unfinished}
+
+// clearData removes what a kill has left of such files, keys among them. Nobody else
+// makes any in a folder that is this gateway's.
+func clearData(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		left := slices.ContainsFunc(unfinished, func(pattern string) bool { is, _ := filepath.Match(pattern, e.Name()); return is })
+		if left && e.Type().IsRegular() {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("clear the data folder: %w", err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"gatehouse/storage/state/bolt"
@@ -39,5 +40,40 @@ func TestTheDataFolderIsOneGatewaysOwn(t *testing.T) {
 	}
 	if err := c.unlock(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a kill has left of files that were being made, keys among them, goes with the
+// next start, and nothing else does.
+func TestAStartClearsTheDataFolder(t *testing.T) {
+	dir := t.TempDir()
+	for _, pattern := range unfinished {
+		f, err := os.CreateTemp(dir, pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+	}
+	kept := []string{".key-folder", "installation", "secret.key"}
+	for _, name := range kept[1:] {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("kept"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, kept[0]), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := &core{data: dir}
+	if err := c.takeData(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.unlock() }()
+	entries, err := os.ReadDir(dir)
+	var found []string
+	for _, e := range entries {
+		found = append(found, e.Name())
+	}
+	if want := append(kept, lockName); err != nil || !slices.Equal(found, slices.Sorted(slices.Values(want))) {
+		t.Errorf("there is %q, %v, want %q", found, err, want)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/cmd/kept"
 	"gatehouse/configs"
+	"gatehouse/storage/installation"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/bolt"
 	"gatehouse/storage/state/memory"
@@ -41,7 +42,7 @@ func RedisOptions(c *configs.Config) redis.Options {
 }
 
 // promised reports whether a change is one that somebody made and must not lose:
-// accounts with what goes with them, bans, sessions that are to end. What logins, locks and nodes write of
+// accounts with what goes with them, bans, sessions that are to end, whose installation it is. What logins, locks and nodes write of
 // themselves is written again, or ends.
 func promised(b state.Batch) bool {
 	switch b.Scope {
@@ -49,6 +50,8 @@ func promised(b state.Batch) bool {
 		return true
 	case "failures":
 		return bans(b)
+	case "nodes":
+		return slices.ContainsFunc(b.Puts, func(p state.Put) bool { return installation.IsMark(p.Name) })
 	}
 	return false
 }

@@ -1,10 +1,14 @@
 package server
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"gatehouse/configs"
+	"gatehouse/storage/installation"
+	"gatehouse/storage/state"
+	"gatehouse/storage/state/memory"
 )
 
 // What is wrong with the address of Redis is told by its key, and no password with it.
@@ -24,5 +28,29 @@ func TestProblemsOfTheStoreHaveTheirKeys(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "  "+key+": ") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v, want a problem of %s", environ, err, key)
 		}
+	}
+}
+
+// heeded is a store of which all that is written must be promised.
+type heeded struct {
+	state.Store
+	t *testing.T
+}
+
+func (h heeded) Apply(ctx context.Context, b state.Batch) (state.Result, error) {
+	if !promised(b) {
+		h.t.Errorf("nobody waits for %q", b.Scope)
+	}
+	return h.Store.Apply(ctx, b)
+}
+
+// A failover that loses whose installation a store has would stop all its nodes: who
+// has replicas confirm what is administered has them confirm that.
+func TestWhoseStoreItIsIsPromised(t *testing.T) {
+	if _, err := installation.Open(t.Context(), heeded{memory.New(), t}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if promised(state.Batch{Scope: "nodes", Puts: []state.Put{{Name: "run/a"}}}) {
+		t.Error("the beats of nodes wait")
 	}
 }

@@ -23,6 +23,9 @@ const (
 	rsaLeast = 2048
 )
 
+// Unfinished is what the file of a host key is called until it is whole and has its name.
+const Unfinished = ".key-*"
+
 // kinds are the host keys of a folder, the preferred one first.
 var kinds = []struct {
 	file     string
@@ -136,7 +139,7 @@ func generate(file string, make func() (crypto.PrivateKey, error)) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".key-*") // mode 0600
+	f, err := os.CreateTemp(dir, Unfinished) // mode 0600
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,9 @@ import (
 // FileName is the file of a data folder that says which installation it serves.
 const FileName = "installation"
 
+// Unfinished is what such a file is called until it is whole.
+const Unfinished = ".installation-*"
+
 // Recall returns the installation that a data folder has served, "" for none.
 func Recall(dir string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, FileName))
@@ -38,7 +41,7 @@ func Remember(dir, id string) error {
 }
 
 func remember(dir, id string) (err error) {
-	f, err := os.CreateTemp(dir, ".installation-*") // has mode 0600
+	f, err := os.CreateTemp(dir, Unfinished) // has mode 0600
 	if err != nil {
 		return err
 	}

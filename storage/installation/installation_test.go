@@ -131,6 +131,28 @@ func TestALostPartIsNoNewInstallation(t *testing.T) {
 	}
 }
 
+// A failover that loses a mark right after it was written stops the nodes that knew it,
+// until their folders forget: then what is missing is written again, and it is what it was.
+func TestALostMarkIsWrittenAgain(t *testing.T) {
+	for _, scope := range scopes[1:] {
+		st := memory.New()
+		b := open(t, st, "").Bind(st)
+		id := b.installation.ID
+		if _, err := st.Apply(t.Context(), state.Batch{Scope: scope, Deletes: []string{mark, prefix + id}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Apply(t.Context(), state.Batch{Scope: scope, Puts: []state.Put{{Name: "a"}}}); !errors.Is(err, ErrForeign) {
+			t.Errorf("%s: a node that runs: %v, want ErrForeign", scope, err)
+		}
+		if _, err := Open(t.Context(), st, id); !errors.Is(err, ErrForeign) {
+			t.Errorf("%s: a start: %v, want ErrForeign", scope, err)
+		}
+		if again := open(t, st, ""); again.ID != id || open(t, st, id).ID != id {
+			t.Errorf("%s: it is %s, was %s", scope, again.ID, id)
+		}
+	}
+}
+
 func revisions(t *testing.T, st state.Store) map[string]uint64 {
 	t.Helper()
 	all := make(map[string]uint64)

@@ -14,6 +14,9 @@ import (
 // FileName is the key's name in the data folder.
 const FileName = "secret.key"
 
+// Unfinished is what a file of keys is called until it is whole and has its name.
+const Unfinished = ".key-*"
+
 // prefix begins each line of a key file: the present key, then older ones.
 const prefix = "gatehouse-key-1 "
 
@@ -81,7 +84,7 @@ func makeFile(path string) (err error) {
 	root := make([]byte, KeySize)
 	rand.Read(root) // never fails: it ends the program where the system has no randomness
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".key-*") // has mode 0600
+	f, err := os.CreateTemp(dir, Unfinished) // has mode 0600
 	if err != nil {
 		return err
 	}
