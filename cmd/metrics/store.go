@@ -10,7 +10,7 @@ import (
 )
 
 // measured is a store whose calls are measured. What is no failure of the store
-// (not found, a conflict) counts as ok.
+// (not found, a conflict, an append that comes too late) counts as ok.
 type measured struct {
 	inner state.Store
 	m     *Metrics
@@ -24,7 +24,7 @@ func (m *Metrics) Store(inner state.Store, heard func(error)) state.Store {
 
 func (s *measured) end(call string, began time.Time, err error) {
 	s.heard(err)
-	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrConflict) {
+	if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrOvertaken) {
 		err = nil
 	}
 	s.m.observe(call, began, err)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -115,14 +114,7 @@ func TestBeginningAnewWaitsForTheStore(t *testing.T) {
 	g := launch(t, shared(t, server, nil))
 	g.ready(t)
 	again := func() {
-		var gone sync.Once
-		g.log.mu.Lock()
-		g.log.heard = func(line string) {
-			if strings.Contains(line, "begins anew") {
-				gone.Do(func() { server.Stop(t) })
-			}
-		}
-		g.log.mu.Unlock()
+		g.log.when("begins anew", func() { server.Stop(t) })
 		declareDead(t, storeOf(t, server))
 	}
 	again()

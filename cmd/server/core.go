@@ -118,7 +118,7 @@ func open(starting context.Context, o Options, p past, log *slog.Logger) (c *cor
 		return c, err
 	}
 	if c.events, err = openTrail(ctx, events.Config{
-		State: c.state, Node: c.node, Sealer: c.sealer, Log: log, Fence: c.ownsTrail, Spool: c.spool(log),
+		State: c.state, Node: c.node, Run: c.nodes.Number(), Sealer: c.sealer, Log: log, Fence: c.ownsTrail, Spool: c.spool(log),
 	}); err != nil {
 		return c, err
 	}

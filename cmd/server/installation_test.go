@@ -88,6 +88,16 @@ func (g *gate) hostKey(t *testing.T) string {
 	return shown
 }
 
+// serveOnce has a gateway serve and end; it returns the host key that it showed.
+func serveOnce(t *testing.T, c *configs.Loaded) (key string) {
+	t.Helper()
+	g := launch(t, c)
+	g.ready(t)
+	key = g.hostKey(t)
+	g.end(t)
+	return key
+}
+
 // saysAgain waits until a gateway has said a text so many times.
 func (g *gate) saysAgain(t *testing.T, text string, times int) {
 	t.Helper()
@@ -149,10 +159,7 @@ func TestAStartRefusesAnotherState(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	c := shared(t, server, withKeys)
-	first := launch(t, c)
-	first.ready(t)
-	key := first.hostKey(t)
-	first.end(t)
+	key := serveOnce(t, c)
 	s := storeOf(t, server)
 	back := keepState(t, server)
 	id, err := installation.Recall(c.Data)
@@ -248,10 +255,7 @@ func TestAnInstallationFromBeforeIsAdopted(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	c := shared(t, server, withKeys)
-	first := launch(t, c)
-	first.ready(t)
-	key := first.hostKey(t)
-	first.end(t)
+	key := serveOnce(t, c)
 	s := storeOf(t, server)
 	before := names(t, s, "accounts", "account/")
 	for _, scope := range []string{"accounts", "secrets", "nodes"} {
@@ -287,9 +291,7 @@ func TestNoMomentMakesAnAdministrator(t *testing.T) {
 	var all []*configs.Loaded
 	for range 3 {
 		all = append(all, shared(t, server, withKeys))
-		g := launch(t, all[len(all)-1])
-		g.ready(t)
-		g.end(t)
+		serveOnce(t, all[len(all)-1])
 	}
 	s := storeOf(t, server)
 	accounts, secrets := names(t, s, "accounts", "account/"), names(t, s, "secrets", "")

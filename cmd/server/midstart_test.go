@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,87 +21,43 @@ import (
 // A breaker stands before a Redis and goes dark with the n-th thing that is asked:
 // that is still done, and its answer lost.
 type breaker struct {
-	addr, server string
+	*redistest.Relay
 
 	mu    sync.Mutex // guards what follows
 	left  int        // things to be asked until it goes dark
 	asked int
 	dark  bool
-	conns []net.Conn
 }
 
-func breakAt(t *testing.T, server *redistest.Server, n int) *breaker {
+func newBreaker(t *testing.T, server *redistest.Server, n int) *breaker {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &breaker{addr: l.Addr().String(), server: server.Addr, left: n}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { b.serve(c) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		b.mu.Lock()
-		for _, c := range b.conns {
-			_ = c.Close()
-		}
-		b.mu.Unlock()
-		all.Wait()
-	})
+	b := &breaker{left: n}
+	light := func() bool { return !b.isDark() }
+	b.Relay = redistest.NewRelay(t, server.Addr, redistest.Rules{Enters: light, Asks: b.asks, Answers: light})
 	return b
 }
 
-func (b *breaker) serve(c net.Conn) {
-	up, err := net.Dial("tcp", b.server)
-	if err != nil || b.isDark() {
-		_ = c.Close()
-		return
-	}
-	b.mu.Lock()
-	b.conns = append(b.conns, c, up)
-	b.mu.Unlock()
-	var both sync.WaitGroup
-	both.Go(func() { pass(up, c, func() bool { b.ask(); return true }) })
-	both.Go(func() { pass(c, up, func() bool { return !b.isDark() }) })
-	both.Wait()
-}
-
-// pass copies what may go, and ends both where it may not.
-func pass(to, from net.Conn, may func() bool) {
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buffer)
-		if err != nil || !may() {
-			break
-		}
-		if _, err := to.Write(buffer[:n]); err != nil {
-			break
-		}
-	}
-	_, _ = to.Close(), from.Close()
-}
-
-func (b *breaker) ask() {
+func (b *breaker) asks() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked++
 	if b.left--; b.left == 0 {
 		b.dark = true
 	}
+	return true
 }
 
 func (b *breaker) isDark() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.dark
+}
+
+// breakAt has it go dark with the n-th thing that is asked from now on.
+func (b *breaker) breakAt(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = n
 }
 
 func (b *breaker) mend() {
@@ -119,9 +74,9 @@ func TestRedisGoesAwayInTheMiddleOfAStart(t *testing.T) {
 	total := 1
 	for n := 0; n < total; n += 13 {
 		server := redistest.Start(t)
-		b := breakAt(t, server, n) // the first one never
+		b := newBreaker(t, server, n) // the first one never
 		g := launch(t, shared(t, server, func(c *configs.Loaded) {
-			c.State.URL = "redis://" + b.addr
+			c.State.URL = "redis://" + b.Addr
 			c.Listen.SFTP, c.Listen.HTTPS = "127.0.0.1:0", "127.0.0.1:0"
 			c.Node.Lease = 20 * time.Minute // nothing is asked but by the start
 		}))
@@ -210,8 +165,8 @@ func opens(t *testing.T, hash string, password []byte) bool {
 func TestAStartThatWaitsIsStopped(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := breakAt(t, server, 25)
-	g := launch(t, shared(t, server, func(c *configs.Loaded) { c.State.URL = "redis://" + b.addr }))
+	b := newBreaker(t, server, 25)
+	g := launch(t, shared(t, server, func(c *configs.Loaded) { c.State.URL = "redis://" + b.Addr }))
 	g.says(t, g.log, "is waited for")
 	began := time.Now()
 	g.end(t)
@@ -224,9 +179,9 @@ func TestAStartThatWaitsIsStopped(t *testing.T) {
 func TestRedisGoesAwayInTheMiddleOfASecondRound(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := breakAt(t, server, 0)
+	b := newBreaker(t, server, 0)
 	g := launch(t, shared(t, server, func(c *configs.Loaded) {
-		c.State.URL = "redis://" + b.addr
+		c.State.URL = "redis://" + b.Addr
 		c.Listen.SFTP, c.Listen.HTTPS = "127.0.0.1:0", "127.0.0.1:0"
 		c.Node.Lease = 3 * time.Second
 	}))
@@ -234,14 +189,7 @@ func TestRedisGoesAwayInTheMiddleOfASecondRound(t *testing.T) {
 	key := g.hostKey(t)
 	s := storeOf(t, server)
 	for n := 5; n < 60; n += 17 {
-		var begins sync.Once
-		g.log.mu.Lock()
-		g.log.heard = func(line string) {
-			if strings.Contains(line, "begins anew: the others") {
-				begins.Do(func() { b.mu.Lock(); b.left = n; b.mu.Unlock() })
-			}
-		}
-		g.log.mu.Unlock()
+		g.log.when("begins anew: the others", func() { b.breakAt(n) })
 		anew := strings.Count(g.log.String(), "begins anew: the others")
 		declareDead(t, s)
 		g.saysAgain(t, "begins anew: the others", anew+1)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/configs"
+	"gatehouse/storage/events"
 	"gatehouse/storage/nodes"
 	"gatehouse/storage/state"
 	"gatehouse/storage/state/redis"
@@ -34,7 +35,9 @@ type lines struct {
 	mu    sync.Mutex
 	text  bytes.Buffer
 	wrote chan struct{} // has room for one
-	heard func(string)  // nil: nobody listens; what is written waits for it
+	// then is done once with the first line that has awaited in it, which waits for it.
+	awaited string
+	then    func()
 }
 
 func newLines() *lines { return &lines{wrote: make(chan struct{}, 1)} }
@@ -42,14 +45,22 @@ func newLines() *lines { return &lines{wrote: make(chan struct{}, 1)} }
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.heard != nil {
-		l.heard(string(p))
+	if do := l.then; do != nil && strings.Contains(string(p), l.awaited) {
+		l.then = nil
+		do()
 	}
 	select {
 	case l.wrote <- struct{}{}:
 	default:
 	}
 	return l.text.Write(p)
+}
+
+// when has something done once, at the very moment in which a text is written next.
+func (l *lines) when(text string, then func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.awaited, l.then = text, then
 }
 
 func (l *lines) String() string {
@@ -237,6 +248,40 @@ func declareDead(t *testing.T, s state.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// latestRun is the number of the run that may append to the trail as a node.
+func latestRun(t *testing.T, s state.Store, node string) uint64 {
+	t.Helper()
+	_, err := s.Append(state.InRun(t.Context(), state.Run{Name: node, Number: 1}), events.Stream, "", []byte("late"))
+	var later *state.OvertakenError
+	if !errors.As(err, &later) {
+		t.Fatalf("what an earlier run had sent arrives: %v, want ErrOvertaken", err)
+	}
+	return later.Number
+}
+
+// What a run of a node had sent into the trail, and arrives when the next one is there,
+// is refused: after a restart, and after the node was declared dead.
+func TestTheTrailIsTheLatestRuns(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := storeOf(t, server)
+	c := shared(t, server, func(c *configs.Loaded) { c.Node.Name = "one" })
+	g := launch(t, c)
+	g.ready(t)
+	first := latestRun(t, s, "one")
+	g.end(t)
+	g = launch(t, c)
+	g.ready(t)
+	second := latestRun(t, s, "one")
+	declareDead(t, s)
+	g.says(t, g.log, "this node begins anew")
+	g.says(t, g.log, "what a dead node left has been settled")
+	if third := latestRun(t, s, "one"); first >= second || second >= third {
+		t.Errorf("the runs are %d, %d, %d", first, second, third)
+	}
+	g.end(t)
 }
 
 // A node that was taken for dead drops everything and begins anew, in the same

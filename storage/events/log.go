@@ -41,6 +41,10 @@ type Config struct {
 	State state.Store
 	// Node is this gateway's name among those that share the state.
 	Node string
+	// Run numbers this run among those of the node, of which each has a greater number
+	// than the one before. What an earlier one has sent, and arrives when this has read
+	// where the chain goes on, is then refused by the state. 0: none can arrive.
+	Run uint64
 	// Sealer gives the keys of the chain and of the checkpoints.
 	Sealer *seal.Sealer
 	// Fence is asked before anything is appended: an error says that another may be
@@ -68,6 +72,7 @@ type Config struct {
 type Log struct {
 	store  state.Store
 	node   string
+	run    state.Run // the zero one where nothing arrives late
 	keys   keys
 	log    *slog.Logger
 	spools bool          // there is a spool
@@ -128,6 +133,9 @@ func New(ctx context.Context, c Config) (*Log, error) {
 		store: c.State, node: c.Node, keys: newKeys(c.Sealer), log: c.Log,
 		some: make(chan struct{}, 1), now: make(chan struct{}, 1), done: make(chan struct{}),
 		room: make(chan struct{}), grown: make(chan struct{}),
+	}
+	if err := l.enter(ctx, c.Run); err != nil {
+		return nil, err
 	}
 	at, err := l.resume(ctx)
 	if err != nil {

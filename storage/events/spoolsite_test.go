@@ -21,6 +21,7 @@ type site struct {
 	t   *testing.T
 	dir string
 	state.Store
+	runs uint64
 }
 
 // A run is a gateway that may be killed: nothing that it does then has any effect.
@@ -45,8 +46,9 @@ type run struct {
 func (s *site) start(set ...func(*Config)) *run {
 	s.t.Helper()
 	r := &run{site: s}
+	s.runs++
 	c := Config{
-		State: wire{s.Store, r}, Node: "node1", Sealer: testSealer(s.t), SignEvents: 1 << 30, SignEvery: 1 << 62,
+		State: wire{s.Store, r}, Node: "node1", Run: s.runs, Sealer: testSealer(s.t), SignEvents: 1 << 30, SignEvery: 1 << 62,
 		Spool: s.dir, files: func(dir string) (spoolFiles, error) {
 			j, err := journal.Open(dir, journal.Options{})
 			if err != nil {
@@ -135,9 +137,12 @@ type wire struct {
 
 func (w wire) Append(ctx context.Context, stream string, id state.OperationID, entries ...[]byte) (uint64, error) {
 	if err := w.run.reach(ctx); err != nil {
+		if errors.Is(err, errKilled) {
+			return 0, err
+		}
 		w.run.set(func() {
 			w.run.sent = append(w.run.sent, func() error {
-				_, err := w.Store.Append(context.Background(), stream, id, entries...)
+				_, err := w.Store.Append(context.WithoutCancel(ctx), stream, id, entries...)
 				return err
 			})
 		})

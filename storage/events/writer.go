@@ -299,7 +299,7 @@ func (w *writer) try(ctx context.Context, g *group) (uint64, error) {
 	if err := w.fence(ctx); err != nil {
 		return 0, err
 	}
-	return w.log.store.Append(w.vital(ctx, g), Stream, g.id, g.values...)
+	return w.log.append(w.vital(ctx, g), g)
 }
 
 func (w *writer) failed(g *group, err error) {

@@ -41,6 +41,37 @@ func TestRestartAtTheSamePlaceTakesOverAtOnce(t *testing.T) {
 	})
 }
 
+// Runs of one name are numbered in the order in which they had it, also where the one
+// before has left, or was buried.
+func TestEachRunHasAGreaterNumber(t *testing.T) {
+	bubble(t, func(t *testing.T, st state.Store) {
+		if n := (*Nodes)(nil).Number(); n != 0 {
+			t.Errorf("a gateway alone has the number %d", n)
+		}
+		start(t, st, config("b", "1"))
+		last := uint64(0)
+		for _, epoch := range []string{"1", "2", "3", "4"} {
+			a := start(t, st, config("a", epoch))
+			if a.Number() <= last {
+				t.Errorf("run %s has the number %d after %d", epoch, a.Number(), last)
+			}
+			last = a.Number()
+			after(lease)
+			if a.Number() != last {
+				t.Errorf("the number of run %s became %d, was %d", epoch, a.Number(), last)
+			}
+			if epoch == "2" {
+				if err := a.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			a.kill()
+			after(3 * lease)
+		}
+	})
+}
+
 // A former run of the same place that is there after all must write no more.
 func TestTakenOverRunLapses(t *testing.T) {
 	bubble(t, func(t *testing.T, st state.Store) {

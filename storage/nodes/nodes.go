@@ -124,6 +124,15 @@ func (n *Nodes) Holder() string {
 	return n.own
 }
 
+// Number is that of this run: greater than those of all that had this node's name
+// before. 0 for a gateway alone.
+func (n *Nodes) Number() uint64 {
+	if n == nil {
+		return 0
+	}
+	return n.revision
+}
+
 // Close leaves: of this run nothing is left to be buried. What it holds must have
 // been given back before; else Abandon it.
 func (n *Nodes) Close(ctx context.Context) error {
