@@ -240,6 +240,11 @@ func (p *pool) around(ctx context.Context) (*others, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look who changes something below %s: %w: %w", p.folder, ErrAway, err)
 	}
+	// Who stood still meanwhile may have met the run that has followed it, which is not
+	// one of the dead.
+	if err := p.holds(); err != nil {
+		return nil, err
+	}
 	return o, nil
 }
 
