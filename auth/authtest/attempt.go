@@ -54,10 +54,12 @@ func API(name string) auth.Attempt {
 	return a
 }
 
-// RefusedBy is the rule of a refusal, "" of none.
-func RefusedBy(t *testing.T, err error) policy.Rule {
+// RefusedBy logs in, and returns the rule that refuses; "" where none does.
+func RefusedBy[S interface{ Close() }](t *testing.T, login func(context.Context, auth.Attempt) (S, error), a auth.Attempt) policy.Rule {
 	t.Helper()
+	s, err := login(t.Context(), a)
 	if err == nil {
+		s.Close()
 		return ""
 	}
 	refused, ok := errors.AsType[*auth.RefusedError](err)

@@ -1,7 +1,9 @@
 package session
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -220,4 +222,48 @@ func TestFailedChangeChangesNothing(t *testing.T) {
 		t.Error("the session goes by a password that was not set")
 	}
 	w.login(authtest.SFTP("alice")).Close()
+}
+
+// A session that sets up a second factor and takes it away stays, however often it is
+// judged meanwhile: once in a thousand times it was cut, being judged by the proof of
+// after the change and the account of before.
+func TestRebindWhileJudged(t *testing.T) {
+	w := newWorld(t)
+	w.Add("alice", nil)
+	_, _, s := w.enrol("alice")
+	a, err := w.Accounts.ByID(t.Context(), s.AccountID())
+	w.Must(err)
+	factor := a.TOTP
+	var judging sync.WaitGroup
+	defer judging.Wait()
+	judged := make(chan struct{})
+	defer close(judged)
+	for range 8 {
+		judging.Go(func() {
+			for {
+				select {
+				case <-judged:
+					return
+				default:
+					w.JudgeAccount(a.ID)
+				}
+			}
+		})
+	}
+	change := func(next func(*auth.Proved) *auth.Proved, totp *accounts.TOTP) {
+		t.Helper()
+		w.Must(w.Rebind(s, next, func() (accounts.Account, error) {
+			return w.Accounts.Update(t.Context(), a.Name, 0, func(now *accounts.Account) error {
+				now.TOTP = totp
+				return nil
+			}, accounts.Guarded)
+		}))
+	}
+	for i := range 400 {
+		change((*auth.Proved).WithoutFactor, nil)
+		change(func(v *auth.Proved) *auth.Proved { return v.WithFactor(factor.ID) }, factor)
+		if err := context.Cause(s.Context()); err != nil {
+			t.Fatalf("round %d: %v", i, err)
+		}
+	}
 }

@@ -43,12 +43,11 @@ func (m *Manager) judge(s *Session) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	account, effective, err := m.accounts.LookByID(s.ctx, s.accountID)
+	account, effective, t, err := s.present()
 	if err != nil {
 		m.end(s, gone(err))
 		return
 	}
-	t := s.attempt(account, effective)
 	d := effective.Stay(t)
 	if !d.Allowed {
 		m.end(s, d)

@@ -110,7 +110,8 @@ func (m *Manager) resume(ctx context.Context, r Resumption) (*Session, error) {
 		m.end(s, d)
 		return nil, &CutError{Decision: d}
 	}
-	s.learn(r, !effective.Stay(s.attempt(account, effective)).Allowed)
+	_, effective, t, err := s.present()
+	s.learn(r, err == nil && !effective.Stay(t).Allowed)
 	return s, nil
 }
 

@@ -134,11 +134,10 @@ func (s *Session) Renew(_ context.Context, address netip.Addr, transport policy.
 	if s.ctx.Err() != nil {
 		return false
 	}
-	account, effective, err := s.manager.accounts.LookByID(s.ctx, s.accountID)
+	_, effective, t, err := s.present()
 	if err != nil {
 		return false
 	}
-	t := s.attempt(account, effective)
 	t.Address, t.Transport = policy.PlainAddress(address), transport
 	if !effective.Stay(t).Allowed {
 		return false
@@ -147,11 +146,23 @@ func (s *Session) Renew(_ context.Context, address netip.Addr, transport policy.
 	return true
 }
 
-// attempt is the session as policy judges it now.
-func (s *Session) attempt(a accounts.Account, e policy.Effective) policy.Attempt {
-	return policy.Attempt{
-		Door: s.door, Address: s.address, Transport: s.transport, Time: time.Now(),
-		Credential: s.manager.auth.Present(a, e, s.proved.Load()),
+// present returns the session's account, and the session as policy judges it now. Its
+// proof and its account are of one moment: by the account as it was before Rebind, the
+// proof that came of it would be none.
+func (s *Session) present() (accounts.Account, policy.Effective, policy.Attempt, error) {
+	for {
+		proved := s.proved.Load()
+		a, e, err := s.manager.accounts.LookByID(s.ctx, s.accountID)
+		if err != nil {
+			return accounts.Account{}, policy.Effective{}, policy.Attempt{}, err
+		}
+		if s.proved.Load() != proved {
+			continue
+		}
+		return a, e, policy.Attempt{
+			Door: s.door, Address: s.address, Transport: s.transport, Time: time.Now(),
+			Credential: s.manager.auth.Present(a, e, proved),
+		}, nil
 	}
 }
 
