@@ -34,7 +34,7 @@ var layers = [][]string{
 	{"storage/backend", "storage/seal", "storage/nodes", "storage/installation", "storage/state/journal"},
 	{"storage/state", "configs"},
 	{"policy"},
-	{"policy/path", "storage/keyed", "storage/pause", "protocols/places", "protocols/sftp/algorithms", "protocols/stamp"},
+	{"policy/path", "storage/keyed", "storage/pause", "protocols/places", "protocols/sftp/algorithms", "protocols/sendfile", "protocols/stamp"},
 }
 
 // Only those who wire, and the sites that tests are made on, may know an implementation

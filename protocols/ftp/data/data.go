@@ -75,7 +75,7 @@ func (c *Conn) Handshake(ctx context.Context) error {
 }
 
 // Stream is what to read from and write to after the handshake: the bare socket
-// where data is clear, for sendfile and splice.
+// where data is clear, which the kernel moves to and from files.
 func (c *Conn) Stream() io.ReadWriter {
 	if c.secure != nil {
 		return sealed{c}

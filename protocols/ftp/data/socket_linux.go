@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/protocols/sendfile"
 )
 
 // Progress is how many bytes the client has sent, or has taken of a download;
@@ -86,4 +88,10 @@ func stateOf(c net.Conn) uint8 {
 }
 
 // bare is the socket itself.
-func (c *Conn) bare() io.ReadWriter { return c.raw }
+func (c *Conn) bare() io.ReadWriter { return socket{c.raw} }
+
+// socket is sent files by the kernel.
+type socket struct{ *net.TCPConn }
+
+// ReadFrom is io.ReaderFrom's.
+func (s socket) ReadFrom(src io.Reader) (int64, error) { return sendfile.ReadFrom(s.TCPConn, src) }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"gatehouse/protocols/sendfile"
 )
 
 // stream is what a connection needs for any of that. Others are left as they are.
@@ -138,7 +140,7 @@ func (c *Conn) ReadFrom(src io.Reader) (int64, error) {
 	case c.fault != nil:
 		return 0, c.fault
 	case c.block == nil:
-		return c.stream.ReadFrom(src)
+		return sendfile.ReadFrom(c.stream, src)
 	}
 	few, ok := src.(*io.LimitedReader)
 	if ok && few.N <= int64(held-c.n) {
@@ -155,7 +157,7 @@ func (c *Conn) ReadFrom(src io.Reader) (int64, error) {
 	if err := c.pass(); err != nil {
 		return 0, err
 	}
-	return c.stream.ReadFrom(src)
+	return sendfile.ReadFrom(c.stream, src)
 }
 
 // passLate is pass where something has been held back for long.

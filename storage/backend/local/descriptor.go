@@ -51,7 +51,9 @@ func (d *descriptor) control(do func(fd int) error) error {
 	return do(fd)
 }
 
-// kernels is the descriptor as the standard library knows it, nil once it is closed.
+// kernels is the descriptor as the standard library knows it, nil once it is closed. It
+// waits as is usual: a regular file has no use for O_NONBLOCK, which it may have been
+// opened with.
 func (d *descriptor) kernels(name string) *os.File {
 	fd, err := d.hold()
 	if err != nil {
@@ -61,6 +63,9 @@ func (d *descriptor) kernels(name string) *os.File {
 	d.making.Lock()
 	defer d.making.Unlock()
 	if d.os == nil {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != nil {
+			return nil
+		}
 		d.os = os.NewFile(uintptr(fd), name)
 	}
 	return d.os

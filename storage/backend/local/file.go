@@ -119,11 +119,6 @@ func (b *Backend) prepare(fd int, created bool, how backend.How) error {
 		uid, gid := b.owners(how)
 		return dress(fd, &st, uid, gid, permissions(how.Mode, fs.FileMode(b.file)))
 	}
-	// A regular file has no use for O_NONBLOCK, and those who get the kernel's
-	// file are to find it in the usual state.
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != nil {
-		return err
-	}
 	if how.Truncate && st.Size > 0 {
 		return again(func() error { return unix.Ftruncate(fd, 0) })
 	}
