@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,9 +19,10 @@ import (
 const (
 	// cutGrace is what a cut leaves for saying so to a client that listens.
 	cutGrace = 250 * time.Millisecond
-	// piece is how much is handed to the kernel before the deadline is moved:
-	// a client must take it within the stall time.
-	piece = 256 << 10
+	// piece is how much is handed to the kernel before the deadline is moved: a client
+	// must take some of it within the stall time. Each smaller one ends with a client
+	// that has taken all, and is woken for the next.
+	piece = 1 << 20
 	// often is how small a part of the stall time a deadline is left as it is for.
 	often = 32
 	// A refused upload is read on, within these bounds, since many clients
@@ -43,6 +45,7 @@ type exchange struct {
 	status  int        // 0 until the header is written
 	below   *wire.Conn // nil where the request has no connection of its own
 	secure  bool
+	http1   bool // a deadline ends what waits; HTTP/2's ends the stream, also where nothing does
 
 	mu     sync.Mutex // guards what follows, and the deadlines
 	cut    bool
@@ -52,16 +55,17 @@ type exchange struct {
 }
 
 func newExchange(w http.ResponseWriter, r *http.Request, stall time.Duration) (*exchange, error) {
-	x := &exchange{out: w, control: http.NewResponseController(w), stall: stall, secure: r.TLS != nil}
-	if r.ProtoMajor < 2 {
-		x.below = wire.From(r.Context())
-	}
-	x.body = &upload{x: x, in: r.Body, length: r.ContentLength, http1: r.ProtoMajor < 2}
+	x := &exchange{out: w, control: http.NewResponseController(w), stall: stall, secure: r.TLS != nil, http1: r.ProtoMajor < 2}
+	x.body = &upload{x: x, in: r.Body, length: r.ContentLength}
 	if r.Body == nil || r.Body == http.NoBody {
 		x.body.in, x.body.end = http.NoBody, io.EOF
 		x.body.whole.Store(true)
 	}
 	x.body.expects = strings.EqualFold(r.Header.Get("Expect"), "100-continue")
+	if !x.http1 {
+		return x, errors.Join(x.control.SetWriteDeadline(time.Time{}), x.control.SetReadDeadline(time.Time{}))
+	}
+	x.below = wire.From(r.Context())
 	now := time.Now()
 	x.writes = now
 	if err := x.control.SetWriteDeadline(now.Add(stall)); err != nil {
@@ -79,20 +83,29 @@ func (x *exchange) Header() http.Header { return x.out.Header() }
 
 // WriteHeader is http.ResponseWriter's; it gives way for the answer's deadline.
 func (x *exchange) WriteHeader(status int) {
-	if x.status == 0 {
-		x.status = status
-	}
+	x.begin(status)
 	x.out.WriteHeader(status)
+}
+
+// begin gives the client another stall time for what nobody has read of the body:
+// the server reads that before the answer, or ends the connection.
+func (x *exchange) begin(status int) {
+	if x.status != 0 {
+		return
+	}
+	x.status = status
+	if x.http1 && x.body.end == nil {
+		_ = x.reading() // where it is cut the server need not read
+	}
 }
 
 // Write is http.ResponseWriter's.
 func (x *exchange) Write(b []byte) (int, error) {
-	if x.status == 0 {
-		x.status = http.StatusOK
-	}
+	x.begin(http.StatusOK)
 	if err := x.writing(); err != nil {
 		return 0, err
 	}
+	defer x.rest(x.control.SetWriteDeadline, &x.writes)
 	return x.out.Write(b)
 }
 
@@ -114,9 +127,7 @@ func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
 }
 
 func (x *exchange) pieces(to io.ReaderFrom, from *io.LimitedReader) (int64, error) {
-	if x.status == 0 {
-		x.status = http.StatusOK
-	}
+	x.begin(http.StatusOK)
 	var total int64
 	for from.N > 0 {
 		if err := x.writing(); err != nil {
@@ -126,7 +137,9 @@ func (x *exchange) pieces(to io.ReaderFrom, from *io.LimitedReader) (int64, erro
 		n, err := to.ReadFrom(&io.LimitedReader{R: from.R, N: want})
 		from.N -= n
 		total += n
-		if err != nil || n < want {
+		switch {
+		case n > 0 && errors.Is(err, os.ErrDeadlineExceeded): // not stalled: slow
+		case err != nil || n < want:
 			return total, err
 		}
 	}
@@ -184,6 +197,20 @@ func (x *exchange) goOn(set func(time.Time) error, last *time.Time) error {
 	}
 	*last = now
 	return set(now.Add(x.stall))
+}
+
+// rest takes a deadline of HTTP/2 away when nothing waits any more: what the
+// gateway itself takes long for is no stall of the client's.
+func (x *exchange) rest(set func(time.Time) error, last *time.Time) {
+	if x.http1 {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ended() == nil {
+		*last = time.Time{}
+		_ = set(time.Time{}) // it was settable when the exchange began
+	}
 }
 
 func (x *exchange) move(set func(time.Time) error, by time.Duration) error {
@@ -265,11 +292,12 @@ func (x *exchange) finish() {
 func (x *exchange) settle(send func()) {
 	b := x.body
 	switch {
-	case b.end != nil || b.expects && b.n == 0 || !b.http1 || x.wasCut():
+	case b.end != nil || b.expects && b.n == 0 || !x.http1 || x.wasCut():
 		send()
 	case b.length >= 0 && b.length-b.n <= drainQuietly:
 		if x.move(x.control.SetReadDeadline, drainTime) == nil {
 			_, _ = io.CopyN(io.Discard, b.in, drainQuietly) // the answer stands, whatever becomes of the rest
+			b.end = io.EOF
 		}
 		send()
 	default:
@@ -297,7 +325,6 @@ type upload struct {
 	in      io.ReadCloser
 	length  int64 // as announced, else negative
 	expects bool  // the client waits for 100 Continue
-	http1   bool
 	n       int64
 	end     error       // what reading ended with
 	whole   atomic.Bool // nothing of it is left to be read
@@ -313,6 +340,7 @@ func (u *upload) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := u.in.Read(b)
+	u.x.rest(u.x.control.SetReadDeadline, &u.x.reads)
 	u.ends(n, err)
 	return n, u.end
 }

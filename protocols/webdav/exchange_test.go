@@ -15,8 +15,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"gatehouse/protocols/protocoltest"
 )
 
 // soon is far below the minute after which these exchanges end by themselves.
@@ -249,55 +247,6 @@ func TestFailingAnswerIsBrokenOff(t *testing.T) {
 	if body, err := io.ReadAll(answer.Body); err == nil {
 		t.Errorf("%q came as a whole answer", body)
 	}
-}
-
-// A client that stops taking or giving bytes is given up after the stall time.
-func TestStall(t *testing.T) {
-	const stall = 100 * time.Millisecond
-	t.Run("reader", func(t *testing.T) {
-		s, outcome := exchanging(t, stall, func(x *exchange, _ *http.Request) error { return forever(x) })
-		s.Start()
-		fmt.Fprint(dial(t, s), "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-		if err := within(t, soon, outcome); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("got %v, want a deadline", err)
-		}
-	})
-	t.Run("sender", func(t *testing.T) {
-		s, outcome := exchanging(t, stall, func(x *exchange, _ *http.Request) error {
-			_, err := io.Copy(io.Discard, x.body)
-			return err
-		})
-		s.Start()
-		fmt.Fprint(dial(t, s), "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfirst")
-		if err := within(t, soon, outcome); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("got %v, want a deadline", err)
-		}
-	})
-}
-
-// Putting an upload in place may take longer than a client may take to send a
-// piece: when the body is here, its deadline no longer ends the request (the
-// server takes it away).
-func TestReceivedBodyHasNoDeadline(t *testing.T) {
-	protocoltest.Patiently(t, func(t testing.TB) {
-		const stall = 50 * time.Millisecond
-		s, outcome := exchanging(t, stall, func(x *exchange, r *http.Request) error {
-			if _, err := io.Copy(io.Discard, x.body); err != nil {
-				return err
-			}
-			select {
-			case <-r.Context().Done():
-				return context.Cause(r.Context())
-			case <-time.After(4 * stall):
-				return nil
-			}
-		})
-		s.Start()
-		fmt.Fprint(dial(t, s), "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nwhole")
-		if err := within(t, soon, outcome); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 // A file reaches the connection in pieces of bounded size, each with the
