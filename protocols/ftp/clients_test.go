@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,16 +16,13 @@ import (
 // What clients send that do not run in the tests is answered as they need it:
 // testdata/dialogues says what each sends, and where that is written down.
 func TestClients(t *testing.T) {
-	names, err := filepath.Glob("testdata/dialogues/*.txt")
-	if err != nil || len(names) == 0 {
-		t.Fatal("there are no dialogues", err)
-	}
-	for _, name := range names {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
+	for _, file := range protocoltest.Dialogues(t) {
+		t.Run(file.Client, func(t *testing.T) {
 			s := newSite(t, func(c *Config) { c.Active = true })
 			p := s.Add("anna")
 			d := &recital{t: t, site: s, names: strings.NewReplacer("{name}", p.Name, "{password}", p.Password), files: map[string]string{}}
-			d.play(name)
+			file.Lines(t, d.line)
+			d.wantFiles()
 		})
 	}
 }
@@ -49,29 +44,8 @@ type recital struct {
 	got      *string      // what came on it, once it is over
 }
 
-func (d *recital) play(name string) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	told := map[string]bool{}
-	for i, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
-		if kind, rest, _ := strings.Cut(line, " "); kind == "#" {
-			key, _, _ := strings.Cut(rest, ":")
-			told[key] = true
-		} else if err := d.line(kind, d.text(rest)); err != nil {
-			d.t.Fatalf("line %d, %s: %v", i+1, line, err)
-		}
-	}
-	for _, key := range []string{"client", "did", "source"} {
-		if !told[key] {
-			d.t.Errorf("it does not say: # %s:", key)
-		}
-	}
-	d.wantFiles()
-}
-
 func (d *recital) line(kind, rest string) error {
+	rest = d.text(rest)
 	if d.c == nil && kind != "+" {
 		d.c = d.site.dial(d.t)
 	}

@@ -285,7 +285,7 @@ func TestChangedCertificate(t *testing.T) {
 	s.Write("/home/anna/f", "content")
 	p := s.Add("anna")
 	c := s.dial(t).secure(s.trust()).login(p)
-	other := newCertificate("other")
+	other := protocoltest.Certificate("other")
 	present.Store(&tls.Config{Certificates: []tls.Certificate{other}})
 	if got := c.get("RETR f"); got != "content" {
 		t.Errorf("on the connection from before: %q", got)

@@ -172,6 +172,9 @@ func (w *World) openTree(ctx context.Context) {
 		m, _ := w.Mounts.Of(p)
 		return m.Path.String()
 	})
+	if w.Joined == nil {
+		w.Locks.Alone()
+	}
 	tree = guard.NewTree(guard.TreeConfig{Mounts: w.Mounts, Staging: area, Quotas: w.Quotas, Locks: w.Locks, Fence: fence})
 	w.Tree = tree
 }

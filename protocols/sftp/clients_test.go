@@ -3,8 +3,6 @@ package sftp_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,14 +16,11 @@ import (
 // What clients send that do not run in the tests is answered as they need it:
 // testdata/dialogues says what each sends, and where that is written down.
 func TestClients(t *testing.T) {
-	names, err := filepath.Glob("testdata/dialogues/*.txt")
-	if err != nil || len(names) == 0 {
-		t.Fatal("there are no dialogues", err)
-	}
-	for _, name := range names {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
+	for _, file := range protocoltest.Dialogues(t) {
+		t.Run(file.Client, func(t *testing.T) {
 			d := &dialogue{t: t, w: serving(t), files: map[string]string{}, handles: map[string]string{}, early: map[uint32]reply{}}
-			d.play(name)
+			file.Lines(t, d.line)
+			d.wantFiles()
 		})
 	}
 }
@@ -43,36 +38,11 @@ type dialogue struct {
 	pending []byte           // requests that go out at once
 }
 
-func (d *dialogue) play(name string) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		d.t.Fatal(err)
+func (d *dialogue) line(kind, rest string) error {
+	words := strings.Fields(rest)
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], "%20", " ")
 	}
-	told := map[string]bool{}
-	for i, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
-		kind, rest, _ := strings.Cut(line, " ")
-		if kind == "#" {
-			key, _, _ := strings.Cut(rest, ":")
-			told[key] = true
-			continue
-		}
-		words := strings.Fields(rest)
-		for i := range words {
-			words[i] = strings.ReplaceAll(words[i], "%20", " ")
-		}
-		if err := d.line(kind, words); err != nil {
-			d.t.Fatalf("line %d, %s: %v", i+1, line, err)
-		}
-	}
-	for _, key := range []string{"client", "did", "source"} {
-		if !told[key] {
-			d.t.Errorf("it does not say: # %s:", key)
-		}
-	}
-	d.wantFiles()
-}
-
-func (d *dialogue) line(kind string, words []string) error {
 	switch kind {
 	case "+":
 		d.w.put("alice", words[0], piece(strings.Join(words[1:], " ")))

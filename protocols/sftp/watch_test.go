@@ -71,6 +71,17 @@ func (p *pipes) login(t *testing.T, w *world) (ssh.Conn, <-chan ssh.NewChannel, 
 	return c, channels, requests
 }
 
+// connect makes a client, and tells when the server has ended its connection.
+func (p *pipes) connect(t *testing.T, w *world) (*pkgsftp.Client, <-chan struct{}) {
+	t.Helper()
+	conn, channels, requests := p.login(t, w)
+	c, err := pkgsftp.NewClient(ssh.NewClient(conn, channels, requests))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, ended(conn)
+}
+
 // ended tells whether the server has ended the connection.
 func ended(c ssh.Conn) <-chan struct{} {
 	done := make(chan struct{})
@@ -126,17 +137,9 @@ func TestKeepalive(t *testing.T) {
 func TestIdle(t *testing.T) {
 	idle := func(w *world) { w.config.Limits.Idle = 10 * time.Minute }
 	inBubble(t, idle, func(t *testing.T, w *world, p *pipes) {
-		connect := func() (*pkgsftp.Client, <-chan struct{}) {
-			conn, channels, requests := p.login(t, w)
-			c, err := pkgsftp.NewClient(ssh.NewClient(conn, channels, requests))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c, ended(conn)
-		}
-		asking, askingGone := connect()
-		_, silentGone := connect()
-		open, openGone := connect()
+		asking, askingGone := p.connect(t, w)
+		_, silentGone := p.connect(t, w)
+		open, openGone := p.connect(t, w)
 		f, err := open.Create("/f")
 		if err != nil {
 			t.Fatal(err)
@@ -162,16 +165,8 @@ func TestIdle(t *testing.T) {
 // A server that stops lets who works finish, and nobody begin anything.
 func TestShutdown(t *testing.T) {
 	inBubble(t, func(*world) {}, func(t *testing.T, w *world, p *pipes) {
-		connect := func() (*pkgsftp.Client, <-chan struct{}) {
-			conn, channels, requests := p.login(t, w)
-			c, err := pkgsftp.NewClient(ssh.NewClient(conn, channels, requests))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c, ended(conn)
-		}
-		_, idleGone := connect()
-		working, workingGone := connect()
+		_, idleGone := p.connect(t, w)
+		working, workingGone := p.connect(t, w)
 		f, err := working.Create("/f")
 		if err != nil {
 			t.Fatal(err)

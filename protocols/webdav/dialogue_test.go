@@ -1,23 +1,24 @@
 package webdav
 
 import (
+	"errors"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"gatehouse/protocols/protocoltest"
 )
 
 // What clients send that do not run in the tests is answered as they need it:
 // testdata/dialogues says what each sends, and where that is written down.
 func TestDialogues(t *testing.T) {
 	s := newSite(t)
-	for i, name := range dialogues(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
-			d := readDialogue(t, name)
+	for i, file := range protocoltest.Dialogues(t) {
+		t.Run(file.Client, func(t *testing.T) {
+			d := readDialogue(t, file)
 			c := s.client(t, "client"+strconv.Itoa(i))
 			kept := map[string]string{}
 			for _, turn := range d.turns {
@@ -28,21 +29,12 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
-func dialogues(t testing.TB) []string {
-	t.Helper()
-	names, err := filepath.Glob("testdata/dialogues/*.txt")
-	if err != nil || len(names) == 0 {
-		t.Fatal("there are no dialogues", err)
-	}
-	return names
-}
-
 // everyTurn is what clients send, to begin fuzzing with.
 func everyTurn(t testing.TB) []*turn {
 	t.Helper()
 	var all []*turn
-	for _, name := range dialogues(t) {
-		all = append(all, readDialogue(t, name).turns...)
+	for _, file := range protocoltest.Dialogues(t) {
+		all = append(all, readDialogue(t, file).turns...)
 	}
 	return all
 }
@@ -62,52 +54,43 @@ type turn struct {
 	answer         []string // headers, "~text" and "!text"
 }
 
-func readDialogue(t testing.TB, name string) dialogue {
+func readDialogue(t testing.TB, file protocoltest.Dialogue) *dialogue {
 	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := dialogue{files: map[string]string{}}
-	var now *turn
-	told := map[string]bool{}
-	for i, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
-		kind, rest, _ := strings.Cut(line, " ")
-		switch {
-		case kind == "#":
-			key, _, _ := strings.Cut(rest, ":")
-			told[key] = true
-		case kind == ">" && strings.HasSuffix(rest, " HTTP/1.1"):
-			words := strings.Fields(rest)
-			now = &turn{method: words[0], target: words[1]}
-			d.turns = append(d.turns, now)
-		case kind == "=":
-			name, content, _ := strings.Cut(rest, " ")
-			d.files[strings.ReplaceAll(name, "%20", " ")] = content
-		case now == nil:
-			t.Fatalf("line %d stands before any request: %s", i+1, line)
-		case kind == ">":
-			now.headers = append(now.headers, rest)
-		case kind == "|":
-			now.body = append(now.body, rest)
-		case kind == "<" && now.status == 0:
-			status, err := strconv.Atoi(rest)
-			if err != nil {
-				t.Fatalf("line %d: %v", i+1, err)
-			}
-			now.status = status
-		case kind == "<":
-			now.answer = append(now.answer, rest)
-		default:
-			t.Fatalf("line %d cannot be understood: %s", i+1, line)
-		}
-	}
-	for _, key := range []string{"client", "did", "source"} {
-		if !told[key] {
-			t.Fatalf("it does not say: # %s:", key)
-		}
-	}
+	d := &dialogue{files: map[string]string{}}
+	file.Lines(t, d.line)
 	return d
+}
+
+func (d *dialogue) line(kind, rest string) error {
+	switch {
+	case kind == ">" && strings.HasSuffix(rest, " HTTP/1.1"):
+		words := strings.Fields(rest)
+		d.turns = append(d.turns, &turn{method: words[0], target: words[1]})
+		return nil
+	case kind == "=":
+		name, content, _ := strings.Cut(rest, " ")
+		d.files[strings.ReplaceAll(name, "%20", " ")] = content
+		return nil
+	case len(d.turns) == 0:
+		return errors.New("it stands before any request")
+	}
+	return d.turns[len(d.turns)-1].line(kind, rest)
+}
+
+func (u *turn) line(kind, rest string) (err error) {
+	switch {
+	case kind == ">":
+		u.headers = append(u.headers, rest)
+	case kind == "|":
+		u.body = append(u.body, rest)
+	case kind == "<" && u.status == 0:
+		u.status, err = strconv.Atoi(rest)
+	case kind == "<":
+		u.answer = append(u.answer, rest)
+	default:
+		return errors.New("it cannot be understood")
+	}
+	return err
 }
 
 // play sends the request and judges the answer.
