@@ -12,6 +12,7 @@ import (
 	pkgsftp "github.com/pkg/sftp"
 
 	"gatehouse/protocols/sftp/wire"
+	"gatehouse/storage/accounts"
 )
 
 // Requests for one file, sent without waiting, have the effect they would have
@@ -114,6 +115,29 @@ func TestOrderAcrossHandles(t *testing.T) {
 				t.Fatalf("round %d: the read did not wait for the write", i)
 			}
 		}
+	}
+}
+
+// Two handles of one file are one file, also where it had another name when the first
+// was opened: sshfs keeps what was renamed open, and writes through both.
+func TestOrderAcrossNames(t *testing.T) {
+	w := newWorld(t)
+	w.add("alice", func(a *accounts.Account) { a.Limits.UploadRate = 256 << 10 })
+	w.serve()
+	r := w.raw("alice")
+	const flags = wire.FlagWrite | wire.FlagCreate
+	first := r.open("/before", flags)
+	r.want("rename", r.ask(wire.Rename, "/before", "/after"), wire.OK)
+	second := r.open("/after", flags)
+	long, short := strings.Repeat("x", 250<<10), strings.Repeat("y", 10)
+	end := len(long) - len(short)
+	r.send(fields(wire.Write, uint32(1), first, uint64(0), long)) // takes about a second
+	r.send(fields(wire.Write, uint32(2), second, uint64(end), short))
+	for range 2 {
+		r.want("write", r.receive(), wire.OK)
+	}
+	if got := w.content("alice", "after")[end:]; got != short {
+		t.Errorf("the file ends with %q, and %q was written there last", got, short)
 	}
 }
 

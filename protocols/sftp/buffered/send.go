@@ -4,7 +4,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+
+	"gatehouse/protocols/sftp/buffers"
 )
+
+// little is the most that begins in a small buffer: content goes on with more.
+const little = 4 << 10
 
 // Write is net.Conn's. It blocks while a buffer's worth waits to be sent.
 func (c *Conn) Write(p []byte) (int, error) {
@@ -64,10 +69,27 @@ func (g gathering) Reserve(size int) ([]byte, error) {
 		c.mu.Unlock()
 		return nil, err
 	}
-	if c.unsent == nil {
-		c.unsent = c.pool.Get(limit)[:0]
-	}
+	c.makeRoom(size)
 	return c.unsent[len(c.unsent):][:size], nil
+}
+
+// makeRoom gives unsent room for size bytes. What begins with little is in a small
+// buffer as long as that is enough: the answers to an upload are. It is called with mu
+// held.
+func (c *Conn) makeRoom(size int) {
+	if c.unsent != nil && len(c.unsent)+size <= cap(c.unsent) {
+		return
+	}
+	n := limit
+	if c.unsent == nil && size <= little {
+		n = buffers.Small
+	}
+	b := c.pool.Get(n)[:0]
+	if c.unsent != nil {
+		b = append(b, c.unsent...)
+		c.pool.Put(c.unsent)
+	}
+	c.unsent = b
 }
 
 // Commit takes the first size bytes of the room as written.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"sync"
 	"sync/atomic"
 
 	"gatehouse/auth/session"
@@ -32,13 +33,22 @@ func (s *server) open(ctx context.Context, r wire.Request) ([]byte, error) {
 		return nil, err
 	}
 	f := &file{
-		path: p, open: opened, lane: s.lanes.enter(p),
+		path: p, open: opened, lane: s.lanes.enter(func() string { return identity(opened) }),
 		readable: how.Read, writable: how.Write, appends: r.Flags&wire.FlagAppend != 0,
 	}
 	s.whenCut(f)
 	handle := s.nextHandle()
 	s.files[handle] = f
 	return wire.AppendHandle(nil, r.ID, handle), nil
+}
+
+// identity tells which file is open, whatever its name; empty where it was cut.
+func identity(f *session.File) string {
+	info, err := f.Stat()
+	if err != nil {
+		return ""
+	}
+	return info.ID()
 }
 
 // openFile opens, and makes a new file for one who only wants to read it: the
@@ -85,8 +95,9 @@ func openAs(r wire.Request) (session.Open, error) {
 // read reads, beside the reading of requests where that takes long. The reply is
 // sent from memory that was reserved first, so that a client that asks for much
 // holds little.
-func (s *server) read(ctx context.Context, r wire.Request) error {
+func (s *server) read(ctx context.Context, r wire.Request, p packet) error {
 	f, err := s.file(r.Handle)
+	p.free()
 	if err == nil && !f.readable {
 		err = errWriteOnly
 	}
@@ -104,22 +115,34 @@ func (s *server) read(ctx context.Context, r wire.Request) error {
 	if err := s.in.reserve(ctx, s.memory, weight); err != nil {
 		return err
 	}
-	id, off := r.ID, int64(r.Offset)
-	f.lane.read(span{off, off + n})
-	turn := f.turn(s.pace.here())
-	return s.work(func() {
-		b := s.Buffers.Get(wire.DataHeader + int(n))
-		defer s.memory.Release(weight)
-		defer s.Buffers.Put(b)
-		defer turn.end()
-		got, err := f.readAt(b[wire.DataHeader:], off)
-		turn.come()
-		if got == 0 {
-			s.out.sendAt(turn, s.refusal(wire.Request{Type: wire.Read, ID: id}, err))
-			return
-		}
-		s.out.sendContent(turn, f, id, wire.PutData(b, id, got))
-	})
+	at := span{int64(r.Offset), int64(r.Offset) + n}
+	f.lane.read(at)
+	return s.workOn(transfer{f: f, turn: f.turn(s.pace.here()), id: r.ID, at: at, weight: weight}, (*server).transferDown)
+}
+
+// A transfer is a read or a write of a file that is under way.
+type transfer struct {
+	f      *file
+	turn   turn
+	id     uint32
+	at     span
+	weight int64  // of memory, for a read
+	packet packet // of a write,
+	data   []byte // which writes this
+}
+
+func (s *server) transferDown(t transfer) {
+	b := s.Buffers.Get(wire.DataHeader + int(t.at.end-t.at.first))
+	defer s.memory.Release(t.weight)
+	defer s.Buffers.Put(b)
+	defer t.turn.end()
+	got, err := t.f.readAt(b[wire.DataHeader:], t.at.first)
+	t.turn.come()
+	if got == 0 {
+		s.out.sendAt(t.turn, s.refusal(wire.Request{Type: wire.Read, ID: t.id}, err))
+		return
+	}
+	s.out.sendContent(t.turn, t.f, t.id, wire.PutData(b, t.id, got))
 }
 
 // A turn orders the answers about one file. What is asked for may be done in any
@@ -132,15 +155,16 @@ type turn struct {
 	late bool
 }
 
-// told is closed once an answer was given. Before that it knows whether the next
+// told is done once an answer was given. Before that it knows whether the next
 // one waits for nothing else.
 type told struct {
-	done    chan struct{}
+	done    sync.WaitGroup
 	awaited atomic.Bool
 }
 
 func (f *file) turn(late bool) turn {
-	t := turn{f.told, &told{done: make(chan struct{})}, late}
+	t := turn{f.told, new(told), late}
+	t.told.done.Add(1)
 	f.told = t.told
 	return t
 }
@@ -149,21 +173,21 @@ func (f *file) turn(late bool) turn {
 func (t turn) come() {
 	if t.before != nil {
 		t.before.awaited.Store(true)
-		<-t.before.done
+		t.before.done.Wait()
 	}
 }
 
 // wait is come for an answer that waits for something else as well.
 func (t turn) wait() {
 	if t.before != nil {
-		<-t.before.done
+		t.before.done.Wait()
 	}
 }
 
 // awaited tells that the next answer follows as soon as this one was given.
 func (t turn) awaited() bool { return t.told != nil && t.told.awaited.Load() }
 
-func (t turn) end() { close(t.told.done) }
+func (t turn) end() { t.told.done.Done() }
 
 // readAt returns an error exactly where nothing was read: what follows a short
 // piece is told when it is asked for.
@@ -196,18 +220,19 @@ func (s *server) write(ctx context.Context, r wire.Request, p packet) error {
 		at = span{int64(r.Offset), int64(r.Offset) + n}
 	}
 	f.lane.write(at)
-	id, data, turn := r.ID, r.Data, f.turn(s.pace.here())
-	return s.work(func() {
-		defer p.free()
-		defer turn.end()
-		err := f.writeAt(data, at.first)
-		turn.come()
-		if err != nil {
-			s.out.sendAt(turn, s.refusal(wire.Request{Type: wire.Write, ID: id}, err))
-			return
-		}
-		s.out.sendAt(turn, wire.AppendStatus(nil, id, wire.OK, ""))
-	})
+	return s.workOn(transfer{f: f, turn: f.turn(s.pace.here()), id: r.ID, at: at, packet: p, data: r.Data}, (*server).transferUp)
+}
+
+func (s *server) transferUp(t transfer) {
+	defer t.packet.free()
+	defer t.turn.end()
+	err := t.f.writeAt(t.data, t.at.first)
+	t.turn.come()
+	if err != nil {
+		s.out.sendAt(t.turn, s.refusal(wire.Request{Type: wire.Write, ID: t.id}, err))
+		return
+	}
+	s.out.sendOK(t.turn, t.id)
 }
 
 // writeAt writes all of b, as one of the writes under way.

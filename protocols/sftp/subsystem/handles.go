@@ -56,7 +56,7 @@ type file struct {
 	lane *lane
 	// appends sends every write to the end, whatever offset it names.
 	readable, writable, appends bool
-	// told is closed once what was asked for last was answered.
+	// told is done once what was asked for last was answered.
 	told *told
 	// forget ends the waiting for the file to be cut.
 	forget func() bool

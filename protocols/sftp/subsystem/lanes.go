@@ -1,9 +1,8 @@
 package subsystem
 
 import (
+	"slices"
 	"sync"
-
-	"gatehouse/policy/path"
 )
 
 // The protocol wants requests for one file to have the effect they would have
@@ -11,45 +10,61 @@ import (
 // lane orders what is asked of one file: reads and writes go on side by side
 // while they cannot matter to one another.
 
-// lanes are the lanes of open files, by path: two handles of a file share one.
-// They belong to the goroutine that reads the requests.
-type lanes map[path.Path]*lane
+// lanes are the lanes of open files: handles of one file share one, by whatever
+// names they were opened. They belong to the goroutine that reads the requests.
+type lanes struct{ all []*lane }
 
 // A lane is what is under way on one file. Only done is called by others than
 // the goroutine that reads the requests.
 type lane struct {
-	at            path.Path
+	identify      func() string // nil once it was asked
+	id            string        // what it told
 	handles       int
 	reads, writes traffic
 }
 
-// enter returns the lane of a file that is being opened.
-func (l lanes) enter(p path.Path) *lane {
-	at := l[p]
-	if at == nil {
-		at = &lane{at: p}
-		l[p] = at
+// enter returns the lane of a file that was opened; identify tells which one it is,
+// empty where that cannot be told any more. A file that is alone is not asked.
+func (l *lanes) enter(identify func() string) *lane {
+	entered := &lane{identify: identify}
+	for _, at := range l.all {
+		if at.same(entered) {
+			entered = at
+			break
+		}
 	}
-	at.handles++
-	return at
+	if entered.handles++; entered.handles == 1 {
+		l.all = append(l.all, entered)
+	}
+	return entered
+}
+
+// same reports whether two lanes are of one file.
+func (a *lane) same(b *lane) bool {
+	for _, one := range []*lane{a, b} {
+		if one.identify != nil {
+			one.id, one.identify = one.identify(), nil
+		}
+	}
+	return a.id != "" && a.id == b.id
 }
 
 // leave gives the lane up when the last handle was closed.
-func (l lanes) leave(at *lane) {
+func (l *lanes) leave(at *lane) {
 	if at.handles--; at.handles == 0 {
-		delete(l, at.at)
+		l.all = slices.DeleteFunc(l.all, func(other *lane) bool { return other == at })
 	}
 }
 
 // settleWrites waits for every write under way, settle for every read as well.
-func (l lanes) settleWrites() {
-	for _, at := range l {
+func (l *lanes) settleWrites() {
+	for _, at := range l.all {
 		at.writes.settle()
 	}
 }
 
-func (l lanes) settle() {
-	for _, at := range l {
+func (l *lanes) settle() {
+	for _, at := range l.all {
 		at.settle()
 	}
 }
@@ -70,8 +85,7 @@ func (a *lane) write(s span) {
 }
 
 // beginCopy begins a read of one lane from off on and a write of all of another.
-// The two may be one, where a name has become another file's: all that is waited
-// for is waited for before either begins.
+// The two may be one: all that is waited for is waited for before either begins.
 func beginCopy(from, to *lane, off int64) {
 	read := span{off, whole.end}
 	from.writes.clear(read)

@@ -1,11 +1,10 @@
 package subsystem
 
 import (
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-
-	"gatehouse/policy/path"
 )
 
 // What may overtake what on one file. The draft, section 6.1: the outcome is as
@@ -107,19 +106,43 @@ func TestTrafficIsBounded(t *testing.T) {
 
 // Two handles of one file are one lane, which goes with the last of them.
 func TestLanesAreShared(t *testing.T) {
-	all := lanes{}
-	p := path.MustParse("/a")
-	first, second := all.enter(p), all.enter(p)
+	var all lanes
+	is := func(id string) func() string { return func() string { return id } }
+	first, other, second := all.enter(is("a")), all.enter(is("b")), all.enter(is("a"))
 	if first != second {
 		t.Fatal("two handles of a file do not share a lane")
 	}
+	if first == other {
+		t.Fatal("two files share a lane")
+	}
 	all.leave(first)
-	if all[p] == nil {
+	if !slices.Contains(all.all, first) {
 		t.Error("the lane went with the first handle")
 	}
 	all.leave(second)
-	if len(all) != 0 {
-		t.Error("the lane stays after the last handle")
+	all.leave(other)
+	if len(all.all) != 0 {
+		t.Error("a lane stays after the last handle")
+	}
+}
+
+// A file that was cut does not tell any more which one it is, and is no other's.
+func TestLanesOfWhatWasCut(t *testing.T) {
+	var all lanes
+	cut := func() string { return "" }
+	if first, second := all.enter(cut), all.enter(cut); first == second {
+		t.Error("two files that were cut share a lane")
+	}
+}
+
+// Who has one file open at a time pays for no question.
+func TestLaneOfOneFile(t *testing.T) {
+	var all lanes
+	for range 2 {
+		all.leave(all.enter(func() string {
+			t.Error("a file that is alone was asked which one it is")
+			return ""
+		}))
 	}
 }
 

@@ -30,10 +30,22 @@ type packets struct {
 	flush func()
 }
 
-// A packet is one request's bytes. free gives back what it holds, once.
+// A packet is one request's bytes, and what it holds of a pool and of memory.
 type packet struct {
-	bytes []byte
-	free  func()
+	bytes  []byte
+	pool   *buffers.Pool // nil where the bytes are not borrowed
+	memory *semaphore.Weighted
+	weight int64
+}
+
+// free gives back what the packet holds, once.
+func (p packet) free() {
+	if p.pool != nil {
+		p.pool.Put(p.bytes)
+	}
+	if p.weight > 0 {
+		p.memory.Release(p.weight)
+	}
 }
 
 func newPackets(from io.Reader, pool *buffers.Pool, stalled time.Duration, cut func(error), flush func()) *packets {
@@ -72,28 +84,24 @@ func (p *packets) next(ctx context.Context, memory *semaphore.Weighted) (packet,
 	if err := p.reserve(ctx, memory, weight); err != nil {
 		return packet{}, err
 	}
-	b := p.pool.Get(int(n))
-	free := func() {
-		p.pool.Put(b)
-		memory.Release(weight)
-	}
-	if err := p.fill(b); err != nil {
-		free()
+	got := packet{p.pool.Get(int(n)), p.pool, memory, weight}
+	if err := p.fill(got.bytes); err != nil {
+		got.free()
 		return packet{}, err
 	}
-	return packet{bytes: b, free: free}, nil
+	return got, nil
 }
 
 // nextSmall reads a packet into b, which the next one overwrites. A write is
 // still under way then, so it is copied and counted.
 func (p *packets) nextSmall(ctx context.Context, b []byte, memory *semaphore.Weighted) (packet, error) {
 	if err := p.fill(b); err != nil || wire.Type(b[0]) != wire.Write {
-		return packet{bytes: b, free: func() {}}, err
+		return packet{bytes: b}, err
 	}
 	if err := p.reserve(ctx, memory, least); err != nil {
 		return packet{}, err
 	}
-	return packet{bytes: bytes.Clone(b), free: func() { memory.Release(least) }}, nil
+	return packet{bytes: bytes.Clone(b), memory: memory, weight: least}, nil
 }
 
 // reserve takes memory, which may have to wait for requests that are under way. What

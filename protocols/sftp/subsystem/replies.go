@@ -22,6 +22,7 @@ type replies struct {
 	mu  sync.Mutex // guards to, and err
 	to  *Patient
 	err error
+	ok  []byte // the room of the last outcome that was sent
 	// later says that to's channel sends what it gathered before it is read in vain.
 	later bool
 
@@ -73,6 +74,14 @@ func (o *replies) sendAt(t turn, b []byte) error {
 	o.lock()
 	defer o.mu.Unlock()
 	return o.write(t, b)
+}
+
+// sendOK sends that all went well.
+func (o *replies) sendOK(t turn, id uint32) {
+	o.lock()
+	defer o.mu.Unlock()
+	o.ok = wire.AppendStatus(o.ok[:0], id, wire.OK, "")
+	o.write(t, o.ok)
 }
 
 // sendContent sends what was read of a file, unless the file was cut while the

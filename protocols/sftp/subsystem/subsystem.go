@@ -178,8 +178,7 @@ func (s *server) handle(ctx context.Context, p packet) error {
 		p.free()
 		return fmt.Errorf("%w: it began twice", ErrProtocol)
 	case wire.Read:
-		p.free()
-		return s.read(ctx, r)
+		return s.read(ctx, r, p)
 	case wire.Write:
 		return s.write(ctx, r, p)
 	case wire.Close:
@@ -249,11 +248,29 @@ func (s *server) beside(f func()) {
 // work runs f, which may go on beside the reading of requests. Where it returns an
 // error, the caller no longer reads them.
 func (s *server) work(f func()) error {
-	if !s.pace.here() {
-		s.pace.beside--
-		s.beside(f)
-		return nil
+	if s.pace.here() {
+		return s.workHere(f)
 	}
+	s.workBeside(f)
+	return nil
+}
+
+// workOn is work for a transfer, which leaves no garbage where it is done at once.
+func (s *server) workOn(t transfer, do func(*server, transfer)) error {
+	if s.pace.here() {
+		return s.workHere(func() { do(s, t) })
+	}
+	later := t
+	s.workBeside(func() { do(s, later) })
+	return nil
+}
+
+func (s *server) workBeside(f func()) {
+	s.pace.beside--
+	s.beside(f)
+}
+
+func (s *server) workHere(f func()) error {
 	begun := time.Now()
 	if !s.post.do(func() { defer s.contain(); f() }) {
 		s.out.flush()
