@@ -254,7 +254,7 @@ func (f *File) resize(size int64) error {
 }
 
 // Stat describes the open file, whatever became of its name (a staged one: as it
-// will be). After Close it is what Close left in place.
+// will be). After Close it is what that left in place of a file that was written to.
 func (f *File) Stat() (Info, error) {
 	f.use.RLock()
 	defer f.use.RUnlock()
@@ -321,14 +321,23 @@ func (f *File) end() error {
 	if f.book != nil {
 		f.book.close(ctx, f.file)
 	}
-	if info, serr := f.file.Stat(); serr == nil && !gone {
-		f.final = &info
+	if f.how.Write && !gone {
+		f.final = described(f.file)
 	}
 	err = errors.Join(err, f.file.Close())
 	if err == nil && f.ctx.Err() != nil {
 		return context.Cause(f.ctx)
 	}
 	return err
+}
+
+// described is what an open file is like, nil where that cannot be told.
+func described(file backend.File) *backend.Info {
+	info, err := file.Stat()
+	if err != nil {
+		return nil
+	}
+	return &info
 }
 
 // lasting is settle's error, or that of a Sync before, which the kernel tells once.

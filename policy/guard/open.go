@@ -246,7 +246,7 @@ func (f *File) make(ctx context.Context, r *rules, may policy.Operation) (backen
 		return nil, cmp.Or(f.fs.s.folderThere(ctx, r, &f.c.at), err)
 	}
 	defer grown.Cancel()
-	if err := t.storeHolds(ctx, p, f.how.Size); err != nil {
+	if err := t.mountHolds(ctx, p, f.how.Size); err != nil {
 		return nil, cmp.Or(f.fs.s.folderThere(ctx, r, &f.c.at), err)
 	}
 	file, err := t.store.Open(ctx, p, f.fs.s.newFile(f.how))
@@ -268,11 +268,8 @@ func (f *File) begins(ctx context.Context, file backend.File) error {
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	err = f.shape(file, info)
-	if err == nil && f.how.Tentative {
-		info, err = file.Stat()
-		f.begun = info.Changed
-	}
+	info, err = f.shape(file, info)
+	f.begun = info.Changed
 	f.file, f.book = file, book
 	f.fs.s.makes(&f.c.at, false)
 	if err != nil {
@@ -295,16 +292,19 @@ func (s *session) newFile(how Open) backend.How {
 	}
 }
 
-// shape gives a new file the mode that the client asked for.
-func (f *File) shape(file backend.File, made backend.Info) error {
+// shape gives a new file the mode that the client asked for, and describes it then.
+func (f *File) shape(file backend.File, made backend.Info) (backend.Info, error) {
 	if f.how.Mode == 0 {
-		return nil
+		return made, nil
 	}
 	mode := f.how.Mode&fileMask(made.Mode) | ownFile
 	if mode == made.Mode.Perm() {
-		return nil
+		return made, nil
 	}
-	return file.SetAttr(backend.Attr{Mode: &mode})
+	if err := file.SetAttr(backend.Attr{Mode: &mode}); err != nil {
+		return made, err
+	}
+	return file.Stat()
 }
 
 // fileMask is what the mount leaves of the mode that a client makes a file

@@ -7,48 +7,50 @@ import (
 	"gatehouse/storage/backend"
 )
 
-// remembered is a bounded number of files, by name and identity. It forgets the
-// oldest: whoever asks is on the safe side where nothing is remembered.
+// remembered is a bounded number of files, by name and identity: the last ones, and
+// some before them. Whoever asks is on the safe side where nothing is remembered.
 type remembered struct {
-	mu    sync.Mutex
-	files map[path.Path]backend.FileID
-	order []path.Path
+	mu sync.Mutex
+	// What is added goes to young. Once that is full it is old, and what was old is
+	// forgotten.
+	young, old map[path.Path]backend.FileID
 }
 
-const maxRemembered = 4096
-
-func newRemembered() remembered { return remembered{files: make(map[path.Path]backend.FileID)} }
+// maxRemembered is how many files are remembered at least, where there were as many.
+const maxRemembered = 2048
 
 func (m *remembered) add(p path.Path, id backend.FileID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, there := m.files[p]; !there {
-		if len(m.order) == maxRemembered {
-			delete(m.files, m.order[0])
-			m.order = m.order[1:]
-		}
-		m.order = append(m.order, p)
+	if m.young == nil {
+		m.young = make(map[path.Path]backend.FileID)
 	}
-	m.files[p] = id
+	m.young[p] = id
+	if len(m.young) == maxRemembered {
+		clear(m.old)
+		m.young, m.old = m.old, m.young
+	}
 }
 
 func (m *remembered) has(p path.Path, id backend.FileID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	got, ok := m.files[p]
+	got, ok := m.young[p]
+	if !ok {
+		got, ok = m.old[p]
+	}
 	return ok && got == id
 }
 
-// forget leaves the place in the order, which then counts for who comes back.
 func (m *remembered) forget(p path.Path) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.files, p)
+	delete(m.young, p)
+	delete(m.old, p)
 }
 
 func (m *remembered) clear() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	clear(m.files)
-	m.order = nil
+	m.young, m.old = nil, nil
 }

@@ -92,6 +92,13 @@ func (t *Tree) storeHolds(ctx context.Context, p path.Path, bytes int64) error {
 	return err
 }
 
+// mountHolds is storeHolds for something that is made below p: where nothing stands yet,
+// the mount tells, which need not look for it.
+func (t *Tree) mountHolds(ctx context.Context, p path.Path, bytes int64) error {
+	m, _ := t.mounts.Of(p)
+	return t.storeHolds(ctx, m.Path, bytes)
+}
+
 // quotaRoom is the room in the quotas above p, where there are some.
 func (t *Tree) quotaRoom(ctx context.Context, p path.Path) (u quota.Usage, limited bool, err error) {
 	t.files.giveBack()

@@ -49,7 +49,7 @@ func NewTree(c TreeConfig) *Tree {
 		locks:   c.Locks,
 		fence:   c.Fence,
 		files: files{
-			shared: c.Fence != nil, ledger: c.Quotas, sync: c.Mounts.Sync, durable: newRemembered(),
+			shared: c.Fence != nil, ledger: c.Quotas, sync: c.Mounts.Sync,
 			byID: make(map[backend.FileID]*stored), staged: make(map[*pending]struct{}),
 		},
 	}
@@ -68,7 +68,7 @@ func NewTree(c TreeConfig) *Tree {
 // FS makes the file system of a session, which the caller closes.
 func (t *Tree) FS(c Config) *FS {
 	c.kept = t.kept
-	s := &session{tree: t, config: c, handles: make(map[handle]struct{}), made: newRemembered(), nulls: newRemembered()}
+	s := &session{tree: t, config: c, handles: make(map[handle]struct{})}
 	s.ended, s.end = context.WithCancelCause(context.Background())
 	s.rules.Store(newRules(c.Effective, c))
 	if c.Traffic != nil {

@@ -60,7 +60,7 @@ func (f *File) openStaged(ctx context.Context, r *rules, may policy.Operation) e
 	}
 	err = u.book.hold(ctx, first)
 	if err == nil {
-		err = t.storeHolds(ctx, p, f.how.Size) // the old content stays until the new is whole
+		err = t.mountHolds(ctx, p, f.how.Size) // the old content stays until the new is whole
 	}
 	if err != nil {
 		u.book.close(ctx, nil)
@@ -73,7 +73,7 @@ func (f *File) openStaged(ctx context.Context, r *rules, may policy.Operation) e
 	f.upload, f.book, f.file = u, u.book, u.staged.File
 	info, err := f.file.Stat()
 	if err == nil {
-		err = f.shape(f.file, info)
+		_, err = f.shape(f.file, info)
 	}
 	if err != nil {
 		f.drop()
