@@ -51,7 +51,7 @@ torture: ## kill -9 under load, 200 rounds
 crowd: ## 2,000 idle sessions at each door, 500 strangers in each manner: ten minutes
 	GATEHOUSE_CROWD=2000 $(GO) test -count=1 -timeout 40m -run 'IdleSessions|StrangersShut|SlowClients' -v ./cmd/gatehouse
 
-mutants: ## take each guard, link, lock and quota check out in turn: a test must fail
+mutants: ## take each check of policy, guard, locks and quotas out in turn: a test must fail (long)
 	$(GO) run ./.ci/mutants
 
 size: ## files over 400 lines and packages over 2,000: a prompt to think

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +34,7 @@ func (b *builder) kill(all binary, i int, timeout time.Duration) (string, error)
 		if err != nil {
 			return "", err
 		}
+		own.slow, own.took = all.slow, all.took
 		return own.run(-1, timeout)
 	}
 	killer, err := all.run(i, timeout)
@@ -43,7 +45,7 @@ func (b *builder) kill(all binary, i int, timeout time.Duration) (string, error)
 		for _, s := range b.target.suites {
 			suite, err := b.build(s, -1)
 			if err == nil {
-				err = suite.sound(timeout)
+				suite, err = suite.sound(timeout)
 			}
 			b.suites, b.err = append(b.suites, suite), errors.Join(b.err, err)
 		}
@@ -99,7 +101,11 @@ func (b *builder) build(pkg string, fixed int) (binary, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return binary{}, fmt.Errorf("build the mutants of %s: %w\n%s", b.target.dir, err, out)
 	}
-	return binary{file, dir}, nil
+	err = os.CopyFS(filepath.Join(dir, "testdata"), os.DirFS(filepath.Join(pkg, "testdata")))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return binary{}, err
+	}
+	return binary{file: file, dir: dir}, nil
 }
 
 // helpers say in a package with mutants which one lives.

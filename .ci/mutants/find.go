@@ -50,11 +50,17 @@ func (t target) mutants() ([]mutant, error) {
 		}
 		for _, d := range tree.Decls {
 			if d, ok := d.(*ast.FuncDecl); ok {
-				f.in = d.Name.Name
+				f.in, f.plain = d.Name.Name, d.Type.Results.NumFields() == 1
 				ast.Inspect(d, f.visit)
 			}
 		}
 		found = append(found, f.found...)
+	}
+	seen := make(map[string]int)
+	for i, m := range found {
+		if seen[m.key()]++; seen[m.key()] > 1 {
+			found[i].what += fmt.Sprintf(" (%d)", seen[m.key()])
+		}
 	}
 	return found, nil
 }
@@ -66,6 +72,8 @@ type finder struct {
 	source []byte
 	set    *token.FileSet
 	in     string
+	plain  bool      // what in returns is one value
+	tested token.Pos // of the assignment in the if that was seen last
 	found  []mutant
 }
 
@@ -81,8 +89,18 @@ func (f *finder) visit(n ast.Node) bool {
 			}
 		}
 	case *ast.ReturnStmt:
-		if len(n.Results) == 1 && slices.Contains(f.checks, called(n.Results[0])) && strings.Contains(called(n.Results[0]), "udge") {
+		if len(n.Results) == 1 && f.plain && f.asks(n.Results[0]) {
 			f.add(n, "if mutant(#) { return nil }; ", "", "without asking "+called(n.Results[0]))
+		}
+	case *ast.AssignStmt:
+		if len(n.Lhs) == 1 && n.Pos() != f.tested && f.asks(n.Rhs[0]) {
+			f.none(n.Rhs[0], "without "+called(n.Rhs[0]))
+		}
+	case *ast.CallExpr:
+		for _, first := range n.Args {
+			if f.text(n.Fun) == "cmp.Or" && f.asks(first) {
+				f.none(first, "without "+called(first))
+			}
 		}
 	case *ast.BinaryExpr:
 		if f.decides(f.in) {
@@ -90,7 +108,7 @@ func (f *finder) visit(n ast.Node) bool {
 		}
 	case *ast.KeyValueExpr:
 		if key, ok := n.Key.(*ast.Ident); ok && slices.Contains(f.fields, key.Name) {
-			f.add(n.Value, "mutantNone(#, ", ")", "without "+key.Name+" "+f.text(n.Value))
+			f.none(n.Value, "without "+key.Name+" "+f.text(n.Value))
 		}
 	case *ast.SelectorExpr:
 		if slices.Contains(f.flags, n.Sel.Name) {
@@ -107,7 +125,8 @@ func (f *finder) branch(n *ast.IfStmt) {
 	switch name := refusal(n.Body.List); {
 	case name != "" && n.Else == nil:
 		f.never(n.Cond, "without "+name)
-	case assign != nil && len(assign.Rhs) == 1 && refuses(n.Body) && slices.Contains(f.checks, called(assign.Rhs[0])):
+	case assign != nil && len(assign.Rhs) == 1 && refuses(n.Body) && f.asks(assign.Rhs[0]):
+		f.tested = assign.Pos()
 		f.never(n.Cond, "without the refusal of "+called(assign.Rhs[0]))
 	case f.decides(f.in) && !ofError(n.Cond):
 		f.never(n.Cond, "never "+f.text(n.Cond))
@@ -135,6 +154,12 @@ func (f *finder) operands(n *ast.BinaryExpr) {
 		f.add(n, "((", ") && !(mutant(#) && "+equal+"))", "not equal: "+f.text(n))
 	}
 }
+
+// asks reports whether an expression is the call of a check.
+func (f *finder) asks(e ast.Expr) bool { return slices.Contains(f.checks, called(e)) }
+
+// none makes of an expression its zero value.
+func (f *finder) none(n ast.Expr, what string) { f.add(n, "mutantNone(#, ", ")", what) }
 
 // never makes a condition one that does not hold.
 func (f *finder) never(n ast.Expr, what string) { f.add(n, "(!mutant(#) && (", "))", what) }

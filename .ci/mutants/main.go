@@ -1,6 +1,7 @@
-// Mutants takes each check of policy, guard, links, locks and quota out, one at a time,
-// and runs the tests of its package: one of them must fail. What survives is
-// printed, and fails the run. Arguments limit it to packages.
+// Mutants takes each check of policy, guard, links, locks, quota, WebDAV's conditions and the
+// local backend out, one at a time, and runs the tests of its package, those that are done
+// quickly first: one of them must fail. What survives is printed, and fails the run.
+// Arguments limit it to packages.
 //
 // All mutants of a package are built into one test binary, through an overlay
 // that leaves the tree alone; an environment variable says which one lives.
@@ -11,9 +12,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path"
 	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -51,6 +54,9 @@ func (r *runner) run() error {
 		if err != nil {
 			return err
 		}
+		if err := named(mutants, t); err != nil {
+			return err
+		}
 		if r.list {
 			for _, m := range mutants {
 				fmt.Println(m)
@@ -69,6 +75,22 @@ func (r *runner) run() error {
 	return nil
 }
 
+// named refuses equivalent mutants of a package that it no longer has.
+func named(mutants []mutant, t target) error {
+	var gone []string
+	for key := range equivalent {
+		file, _, _ := strings.Cut(key, ": ")
+		if path.Dir(file) == t.dir && !slices.ContainsFunc(mutants, func(m mutant) bool { return m.key() == key }) {
+			gone = append(gone, key)
+		}
+	}
+	if len(gone) > 0 {
+		slices.Sort(gone)
+		return fmt.Errorf("no such mutants, but equivalent:\n%s", strings.Join(gone, "\n"))
+	}
+	return nil
+}
+
 // test lets each mutant of a package live in turn.
 func (r *runner) test(t target, mutants []mutant) error {
 	dir, err := os.MkdirTemp("", "mutants")
@@ -81,7 +103,7 @@ func (r *runner) test(t target, mutants []mutant) error {
 	if err != nil {
 		return err
 	}
-	if err := all.sound(r.timeout); err != nil {
+	if all, err = all.sound(r.timeout); err != nil {
 		return fmt.Errorf("the tests of %s: %w", t.dir, err)
 	}
 	var wg sync.WaitGroup

@@ -32,8 +32,10 @@ var targets = []target{
 		checks: []string{
 			"judge", "judgeTree", "visible", "keeps", "newName", "allowed", "mayReplace", "mayRemoveFolder", "mayChange",
 			"decide", "opens", "onlyReads", "unlocked", "within", "usable", "matches", "unchanged", "Check", "reserve", "Reserve", "Move",
+			"stays", "admitted", "Admits", "unwritten", "stands", "stayed", "first", "again", "refused", "still", "grow", "heed",
+			"mayRename", "mayCopy", "mayPlace", "mayStand", "folderThere", "hold", "beginAll", "secure", "storeHolds", "fits", "mayMove",
 		},
-		decisions: []string{"audited", "opens"},
+		decisions: []string{"audited", "opens", "stays", "admitted", "mayPlace", "unchanged", "undo", "untouched", "takeAway"},
 		suites:    []string{"./protocols/protocoltest"},
 	},
 	{
@@ -53,6 +55,15 @@ var targets = []target{
 			"drop", "dropAll", "settle", "dead", "present",
 		},
 	},
+	{
+		dir: "protocols/webdav",
+		decisions: []string{
+			"versionOf", "conditional", "judgeHeaders", "anyMatch", "strongly", "weakly", "cutTag",
+			"parseIf", "coded", "list", "condition", "bracketed", "tokens", "holds", "matches",
+			"locate", "unescape", "refer", "covers", "here", "announced", "pin",
+		},
+	},
+	{dir: "policy/path", every: true},
 	{dir: "storage/mount", checks: []string{"Admits", "admits", "reserved", "busy", "within", "usable"}},
 	{
 		dir:   "storage/backend/local",

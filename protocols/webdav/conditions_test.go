@@ -40,6 +40,13 @@ func TestJudgeHeaders(t *testing.T) {
 		"tags without a comma":          {"If-None-Match", `"e1""e2"`, none, 400},
 		"empty elements":                {"If-None-Match", `"e2",, ,"e3",`, file, 0},
 		"a tag with a comma":            {"If-None-Match", `"e,1"`, file, 0},
+		"match first in a list":         {"If-Match", `"e1", "e2"`, file, 0},
+		"the first matches":             {"If-None-Match", `"e1","e2"`, file, 412},
+		"commas alone":                  {"If-None-Match", `,`, file, 400},
+		"the end of a tag":              {"If-Match", `e1"`, file, 400},
+		"a weak nothing":                {"If-None-Match", `W/`, file, 400},
+		"a control in a tag":            {"If-Match", "\"e\x7f\"", file, 400},
+		"the least of a tag":            {"If-Match", `"!"`, file, 412},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
