@@ -190,21 +190,24 @@ func fullCluster(t *testing.T, cluster *redistest.Cluster) {
 	wantFull(t, "put", err)
 	_, err = s.Append(t.Context(), "log", "", []byte("e"))
 	wantFull(t, "append", err)
-	for name, call := range map[string]func(context.Context) error{
-		"renew": func(ctx context.Context) error { _, err := put(s, ctx, "s", "a"); return err },
-		"delete": func(ctx context.Context) error {
+	for _, step := range []struct {
+		name string
+		call func(context.Context) error
+	}{
+		{"renew", func(ctx context.Context) error { _, err := put(s, ctx, "s", "a"); return err }},
+		{"delete", func(ctx context.Context) error {
 			_, err := s.Apply(ctx, state.Batch{Scope: "s", Deletes: []string{"a"}})
 			return err
-		},
-		"commit": func(ctx context.Context) error {
+		}},
+		{"commit", func(ctx context.Context) error {
 			_, err := s.Count(ctx, "s", state.Lease{Name: "l", Holder: "h", Commit: 1, Want: 1})
 			return err
-		},
-		"vital": func(ctx context.Context) error { _, err := put(s, state.Vital(ctx), "t", "new"); return err },
-		"trim":  func(ctx context.Context) error { return s.Trim(ctx, "log", 1) },
+		}},
+		{"vital", func(ctx context.Context) error { _, err := put(s, state.Vital(ctx), "t", "new"); return err }},
+		{"trim", func(ctx context.Context) error { return s.Trim(ctx, "log", 1) }},
 	} {
-		if err := call(t.Context()); err != nil {
-			t.Errorf("%s: %v", name, err)
+		if err := step.call(t.Context()); err != nil {
+			t.Errorf("%s: %v", step.name, err)
 		}
 	}
 	if rooms, err := s.Memory(t.Context()); err != nil || len(rooms) != 3 || rooms[1].Max != 1 || rooms[1].Left() != 0 || rooms[1].Share() < 1 {
