@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -34,6 +35,7 @@ var (
 // CopyTo writes n bytes from off on (negative n: to the end) to w, in bounded
 // pieces. Where w is a plain connection all but the first piece go through the
 // kernel: what that takes to begin is more than a small file does.
+// io.ErrUnexpectedEOF where the file was made shorter below what was sent.
 func (f *File) CopyTo(w io.Writer, off, n int64) (int64, error) {
 	if n < 0 {
 		n = 1<<63 - 1
@@ -58,6 +60,9 @@ func (f *File) CopyTo(w io.Writer, off, n int64) (int64, error) {
 	for done < n {
 		sent, err := f.sendPiece(send, w, off+done, min(n-done, maxPiece))
 		done += sent
+		if err == io.EOF && done > firstPiece { // it was not read at once
+			err = f.reaches(off + done)
+		}
 		if err == io.EOF {
 			return done, nil
 		}
@@ -66,6 +71,17 @@ func (f *File) CopyTo(w io.Writer, off, n int64) (int64, error) {
 		}
 	}
 	return done, nil
+}
+
+// reaches is io.EOF where the file still has all before off.
+func (f *File) reaches(off int64) error {
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return err
+	case info.Size() < off:
+		return fmt.Errorf("the file was cut off while it was sent: %w", io.ErrUnexpectedEOF)
+	}
+	return io.EOF
 }
 
 // sendPiece sends one piece; io.EOF says that the file ended with it.

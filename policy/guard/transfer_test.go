@@ -133,6 +133,46 @@ func TestTransfers(t *testing.T) {
 	}
 }
 
+// meanwhile has something done once, when so many bytes were written.
+type meanwhile struct {
+	left int
+	do   func()
+}
+
+func (m *meanwhile) Write(b []byte) (int, error) {
+	if m.left -= len(b); m.left <= 0 && m.do != nil {
+		m.do()
+		m.do = nil
+	}
+	return len(b), nil
+}
+
+// A file that is cut off below what was sent of it ends the sending with an error,
+// also between two pieces: whoever takes the end of the stream for the end of the file
+// would have a file that never was. One that still has that much has another end.
+func TestCutOffBetweenPieces(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("ann")
+	const size, sent = 6 << 20, 4 << 20
+	for to, want := range map[int64]error{1: io.ErrUnexpectedEOF, sent - 1: io.ErrUnexpectedEOF, sent: nil, sent + 1: nil} {
+		w.put("/home/ann/f", strings.Repeat("a", size))
+		f, err := u.Open(t.Context(), tp("/f"), guard.Open{Read: true})
+		w.must(err)
+		n, err := f.CopyTo(&meanwhile{sent, func() { w.must(os.Truncate(w.disk("/home/ann/f"), to)) }}, 0, -1)
+		w.want(err, want)
+		if n != max(sent, to) {
+			t.Errorf("cut off at %d: sent %d", to, n)
+		}
+		w.must(f.Close())
+	}
+	f, err := u.Open(t.Context(), tp("/f"), guard.Open{Read: true})
+	w.must(err)
+	if n, err := f.CopyTo(io.Discard, size, -1); n != 0 || err != nil {
+		t.Errorf("from behind the end: %d, %v", n, err)
+	}
+	w.must(f.Close())
+}
+
 // A stream fills a folder to its last byte and no further; one that ends just
 // there ends well. Both ways in, both kinds of upload.
 func TestStreamsMeetTheLimit(t *testing.T) {
