@@ -19,6 +19,10 @@ http {
 	keepalive_requests 1000000;
 	client_max_body_size 0;
 	client_body_temp_path %[5]s;
+	proxy_temp_path %[5]s; # this and the next are made at the start, used or not
+	fastcgi_temp_path %[5]s;
+	uwsgi_temp_path %[5]s;
+	scgi_temp_path %[5]s;
 	server {
 		listen %[3]s;
 		listen %[4]s ssl;

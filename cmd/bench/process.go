@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (p *process) answers(ctx context.Context, addresses ...string) error {
 			}
 			select {
 			case <-p.ended:
-				return fmt.Errorf("ended by itself: %v", p.err)
+				return fmt.Errorf("ended by itself: %v: %s", p.err, p.said())
 			case <-ctx.Done():
 				return fmt.Errorf("nothing listens at %s: %w", address, err)
 			case <-time.After(20 * time.Millisecond):
@@ -81,6 +82,16 @@ func (p *process) answers(ctx context.Context, addresses ...string) error {
 		}
 	}
 	return nil
+}
+
+// said is the end of what it has said.
+func (p *process) said() []byte {
+	log, ok := p.cmd.Stderr.(*os.File)
+	if !ok {
+		return nil
+	}
+	text, _ := os.ReadFile(log.Name()) // by the name alone: it may be closed
+	return bytes.TrimSpace(text[max(0, len(text)-1000):])
 }
 
 // logTo sends what a command says to a file.
