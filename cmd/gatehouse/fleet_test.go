@@ -28,7 +28,7 @@ type fleet struct {
 }
 
 // lease is how long a node of a fleet holds what it has without being heard of.
-const lease = 6 * time.Second
+const lease = 10 * time.Second
 
 // newFleet starts nodes whose state is at the URLs, each at the next one.
 func newFleet(t *testing.T, urls ...string) *fleet {
@@ -259,7 +259,7 @@ func (f *fleet) says(n *node, want int) {
 func (f *fleet) buried(at, dead *node) {
 	f.t.Helper()
 	name := dead.name()
-	f.within(6*lease, "a node is buried", func() error {
+	f.within(20*lease, "a node is buried", func() error { // by who was heard of all the while
 		var list []struct{ Node, State string }
 		if err := at.api(http.MethodGet, "/nodes", nil, &list); err != nil {
 			return err

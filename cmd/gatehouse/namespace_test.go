@@ -73,7 +73,7 @@ func (n *namespace) do(work func() error) error {
 // dial connects from within the namespace.
 func (n *namespace) dial(addr string) (c net.Conn, err error) {
 	err = n.do(func() error {
-		c, err = net.DialTimeout("tcp", addr, time.Second)
+		c, err = net.DialTimeout("tcp", addr, 5*time.Second) // nothing else is done there meanwhile
 		return err
 	})
 	return c, err

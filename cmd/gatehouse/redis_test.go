@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -26,8 +27,9 @@ func redis(ts *testscript.TestScript, _ bool, args []string) {
 		_ = cmd.Wait()
 	})
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		out, err := exec.Command("redis-cli", "-p", port, "info", "server").Output()
-		if err == nil && strings.Contains(string(out), "redis_version") {
+		out, err := exec.Command("redis-cli", "-p", port, "info").Output()
+		own := fmt.Sprintf("process_id:%d\r", cmd.Process.Pid) // and not who took the port meanwhile
+		if err == nil && strings.Contains(string(out), own) && !strings.Contains(string(out), "loading:1") {
 			break
 		}
 		if time.Since(began) > 20*time.Second {

@@ -111,9 +111,15 @@ func (v *traveller) roll(begin, goOn, got string, want []byte) {
 		}
 		return err
 	})
-	serving := v.f.serving("anna")
+	serving := -1
+	v.f.within(patience, "a node that serves it is listed", func() error {
+		if serving = v.f.serving("anna"); serving < 0 {
+			return errors.New("nobody serves it")
+		}
+		return nil
+	})
 	if serving < 0 {
-		v.f.t.Fatal("nobody serves it")
+		v.f.t.FailNow()
 	}
 	v.f.nodes[serving].signal(syscall.SIGTERM)
 	if err := <-ended; err == nil {

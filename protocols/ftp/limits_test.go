@@ -84,10 +84,10 @@ func TestLoginTime(t *testing.T) {
 
 func TestIdleTime(t *testing.T) {
 	protocoltest.Patiently(t, func(t testing.TB) {
-		s := newSite(t, func(c *Config) { c.Limits.Idle = 300 * time.Millisecond })
+		s := newSite(t, func(c *Config) { c.Limits.Idle = time.Second })
 		c := s.dial(t).login(s.Add("anna"))
 		for range 4 {
-			time.Sleep(150 * time.Millisecond)
+			time.Sleep(500 * time.Millisecond)
 			c.must(200, "NOOP")
 		}
 		c.expect(421)

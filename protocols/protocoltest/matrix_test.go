@@ -319,7 +319,8 @@ func (h *house) event(ref string) (found []events.Event, err error) {
 	}
 }
 
-// fail comes with a wrong password.
+// fail comes with a wrong password, and waits until all nodes know what that leads to:
+// who has heard of no lock and no ban does not look for one.
 func (h *house) fail(name string, from netip.Addr) error {
 	_, err := h.Sessions.Login(h.t.Context(), auth.Attempt{
 		Account: name, Door: policy.SFTP, Transport: policy.SSH, Address: from, Password: "wrong " + rndText(),
@@ -327,7 +328,33 @@ func (h *house) fail(name string, from netip.Addr) error {
 	if _, refused := errors.AsType[*auth.RefusedError](err); !refused {
 		return fmt.Errorf("a wrong password: %w", err)
 	}
-	return nil
+	a, err := h.Accounts.Account(h.t.Context(), name)
+	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
+		return err
+	}
+	want, err := standing(h.World, a.ID, from)
+	for _, node := range h.Nodes()[1:] {
+		var got [2]bool
+		for deadline := time.Now().Add(time.Minute); err == nil; time.Sleep(time.Millisecond) {
+			if got, err = standing(node, a.ID, from); got == want {
+				break
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("banned and locked: %v on the first node, %v on another", want, got)
+			}
+		}
+	}
+	return err
+}
+
+// standing is whether an address is banned and an account locked, as far as a node knows.
+func standing(node *protocoltest.World, id string, from netip.Addr) (bannedAndLocked [2]bool, err error) {
+	banned, err := node.Auth.Banned(context.Background(), from)
+	if err != nil {
+		return bannedAndLocked, err
+	}
+	until, err := node.Auth.Locked(context.Background(), id)
+	return [2]bool{banned, !until.IsZero()}, err
 }
 
 // occupy opens a session that stays.

@@ -316,7 +316,7 @@ func TestRcloneComparesHashes(t *testing.T) {
 	run := func(args ...string) (string, error) {
 		// One at a time: while it looks for the commands it takes them for missing.
 		cmd := exec.CommandContext(t.Context(), "rclone", append([]string{"--config", "/dev/null", "-v", "--checkers", "1"}, args...)...)
-		cmd.Env, cmd.WaitDelay = o.env, time.Second
+		cmd.Env, cmd.WaitDelay = o.env, time.Minute
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}

@@ -251,7 +251,7 @@ rm -rf repo tree back tree.tar db
 			at := o.mount(option)
 			cmd := exec.CommandContext(t.Context(), "sh", "-c", script, "sh", at)
 			cmd.Env = append(os.Environ(), "HOME="+o.local)
-			cmd.WaitDelay = time.Second
+			cmd.WaitDelay = time.Minute
 			stop := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
 			defer stop.Stop()
 			if out, err := cmd.CombinedOutput(); err != nil {

@@ -99,7 +99,8 @@ func giveAway(t *testing.T, root string) string {
 	return "User www-data\nGroup www-data"
 }
 
-// runApache reports whether Apache came to listen; the test's end stops it.
+// runApache reports whether Apache came to listen, and not who has taken its port
+// meanwhile; the test's end stops it.
 func runApache(t *testing.T, program, root, address string) bool {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -120,7 +121,10 @@ func runApache(t *testing.T, program, root, address string) bool {
 	})
 	for {
 		if c, err := net.Dial("tcp", address); err == nil {
-			return c.Close() == nil
+			pid, _ := os.ReadFile(filepath.Join(root, "pid")) // written once it listens
+			if c.Close(); strings.TrimSpace(string(pid)) == strconv.Itoa(run.Process.Pid) {
+				return true
+			}
 		}
 		select {
 		case <-ended:

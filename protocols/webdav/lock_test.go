@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/policy/path"
+	"gatehouse/protocols/protocoltest"
 )
 
 func TestLockRequests(t *testing.T) {
@@ -24,9 +25,6 @@ func TestLockRequests(t *testing.T) {
 		"below a file":              {files: map[string]string{"a": "1"}, method: "LOCK", target: "/a/b", body: lockBody, status: 409},
 		"a collection that is none": {method: "LOCK", target: "/a/", body: lockBody, status: 409},
 		"a file as a collection":    {files: map[string]string{"a": "1"}, method: "LOCK", target: "/a/", body: lockBody, status: 409},
-		"for ever":                  {files: map[string]string{"a": "1"}, method: "LOCK", target: "/a", body: lockBody, headers: []string{"Timeout: Infinite, Second-4100000000"}, status: 200, says: "<D:timeout>Second-3600<"},
-		"for long":                  {files: map[string]string{"a": "1"}, method: "LOCK", target: "/a", body: lockBody, headers: []string{"Timeout: Second-99999999999999999999"}, status: 200, says: "<D:timeout>Second-3600<"},
-		"for a while":               {files: map[string]string{"a": "1"}, method: "LOCK", target: "/a", body: lockBody, headers: []string{"Timeout: Extend-7, Second-100"}, status: 200, says: "<D:timeout>Second-100<"},
 		"for a word":                {files: map[string]string{"a": "1"}, method: "LOCK", target: "/a", body: lockBody, headers: []string{"Timeout: Second-many"}, status: 400},
 		"with its owner":            {files: map[string]string{"a": "1"}, method: "LOCK", target: "/a", body: lockBody, status: 200, says: ">me</"},
 		"with an owner like a book": {files: map[string]string{"a": "1"}, method: "LOCK", target: "/a", body: strings.Replace(lockBody, "me<", strings.Repeat("me", maxOwner)+"<", 1), status: 413},
@@ -41,6 +39,24 @@ func TestLockRequests(t *testing.T) {
 		"unlock with another":       {files: map[string]string{"a": "1"}, method: "UNLOCK", target: "/a", headers: []string{"Lock-Token: <urn:uuid:1>"}, status: 409, says: matchesURI},
 		"unlock what is not there":  {method: "UNLOCK", target: "/a", headers: []string{"Lock-Token: <urn:uuid:1>"}, status: 404},
 	})
+}
+
+// A lock lasts as long as was asked for, and an hour at the most. What is answered is
+// what is left of it.
+func TestLockTimes(t *testing.T) {
+	for asked, want := range map[string]string{
+		"Infinite, Second-4100000000": "Second-3600", "Second-99999999999999999999": "Second-3600", "Extend-7, Second-100": "Second-100",
+	} {
+		t.Run(asked, func(t *testing.T) {
+			protocoltest.Patiently(t, func(t testing.TB) {
+				c := newSite(t).client(t, "alice")
+				c.fill(map[string]string{"a": "1"})
+				if a := c.want(200, "LOCK", "/dav/a", lockBody, "Timeout: "+asked); !strings.Contains(a.body, "<D:timeout>"+want+"<") {
+					t.Errorf("the answer is %q, want %q in it", a.body, want)
+				}
+			})
+		})
+	}
 }
 
 // LOCK may make an empty file where there is none, never of one that is there:
@@ -184,27 +200,29 @@ func TestMoveOfALockedSource(t *testing.T) {
 }
 
 func TestLockDiscoveryAndRefresh(t *testing.T) {
-	s := newSite(t)
-	c := s.client(t, "alice")
-	c.fill(map[string]string{"d/a": "1"})
-	token := c.lock("/dav/d/", lockBody, "Timeout: Second-100")
-	if !strings.HasPrefix(token, "urn:uuid:") || len(token) != len("urn:uuid:")+36 {
-		t.Errorf("token %q is no random UUID", token)
-	}
-	found := c.ask("/dav/d/a", "<D:lockdiscovery/>")[dav("lockdiscovery")]
-	for _, want := range []string{token, "<D:lockroot><D:href>/dav/d", ">me</", "infinity", "Second-"} {
-		if !strings.Contains(found, want) {
-			t.Errorf("lockdiscovery of a member lacks %q: %s", want, found)
+	protocoltest.Patiently(t, func(t testing.TB) { // what is left is told in seconds
+		s := newSite(t)
+		c := s.client(t, "alice")
+		c.fill(map[string]string{"d/a": "1"})
+		token := c.lock("/dav/d/", lockBody, "Timeout: Second-100")
+		if !strings.HasPrefix(token, "urn:uuid:") || len(token) != len("urn:uuid:")+36 {
+			t.Errorf("token %q is no random UUID", token)
 		}
-	}
-	a := c.want(200, "LOCK", "/dav/d/a", "", "If: (<"+token+">)", "Timeout: Second-1000")
-	if a.header.Get("Lock-Token") != "" || !strings.Contains(a.body, "Second-1000") {
-		t.Errorf("refresh: %v %s", a.header, a.body)
-	}
-	c.want(204, "UNLOCK", "/dav/d/", "", "Lock-Token: <"+token+">")
-	if found := c.ask("/dav/d/a", "<D:lockdiscovery/>")[dav("lockdiscovery")]; found != "" {
-		t.Errorf("lockdiscovery after unlocking: %s", found)
-	}
+		found := c.ask("/dav/d/a", "<D:lockdiscovery/>")[dav("lockdiscovery")]
+		for _, want := range []string{token, "<D:lockroot><D:href>/dav/d", ">me</", "infinity", "Second-"} {
+			if !strings.Contains(found, want) {
+				t.Errorf("lockdiscovery of a member lacks %q: %s", want, found)
+			}
+		}
+		a := c.want(200, "LOCK", "/dav/d/a", "", "If: (<"+token+">)", "Timeout: Second-1000")
+		if a.header.Get("Lock-Token") != "" || !strings.Contains(a.body, "Second-1000") {
+			t.Errorf("refresh: %v %s", a.header, a.body)
+		}
+		c.want(204, "UNLOCK", "/dav/d/", "", "Lock-Token: <"+token+">")
+		if found := c.ask("/dav/d/a", "<D:lockdiscovery/>")[dav("lockdiscovery")]; found != "" {
+			t.Errorf("lockdiscovery after unlocking: %s", found)
+		}
+	})
 }
 
 // Two shared locks stand beside each other; an exclusive one does not.

@@ -22,7 +22,7 @@ func chunked(s string) io.Reader { return io.MultiReader(strings.NewReader(s)) }
 // waitCounted waits until a quota on a filled folder is enforced.
 func waitCounted(t testing.TB, s *site, c *client) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		u, ok, err := s.Quotas.Get(t.Context(), c.Home)
 		if err == nil && ok && !u.Counting {
 			return
@@ -96,10 +96,13 @@ func waitStaged(t testing.TB, s *site) { waitFor(t, func() bool { return len(s.S
 
 func waitUnstaged(t testing.TB, s *site) { waitFor(t, func() bool { return len(s.Staged()) == 0 }) }
 
+// patience is how long anything may take before it hangs.
+const patience = 30 * time.Second
+
 // waitFor polls for what another goroutine does, in bounded time.
 func waitFor(t testing.TB, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if done() {
 			return
 		}

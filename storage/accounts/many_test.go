@@ -3,6 +3,7 @@ package accounts
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -134,11 +135,15 @@ func TestLookCostsTheSame(t *testing.T) {
 		if _, err := s.CreateMany(t.Context(), numberedList(n)); err != nil {
 			t.Fatal(err)
 		}
-		return testing.AllocsPerRun(100, func() {
-			if _, _, err := s.Look(t.Context(), "user000003"); err != nil {
-				t.Error(err)
-			}
-		})
+		least := math.Inf(1)
+		for range 5 { // what else runs in the process allocates too, now and then
+			least = min(least, testing.AllocsPerRun(100, func() {
+				if _, _, err := s.Look(t.Context(), "user000003"); err != nil {
+					t.Error(err)
+				}
+			}))
+		}
+		return least
 	}
 	if few, many := cost(10), cost(5_000); many > few {
 		t.Errorf("it allocates %v times among 5,000, %v times among 10", many, few)

@@ -20,9 +20,10 @@ import (
 	"time"
 
 	"gatehouse/admin/webhooks/message"
+	"gatehouse/protocols/protocoltest"
 )
 
-func client(t *testing.T, server *httptest.Server, allow ...string) *Client {
+func client(t testing.TB, server *httptest.Server, allow ...string) *Client {
 	t.Helper()
 	var networks []netip.Prefix
 	for _, a := range allow {
@@ -224,19 +225,21 @@ func TestAnAnswerIsLookedAtForItsStatusAlone(t *testing.T) {
 }
 
 func TestAnAnswerThatDoesNotEndIsLeft(t *testing.T) {
-	release := make(chan struct{})
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusOK)
-		w.(http.Flusher).Flush()
-		<-release
-	}))
-	defer server.Close()
-	defer close(release)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-	defer cancel()
-	if err := client(t, server, "127.0.0.0/8").Send(ctx, server.URL, message.Signed{}); err != nil {
-		t.Errorf("taken, said the status; %v", err)
-	}
+	protocoltest.Patiently(t, func(t testing.TB) {
+		release := make(chan struct{})
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			w.(http.Flusher).Flush()
+			<-release
+		}))
+		defer server.Close()
+		defer close(release)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if err := client(t, server, "127.0.0.0/8").Send(ctx, server.URL, message.Signed{}); err != nil {
+			t.Errorf("taken, said the status; %v", err)
+		}
+	})
 }
 
 func TestAnUntrustedCertificateIsRefused(t *testing.T) {

@@ -205,7 +205,7 @@ func TestServerHangs(t *testing.T) {
 func TestServerHangsWithoutDeadline(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := opened(t, Options{URL: server.URL(), Timeout: time.Second})
+	s := opened(t, Options{URL: server.URL(), Timeout: 5 * time.Second})
 	mustPut(t, s, "s", "a")
 	server.Pause(t)
 	defer server.Resume(t)

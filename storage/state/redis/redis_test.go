@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -34,10 +35,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// openAt opens a store whose keys are apart from those of all others of the test.
+// openAt opens a store whose keys are apart from those of all others of the test. Where
+// the test says nothing of it, a call may take longer than a busy machine stands still.
 func openAt(t testing.TB, o Options) *Store {
 	t.Helper()
-	o.Changes = keep
+	o.Changes, o.Timeout = keep, cmp.Or(o.Timeout, 30*time.Second)
 	s, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatalf("open: %v", err)
