@@ -133,6 +133,36 @@ func TestBeginningAnewWaitsForTheStore(t *testing.T) {
 	g.end(t)
 }
 
+// Another may get the port of a node that begins anew, if only as its end of a connection
+// to somewhere else: that is no reason to end for good.
+func TestBeginningAnewWaitsForItsAddresses(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	g := launch(t, shared(t, server, func(c *configs.Loaded) { c.Listen.FTP = "127.0.0.1:0" }))
+	g.ready(t)
+	at := g.out.of("FTP")
+	taken := make(chan net.Listener, 1)
+	g.log.when("begins anew", func() {
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			t.Error(err)
+		}
+		taken <- l
+	})
+	declareDead(t, storeOf(t, server))
+	g.says(t, g.log, "another has one of its addresses")
+	if l := <-taken; l != nil {
+		_ = l.Close()
+	}
+	g.becomes(t, "/readyz", http.StatusOK, "ready")
+	c, err := net.Dial("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	g.end(t)
+}
+
 // A Redis that hangs is worse than one that is gone: nobody may wait for it for long,
 // neither who asks for readiness nor who stops the gateway.
 func TestTheStoreHangs(t *testing.T) {

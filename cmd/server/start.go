@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"gatehouse/cmd/certs"
@@ -31,7 +32,8 @@ type past struct {
 // start opens everything, so that it only has to be served. It is tried again while
 // the store is away, wherever that is met: at the first start of a process for
 // storePatience, and without end by a node that has served before, which also waits
-// for the state of its installation. former is the run that has served.
+// for the state of its installation, and a while for its addresses: while it was away
+// another may have got one. former is the run that has served.
 func (g *gateway) start(ctx context.Context, former string) error {
 	var since, told time.Time
 	for next := storePause; ; next = min(2*next, storePauseMost) {
@@ -50,7 +52,7 @@ func (g *gateway) start(ctx context.Context, former string) error {
 			g.tellWaiting(err, former)
 		}
 		if pause.For(ctx, next) != nil {
-			return fmt.Errorf("wait for the store: %w", context.Cause(ctx))
+			return fmt.Errorf("wait to start: %w", context.Cause(ctx))
 		}
 	}
 }
@@ -58,6 +60,8 @@ func (g *gateway) start(ctx context.Context, former string) error {
 // waitsOut reports whether a start that failed is tried again.
 func waitsOut(err error, former string, waited time.Duration) bool {
 	switch {
+	case former != "" && errors.Is(err, syscall.EADDRINUSE):
+		return waited < storePatience
 	case !errors.Is(err, state.ErrAway) && !errors.Is(err, state.ErrUnknown):
 		return false
 	case former != "":
@@ -70,6 +74,8 @@ func (g *gateway) tellWaiting(err error, former string) {
 	switch {
 	case errors.Is(err, installation.ErrForeign):
 		g.log.Error("THE STORE DOES NOT HAVE THE STATE OF THIS INSTALLATION: nobody is let in, and nothing is made there, until it is back", "error", err)
+	case errors.Is(err, syscall.EADDRINUSE):
+		g.log.Warn("this node cannot begin anew yet: another has one of its addresses", "patience", storePatience.String(), "error", err)
 	case former != "":
 		g.log.Warn("this node cannot begin anew yet: the store is not there and is waited for", "error", err)
 	default:
