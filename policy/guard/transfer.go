@@ -37,7 +37,8 @@ var (
 // kernel: what that takes to begin is more than a small file does.
 // io.ErrUnexpectedEOF where the file was made shorter below what was sent.
 func (f *File) CopyTo(w io.Writer, off, n int64) (int64, error) {
-	if n < 0 {
+	toEnd := n < 0
+	if toEnd {
 		n = 1<<63 - 1
 	}
 	var done int64
@@ -57,14 +58,19 @@ func (f *File) CopyTo(w io.Writer, off, n int64) (int64, error) {
 		f.position.Lock()
 		defer f.position.Unlock()
 	}
+	var size int64
+	if toEnd { // else the caller knows how much was to come
+		info, err := f.Stat()
+		if err != nil {
+			return done, err
+		}
+		size = info.Size()
+	}
 	for done < n {
 		sent, err := f.sendPiece(send, w, off+done, min(n-done, maxPiece))
 		done += sent
-		if err == io.EOF && done > firstPiece { // it was not read at once
-			err = f.reaches(off + done)
-		}
 		if err == io.EOF {
-			return done, nil
+			return done, f.stillHas(min(size, off+done))
 		}
 		if err != nil {
 			return done, f.c.wrap(err)
@@ -73,15 +79,17 @@ func (f *File) CopyTo(w io.Writer, off, n int64) (int64, error) {
 	return done, nil
 }
 
-// reaches is io.EOF where the file still has all before off.
-func (f *File) reaches(off int64) error {
-	switch info, err := f.Stat(); {
-	case err != nil:
-		return err
-	case info.Size() < off:
+// stillHas returns io.ErrUnexpectedEOF where the file says that it is shorter than it
+// was; some say less than they have, at all times.
+func (f *File) stillHas(size int64) error {
+	if size == 0 {
+		return nil
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() < size {
 		return fmt.Errorf("the file was cut off while it was sent: %w", io.ErrUnexpectedEOF)
 	}
-	return io.EOF
+	return err
 }
 
 // sendPiece sends one piece; io.EOF says that the file ended with it.

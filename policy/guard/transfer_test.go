@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"gatehouse/policy"
 	"gatehouse/policy/guard"
+	"gatehouse/policy/path"
 	"gatehouse/storage/backend"
 	"gatehouse/storage/events"
 	"gatehouse/storage/quota"
@@ -169,6 +171,39 @@ func TestCutOffBetweenPieces(t *testing.T) {
 	w.must(err)
 	if n, err := f.CopyTo(io.Discard, size, -1); n != 0 || err != nil {
 		t.Errorf("from behind the end: %d, %v", n, err)
+	}
+	w.must(f.Close())
+}
+
+// A mute backend's files do not tell how long they are, as those in /proc.
+type mute struct{ backend.Backend }
+
+func (b mute) Open(ctx context.Context, p path.Path, how backend.How) (backend.File, error) {
+	f, err := b.Backend.Open(ctx, p, how)
+	return muteFile{f}, err
+}
+
+type muteFile struct{ backend.File }
+
+func (f muteFile) Stat() (backend.Info, error) {
+	info, err := f.File.Stat()
+	info.Size = 0
+	return info, err
+}
+
+// A file that says less than it has is sent to its end: it was not cut off.
+func TestSendingWhatDoesNotTellItsSize(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir()}
+	m := w.mount("/", w.dir)
+	m.Backend = mute{m.Backend}
+	w.open(m)
+	u := w.user("ann")
+	const size = 6 << 20
+	w.put("/home/ann/f", strings.Repeat("a", size))
+	f, err := u.Open(t.Context(), tp("/f"), guard.Open{Read: true})
+	w.must(err)
+	if n, err := f.CopyTo(io.Discard, 0, -1); n != size || err != nil {
+		t.Errorf("sent %d, %v", n, err)
 	}
 	w.must(f.Close())
 }
